@@ -1,0 +1,29 @@
+// Prints what Socle adds to a small Worker, minified and gzipped, and fails past the bound.
+import { gzipSync } from "node:zlib";
+
+import { build } from "esbuild";
+
+const BOUND = 5_000;
+const WORKER = `
+import { ServerContainer, addEndpoint, onOpenStartWsConnection } from "socle";
+const container = new ServerContainer();
+addEndpoint(container, "/echo", { onOpen: onOpenStartWsConnection(), onText: (send, text) => send.put(text) });
+export class Endpoints extends container.Endpoint {}
+export default container;
+`;
+
+const { outputFiles } = await build({
+  stdin: { contents: WORKER, resolveDir: import.meta.dirname },
+  bundle: true,
+  minify: true,
+  format: "esm",
+  target: "es2024",
+  external: ["cloudflare:*"],
+  write: false,
+});
+const code = outputFiles[0]!.contents;
+const gzipped = gzipSync(code, { level: 9 }).length;
+console.log(
+  `A Worker with addEndpoint and onOpenStartWsConnection: ${code.length} bytes, ${gzipped} gzipped (bound ${BOUND}).`,
+);
+if (gzipped >= BOUND) process.exit(1);

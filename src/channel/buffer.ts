@@ -1,0 +1,48 @@
+// What becomes of values that nobody takes yet. A buffer is a description, not a store: the options of an endpoint give
+// one to many channels, and it survives hibernation.
+import { BufferSizeError } from "./errors.ts";
+
+/**
+ * How many values a channel holds, and what it does with one more. Made by {@link fixedBuffer},
+ * {@link droppingBuffer} and {@link slidingBuffer}; it has no state, so channels may share it.
+ */
+export interface ChannelBuffer {
+  readonly kind: "fixed" | "dropping" | "sliding";
+  readonly size: number;
+}
+
+/**
+ * Holds `n` values; one more waits until there is room.
+ *
+ * @param n a whole number from 0 up; 0 is no buffer: each put waits for its take
+ * @throws {@link BufferSizeError}
+ * @see core.async: `buffer`
+ */
+export const fixedBuffer = (n: number): ChannelBuffer => toBuffer({ kind: "fixed", size: n });
+
+/**
+ * Holds `n` values; one more is dropped, so a put never waits.
+ *
+ * @param n a whole number from 1 up
+ * @throws {@link BufferSizeError}
+ * @see core.async: `dropping-buffer`
+ */
+export const droppingBuffer = (n: number): ChannelBuffer => toBuffer({ kind: "dropping", size: n });
+
+/**
+ * Holds the `n` newest values; one more pushes the oldest out, so a put never waits.
+ *
+ * @param n a whole number from 1 up
+ * @throws {@link BufferSizeError}
+ * @see core.async: `sliding-buffer`
+ */
+export const slidingBuffer = (n: number): ChannelBuffer => toBuffer({ kind: "sliding", size: n });
+
+/** A number is the size of a fixed buffer. */
+export function toBuffer(bufferOrN: ChannelBuffer | number): ChannelBuffer {
+  const { kind, size } = typeof bufferOrN === "object" ? bufferOrN : { kind: "fixed" as const, size: bufferOrN };
+  if (Number.isSafeInteger(size) && size >= (kind === "fixed" ? 0 : 1)) return { kind, size };
+  throw new BufferSizeError(
+    `No buffer has the size ${String(size)}: give a whole number, of 1 or more if it drops or slides.`,
+  );
+}

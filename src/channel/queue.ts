@@ -1,0 +1,62 @@
+// The putting side of a channel: what it holds, and the puts that wait for room.
+import { toBuffer, type ChannelBuffer } from "./buffer.ts";
+import { NullPutError, PendingLimitError } from "./errors.ts";
+
+const TAKEN = /* @__PURE__ */ Promise.resolve(true);
+const REFUSED = /* @__PURE__ */ Promise.resolve(false);
+
+export class Queue<T extends {}> {
+  readonly buffer: ChannelBuffer;
+  readonly #dropped: ((value: T) => void) | undefined;
+  readonly #held: T[] = [];
+  readonly #puts: { value: T; settle: (taken: boolean) => void }[] = [];
+  closed = false;
+
+  /** @param dropped is given each value that a dropping or sliding buffer drops */
+  constructor(bufferOrN: ChannelBuffer | number, dropped?: (value: T) => void) {
+    this.buffer = toBuffer(bufferOrN);
+    this.#dropped = dropped;
+  }
+
+  put(value: T): Promise<boolean> {
+    if (this.offer(value)) return TAKEN;
+    if (this.closed) return REFUSED;
+    // core.async's bound
+    if (this.#puts.length > 1023) {
+      throw new PendingLimitError(
+        "1,024 puts wait on this channel: await each put, or use a dropping or sliding buffer.",
+      );
+    }
+    return new Promise((settle) => this.#puts.push({ value, settle }));
+  }
+
+  offer(value: T): boolean {
+    if (value === undefined || value === null) {
+      throw new NullPutError(`Can't put ${value} on a channel: put a value, such as false or "".`);
+    }
+    const { kind, size } = this.buffer;
+    const held = this.#held;
+    const full = held.length >= size;
+    if (this.closed || (full && kind === "fixed")) return false;
+    if (!full || kind === "sliding") held.push(value);
+    if (full) this.#dropped?.(kind === "sliding" ? held.shift()! : value);
+    return true;
+  }
+
+  poll(): T | undefined {
+    const put = this.#puts.shift();
+    if (put) {
+      this.#held.push(put.value);
+      put.settle(true);
+    }
+    return this.#held.shift();
+  }
+
+  /** Closes and empties the queue: waiting puts are refused. */
+  abandon(): T[] {
+    this.closed = true;
+    const unsettled = this.#puts.splice(0);
+    for (const { settle } of unsettled) settle(false);
+    return [...this.#held.splice(0), ...unsettled.map(({ value }) => value)];
+  }
+}

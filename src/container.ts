@@ -1,0 +1,232 @@
+// The container: a table of endpoints, and the Worker's fetch that takes each request to its Durable Object.
+import * as workers from "cloudflare:workers";
+
+import { define, type EndpointDefinition } from "./endpoint-definition.ts";
+import { Endpoint, ENDPOINTS, type EndpointClass } from "./endpoint.ts";
+import { DeploymentError, report } from "./errors.ts";
+import { answer, isUpgrade, notFound, shakeHands, tell } from "./handshake.ts";
+import { Router } from "./router.ts";
+import type { EndpointOptions, NamespaceBinding, WsEndpointMap } from "./types.ts";
+
+/** A class with options, or the binding of a class that another module or Worker has. */
+export interface EndpointOfClass<Env = unknown, T = unknown> extends EndpointOptions<T> {
+  /** The class, or the name of the binding of its namespace. */
+  durableObject: EndpointClass<Env, T> | NamespaceBinding<Env>;
+}
+
+/** What is registered at a path: a map, a class, or a class with options. */
+export type EndpointLike<Env = unknown, T = unknown, Path extends string = string> =
+  | WsEndpointMap<Env, T, Path>
+  | EndpointClass<Env, T>
+  | EndpointOfClass<Env, T>;
+
+/** The endpoints of a map of paths, each with the type of its session object. */
+export type EndpointsByPath<Env, Sessions> = {
+  [Path in keyof Sessions]: EndpointLike<Env, Sessions[Path], Path & string>;
+};
+
+export interface ServerContainerOptions {
+  /** The name under which the Worker exports the class that extends `container.Endpoint`; "Endpoints" if absent. */
+  endpoint?: string;
+}
+
+interface Route extends EndpointDefinition {
+  /** The class of the objects, and the name of its namespace's binding if it was given. */
+  readonly type: typeof Endpoint;
+  readonly binding: string | undefined;
+  readonly className: string;
+}
+
+/**
+ * The table of endpoints, and the Worker that routes to them.
+ *
+ * ```ts
+ * const container = new ServerContainer<Env>();
+ * addEndpoint(container, "/echo", {
+ *   onOpen: onOpenStartWsConnection(),
+ *   onText: (send, text) => send.put(text),
+ * });
+ * export class Endpoints extends container.Endpoint {}
+ * export default container;
+ * ```
+ *
+ * Register while the module loads: an object that wakes from hibernation looks its endpoint up again.
+ *
+ * @typeParam Env the Worker's bindings
+ * @see Jakarta: `ServerContainer`
+ */
+export class ServerContainer<Env = Cloudflare.Env> {
+  /**
+   * The Durable Object that serves the container's maps. The Worker exports a class that extends it, by the name
+   * `Endpoints`, or that of the option `endpoint`.
+   */
+  readonly Endpoint: EndpointClass<Env> = class extends Endpoint<Env> {};
+  readonly #routes = new Router<Route>();
+  readonly #className: string;
+
+  /** @throws {@link DeploymentError} */
+  constructor(options: ServerContainerOptions = {}) {
+    const { endpoint = "Endpoints", ...others } = options;
+    if (!endpoint || typeof endpoint !== "string" || Object.keys(others).length > 0) {
+      throw new DeploymentError(
+        "A ServerContainer has one option, endpoint: the name of a class that the Worker exports.",
+      );
+    }
+    this.#className = endpoint;
+  }
+
+  /**
+   * Adds an endpoint.
+   *
+   * ```ts
+   * container.addEndpoint("/chat/{room}", Chat).addEndpoint("/echo", { onText: (_, text) => log(text) });
+   * ```
+   *
+   * @param path begins with "/"; a segment `{name}` or `:name` is a parameter
+   * @param endpoint a map of callbacks and options, a class that extends {@link Endpoint}, or a class with options
+   * @returns the container
+   * @throws {@link DeploymentError} for a path or an endpoint that can't be; it says what to change
+   * @see Pedestal: `add-endpoint`
+   */
+  addEndpoint<const Path extends string, T>(path: Path, endpoint: EndpointLike<Env, T, Path>): this {
+    const given = (typeof endpoint === "function" ? { durableObject: endpoint } : endpoint) as WsEndpointMap;
+    const durableObject: unknown = given?.durableObject;
+    const isClass = typeof durableObject === "function";
+    const type = (isClass ? durableObject : this.Endpoint) as typeof Endpoint;
+    if (!(type.prototype instanceof Endpoint) || Object.getPrototypeOf(given ?? "") !== Object.prototype) {
+      throw new DeploymentError(
+        `The endpoint at "${path}" is neither an object of callbacks nor a class that extends Endpoint.`,
+      );
+    }
+    const definition = define(path, isClass ? { ...type.options, ...given } : given, isClass);
+    this.#routes.add(path, {
+      ...definition,
+      type,
+      binding: isClass ? undefined : given.durableObject,
+      className: isClass ? type.name : this.#className,
+    });
+    (type[ENDPOINTS] ??= new Router()).add(path, definition, true);
+    return this;
+  }
+
+  /**
+   * Adds all the endpoints of a map of paths.
+   *
+   * TypeScript infers the session object of each from an `onOpen` without parameters, with an annotated parameter, or
+   * made by {@link onOpenStartWsConnection}; for another `onOpen` write {@link defineEndpoint} around the map, or add it
+   * by {@link addEndpoint}.
+   *
+   * @returns the container
+   * @throws {@link DeploymentError} as {@link addEndpoint} does
+   * @see Pedestal: `add-endpoints`
+   */
+  addEndpoints<Sessions>(endpoints: EndpointsByPath<Env, Sessions>): this {
+    for (const [path, endpoint] of Object.entries(endpoints)) this.addEndpoint(path, endpoint as EndpointLike<Env>);
+    return this;
+  }
+
+  /** The Worker: answers a request, with 404 where there is no endpoint. It may be passed on without the container. */
+  readonly fetch = async (request: Request, env: Env, ctx: ExecutionContext): Promise<Response> =>
+    (await this.handle(request, env, ctx)) ?? notFound(request);
+
+  /**
+   * As {@link fetch}, for a Worker that answers other requests too.
+   *
+   * ```ts
+   * fetch: async (request, env, ctx) => (await container.handle(request, env, ctx)) ?? env.ASSETS.fetch(request)
+   * ```
+   *
+   * @returns the answer, or undefined where there is no endpoint
+   */
+  async handle(request: Request, env: Env, _ctx: ExecutionContext): Promise<Response | undefined> {
+    const match = this.#routes.match(new URL(request.url).pathname);
+    if (!match) return undefined;
+    const { value: route, pathParameters, concretePath } = match;
+    let stub: DurableObjectStub;
+    let passed = request;
+    try {
+      if (isUpgrade(request) || !("onRequest" in route.type.prototype)) {
+        const handshake = shakeHands(request, route, pathParameters);
+        if (handshake instanceof Response) return handshake;
+        passed = tell(request, handshake);
+      }
+      stub = objectOf(env, route, route.options.instance?.(request, pathParameters) ?? concretePath);
+    } catch (error) {
+      report(`${concretePath} is answered with 500`, error);
+      return answer(500, "The endpoint failed");
+    }
+    return stub.fetch(passed);
+  }
+}
+
+/**
+ * Adds an endpoint to a container. Returns nothing.
+ *
+ * @throws {@link DeploymentError} for a path or an endpoint that can't be; it says what to change
+ * @see Pedestal: `add-endpoint`. {@link ServerContainer.addEndpoint} is the same as a method.
+ */
+export function addEndpoint<Env, const Path extends string, T>(
+  container: ServerContainer<Env>,
+  path: Path,
+  endpoint: EndpointLike<NoInfer<Env>, T, Path>,
+): void {
+  container.addEndpoint(path, endpoint);
+}
+
+/**
+ * Adds all the endpoints of a map of paths to a container. Returns nothing.
+ *
+ * ```ts
+ * addEndpoints(container, {
+ *   "/echo": { onOpen: onOpenStartWsConnection(), onText: (send, text) => send.put(text) },
+ *   "/chat/{room}": Chat,
+ * });
+ * ```
+ *
+ * @throws {@link DeploymentError} as {@link addEndpoint} does
+ * @see Pedestal: `add-endpoints`. {@link ServerContainer.addEndpoints} is the same as a method, and says what is inferred.
+ */
+export function addEndpoints<Env, Sessions>(
+  container: ServerContainer<Env>,
+  endpoints: EndpointsByPath<NoInfer<Env>, Sessions>,
+): void {
+  container.addEndpoints(endpoints);
+}
+
+/**
+ * The map itself, for the inference of its types where it stands alone.
+ *
+ * ```ts
+ * export const counter = defineEndpoint({
+ *   onOpen: (session) => ({ n: 0, from: session.id }),
+ *   onText: (count) => void count.n++,
+ * });
+ * ```
+ */
+export const defineEndpoint = <Env, T, const Path extends string = string>(
+  map: WsEndpointMap<Env, T, Path>,
+): WsEndpointMap<Env, T, Path> => map;
+
+function objectOf(env: unknown, { binding, className }: Route, name: unknown): DurableObjectStub {
+  if (!name || typeof name !== "string")
+    throw new DeploymentError("The option instance must return the name of an object.");
+  const bindings = (env ?? {}) as Record<string, unknown>;
+  const { exports } = workers as { exports?: Record<string, unknown> };
+  const screaming = className.replace(/(?<=[a-z\d])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])/g, "_").toUpperCase();
+  const namespace = (
+    binding ? [bindings[binding]] : [bindings[className], bindings[screaming], exports?.[className]]
+  ).find((found) => (found as Partial<DurableObjectNamespace> | undefined)?.idFromName);
+  if (!namespace) {
+    throw new DeploymentError(`No Durable Object for ${binding ?? className}: export its class, and add to wrangler.toml
+
+[[durable_objects.bindings]]
+name = "${binding ?? className}"
+class_name = "${className}"
+
+[[migrations]]
+tag = "v1"
+new_sqlite_classes = ["${className}"]
+`);
+  }
+  return (namespace as DurableObjectNamespace).getByName(name);
+}

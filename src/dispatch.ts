@@ -1,0 +1,128 @@
+// The way of an event to its callback: one at a time per session, in the order of arrival, the end last and once.
+import { CloseReason } from "./close-reason.ts";
+import { report, toError } from "./errors.ts";
+import type { SessionObject } from "./session-object.ts";
+import type { Turns } from "./turns.ts";
+import type { Callbacks, EndpointConfig, Session } from "./types.ts";
+
+/** What reaches a session: a message, a failure of its socket, or its end. */
+export type SessionEvent = string | ArrayBuffer | Error | CloseReason;
+
+/** The session whose events are dispatched. */
+export interface Subject extends Session {
+  readonly callbacks: Callbacks;
+  readonly object: SessionObject;
+  /** What its callbacks share with those of the other sessions of the same object. */
+  readonly turns: Turns;
+  /** `onClose` has settled. */
+  forget(): void;
+}
+
+export class Dispatch {
+  readonly #session: Subject;
+  #waiting: SessionEvent[] = [];
+  /** A callback is under way: events wait. */
+  #busy = false;
+  /** The end has come: nothing is taken behind it. */
+  #over = false;
+
+  constructor(session: Subject) {
+    this.#session = session;
+  }
+
+  /**
+   * Delivers an event now, or once those before it are done: the runtime doesn't wait for one before the next.
+   *
+   * @returns a promise, which keeps the object awake, if a callback returned one
+   */
+  receive(event: SessionEvent): Promise<void> | undefined {
+    if (this.#over) return undefined;
+    this.#over = event instanceof CloseReason;
+    this.#waiting.push(event);
+    if (this.#busy) return undefined;
+    const drained = this.#drain();
+    return this.#busy ? drained : undefined;
+  }
+
+  /** The server ends the session: what waits is dropped, and `onClose` comes next. */
+  end(reason: CloseReason): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#waiting = [reason];
+    if (this.#busy) return;
+    this.#busy = true;
+    this.#session.ctx.waitUntil(Promise.resolve().then(() => this.#drain()));
+  }
+
+  /** Runs `onOpen` to its end, has the socket accepted, and delivers what came meanwhile. */
+  async open(config: EndpointConfig, accept: () => void): Promise<void> {
+    const session = this.#session;
+    this.#busy = true;
+    const failure = await this.#attempt(async () => {
+      session.object.replace(await session.callbacks.onOpen?.(session, config));
+    });
+    if (failure) {
+      await this.#failed(failure);
+      session.close(1011);
+    }
+    accept();
+    session.ctx.waitUntil(this.#drain());
+  }
+
+  async #drain(): Promise<void> {
+    this.#busy = true;
+    for (let event; (event = this.#waiting.shift()) !== undefined;) {
+      let failure = event instanceof Error ? event : this.#attempt(() => this.#deliver(event));
+      if (failure instanceof Promise) failure = await failure;
+      if (event instanceof CloseReason) {
+        if (failure) report("onClose failed", failure);
+        this.#session.forget();
+      } else if (failure) await this.#failed(failure);
+    }
+    this.#busy = false;
+  }
+
+  #deliver(event: string | ArrayBuffer | CloseReason): unknown {
+    const session = this.#session;
+    const { callbacks, object } = session;
+    if (typeof event === "string") return callbacks.onText?.(object.value, event, session);
+    if (event instanceof ArrayBuffer) return callbacks.onBinary?.(object.value, event, session);
+    object.end();
+    return callbacks.onClose?.(object.value, session, event);
+  }
+
+  async #failed(error: Error): Promise<void> {
+    const session = this.#session;
+    const { callbacks, object } = session;
+    const failure = callbacks.onError
+      ? await this.#attempt(() => callbacks.onError!(object.value, session, error))
+      : error;
+    if (failure) report("a callback failed", failure);
+    if (!callbacks.onError) session.close(1011);
+  }
+
+  /** Runs a callback and keeps what it changed. What fails is returned, never thrown. */
+  #attempt(callback: () => unknown): Error | undefined | Promise<Error | undefined> {
+    const { turns, object } = this.#session;
+    const turn = turns.begin();
+    const end = (failure?: Error) => {
+      try {
+        turns.end(turn, object);
+      } catch (error) {
+        failure ??= toError(error);
+      }
+      return failure;
+    };
+    try {
+      const result = callback() as PromiseLike<unknown> | undefined;
+      return typeof result?.then === "function"
+        ? Promise.resolve(result).then(
+            () => end(),
+            (error) => end(toError(error)),
+          )
+        : end();
+    } catch (error) {
+      return end(toError(error));
+    }
+  }
+}

@@ -1,0 +1,185 @@
+// The Durable Object: takes the platform's events for its sockets to their sessions.
+import { DurableObject } from "cloudflare:workers";
+
+import { readAttachment, type SessionFacts } from "./attachment.ts";
+import { CloseReason } from "./close-reason.ts";
+import { define, type EndpointDefinition } from "./endpoint-definition.ts";
+import { report, toError } from "./errors.ts";
+import { isUpgrade, shakeHands, told, type Handshake } from "./handshake.ts";
+import { sendsItself, wsSendAsync, type Payload } from "./payload.ts";
+import { checkData, closeSocket } from "./remote.ts";
+import type { Router } from "./router.ts";
+import { ServerSession, type SessionHost } from "./session.ts";
+import { Turns } from "./turns.ts";
+import type { Callbacks, EndpointOptions, Session } from "./types.ts";
+
+/** Where a class has the endpoints that its objects serve. */
+export const ENDPOINTS = Symbol();
+
+/** A class that extends {@link Endpoint}. */
+export type EndpointClass<Env = unknown, T = unknown> = new (ctx: DurableObjectState, env: Env) => Endpoint<Env, T>;
+
+// eslint-disable-next-line typescript/no-unsafe-declaration-merging -- the callbacks are optional: a subclass has those it writes
+export interface Endpoint<Env = Cloudflare.Env, T = unknown> extends Callbacks<Env, T> {
+  /**
+   * Answers the requests to the endpoint's path that open no WebSocket, of any method. No check runs before it.
+   * Without it they are refused with 405 or 426.
+   */
+  onRequest?(request: Request): Response | Promise<Response>;
+}
+
+/**
+ * A Durable Object that serves WebSockets. Write the callbacks as methods; storage, alarms, RPC methods and
+ * `onRequest` are yours as in any Durable Object.
+ *
+ * ```ts
+ * export class Chat extends Endpoint<Env, { name: string }> {
+ *   onOpen(session: Session<"/chat/{room}">) {
+ *     return { name: session.requestParameterMap.get("name") ?? "anonymous" };
+ *   }
+ *   onText(user: { name: string }, text: string) {
+ *     this.broadcast(`${user.name}: ${text}`);
+ *   }
+ * }
+ * addEndpoint(container, "/chat/{room}", Chat);
+ * ```
+ *
+ * @typeParam Env the Worker's bindings
+ * @typeParam T the session object that `onOpen` returns
+ * @see Jakarta: `Endpoint`
+ */
+export class Endpoint<Env = Cloudflare.Env, T = unknown> extends DurableObject<Env> {
+  /** The options of the class, wherever it is registered; those given there win. */
+  static options?: EndpointOptions;
+
+  /** What the container tells the objects of the class. */
+  static [ENDPOINTS]?: Router<EndpointDefinition>;
+
+  /** The sessions that had an event since the object woke. */
+  readonly #sessions = new Map<WebSocket, ServerSession>();
+  readonly #host: SessionHost = {
+    env: this.env,
+    ctx: this.ctx,
+    turns: new Turns(),
+    openSessions: (path) => this.#open(path),
+    forget: (socket) => void this.#sessions.delete(socket),
+  };
+
+  /**
+   * Sends to every open session of this object, past their send channels: not to those still in `onOpen`, nor to those
+   * that are closing. A session whose send fails keeps it from no other; the failure is logged.
+   *
+   * ```ts
+   * this.broadcast(`${user.name} has joined`, { except: session });
+   * ```
+   *
+   * @returns how many sessions it went to
+   * @throws {@link PayloadError}
+   */
+  broadcast(payload: Payload, { except = [] }: { except?: Session | Iterable<Session> } = {}): number {
+    const sends = sendsItself(payload);
+    if (!sends) checkData(payload);
+    const missed = (error: unknown) => report("a broadcast missed a session", error);
+    const sessions = this.#open();
+    for (const session of Symbol.iterator in except ? except : [except]) sessions.delete(session as ServerSession);
+    let reached = 0;
+    for (const { asyncRemote } of sessions) {
+      try {
+        if (sends) {
+          const sending = wsSendAsync(payload, asyncRemote);
+          this.ctx.waitUntil(sending.then((result) => result === "success" || missed(result)));
+        } else asyncRemote.send(payload);
+        reached++;
+      } catch (error) {
+        missed(error);
+      }
+    }
+    return reached;
+  }
+
+  /** Opens a session, or answers what opens none. The container's router comes here, and so may your own routing. */
+  override async fetch(request: Request): Promise<Response> {
+    if (this.onRequest && !isUpgrade(request)) return this.onRequest(request);
+    const handshake = told(request) ?? this.#shakeHands(request);
+    return handshake instanceof Response ? handshake : this.#accept(request, handshake);
+  }
+
+  override webSocketMessage(socket: WebSocket, message: string | ArrayBuffer): Promise<void> | void {
+    return this.#session(socket)?.dispatch.receive(message);
+  }
+
+  override webSocketClose(socket: WebSocket, code: number, phrase: string): Promise<void> | void {
+    const reason = new CloseReason(code, phrase);
+    const session = this.#session(socket);
+    return session ? session.lost(reason) : closeSocket(socket, reason);
+  }
+
+  override webSocketError(socket: WebSocket, error: unknown): Promise<void> | void {
+    // The platform tells the code in the text only.
+    const [, code = 1006] = /statusCode = (\d+)/.exec(String(error)) ?? [];
+    return this.#session(socket)?.lost(new CloseReason(Number(code)), toError(error));
+  }
+
+  /** A request that came past the router passes the same checks. */
+  #shakeHands(request: Request): Handshake | Response {
+    const { pathname } = new URL(request.url);
+    const match = this.#class[ENDPOINTS]?.match(pathname);
+    return shakeHands(request, match?.value ?? this.#definition(pathname), match?.pathParameters ?? {});
+  }
+
+  get #class(): typeof Endpoint {
+    return this.constructor as typeof Endpoint;
+  }
+
+  /** The endpoint behind a path as it was registered; of a class that was not registered there, by its own options. */
+  #definition(path: string): EndpointDefinition {
+    return this.#class[ENDPOINTS]?.get(path) ?? define(path, this.#class.options ?? {}, true);
+  }
+
+  async #accept(request: Request, handshake: Handshake): Promise<Response> {
+    const { 0: webSocket, 1: socket } = new WebSocketPair();
+    const facts: SessionFacts = { id: crypto.randomUUID(), uri: request.url, ...handshake };
+    const session = this.#begin(socket, JSON.stringify(facts), facts, false);
+    await session.dispatch.open(this.#definition(session.path).config, () => {
+      // A hibernatable socket whose client never sent would be let go only when the object is idle, 10 s later.
+      if (!session.isOpen) socket.accept();
+      else this.ctx.acceptWebSocket(socket);
+      this.#sessions.set(socket, session);
+      session.asyncRemote.accepted();
+    });
+    const { negotiatedSubprotocol: name } = session;
+    return new Response(null, { status: 101, webSocket, headers: name ? { "Sec-WebSocket-Protocol": name } : {} });
+  }
+
+  /** The session of a socket, from memory or out of hibernation; undefined once it has ended. */
+  #session(socket: WebSocket): ServerSession | undefined {
+    return this.#sessions.get(socket) ?? this.#resume(socket);
+  }
+
+  #resume(socket: WebSocket): ServerSession | undefined {
+    const json = readAttachment(socket)?.[1];
+    if (!json) return undefined;
+    const session = this.#begin(socket, json, JSON.parse(json) as SessionFacts, true);
+    this.#sessions.set(socket, session);
+    try {
+      session.object.resume();
+    } catch (error) {
+      // As after a failed onOpen, there is no session object to go on with.
+      this.ctx.waitUntil(Promise.resolve(session.dispatch.receive(toError(error))));
+      session.close(1011);
+    }
+    return session;
+  }
+
+  #begin(socket: WebSocket, json: string, facts: SessionFacts, accepted: boolean): ServerSession {
+    const { callbacks = this as Callbacks, options } = this.#definition(facts.path);
+    return new ServerSession(this.#host, socket, callbacks, options, json, facts, accepted);
+  }
+
+  #open(path?: string): Set<ServerSession> {
+    const sessions = this.ctx.getWebSockets().map((socket) => this.#session(socket));
+    return new Set(
+      sessions.filter((session) => session?.isOpen && session.path === (path ?? session.path)) as ServerSession[],
+    );
+  }
+}

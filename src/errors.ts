@@ -1,0 +1,51 @@
+// What Socle refuses. Each message says what to change; none of it is ever sent to a client.
+
+/**
+ * An endpoint or a container is declared wrongly. Thrown where it is declared; logged where only a request can show it
+ * (a class without a binding).
+ *
+ * @see Jakarta: `DeploymentException`
+ */
+export class DeploymentError extends Error {
+  override readonly name = "DeploymentError";
+}
+
+/** A message was sent on a session that has ended or is closing: look at `session.isOpen` first. */
+export class SessionClosedError extends Error {
+  override readonly name = "SessionClosedError";
+  constructor() {
+    super("Not sent, for the session is closed: look at session.isOpen first.");
+  }
+}
+
+/** A close code that may not be sent, or a reason phrase over 123 bytes of UTF-8. */
+export class CloseReasonError extends RangeError {
+  override readonly name = "CloseReasonError";
+}
+
+/** What was sent is no payload, or what is to send it is no session. */
+export class PayloadError extends TypeError {
+  override readonly name = "PayloadError";
+}
+
+/** A dropping or sliding buffer dropped this message before it was sent. */
+export class MessageDroppedError extends Error {
+  override readonly name = "MessageDroppedError";
+}
+
+/**
+ * A session object that hibernation would lose or change. The message names the property; the last object that could
+ * be kept stays.
+ */
+export class SessionObjectError extends TypeError {
+  override readonly name = "SessionObjectError";
+}
+
+/** What was thrown, as an Error. */
+export const toError = (thrown: unknown): Error =>
+  thrown instanceof Error
+    ? thrown
+    : new Error("What was thrown is no Error, but this error's cause.", { cause: thrown });
+
+/** Tells the Worker's log, and nobody else. */
+export const report = (what: string, error: unknown): void => console.error(`socle: ${what}:`, error);

@@ -1,0 +1,63 @@
+// The opening handshake: what is refused, what is agreed on, and what the Worker tells the object.
+import type { SessionFacts } from "./attachment.ts";
+import type { EndpointDefinition } from "./endpoint-definition.ts";
+
+/** What is settled in the Worker, before the object is woken. */
+export type Handshake = Omit<SessionFacts, "id" | "uri">;
+
+const tokens = (header: string | null): string[] => (header ?? "").split(",").map((token) => token.trim());
+
+export const isUpgrade = ({ headers }: Request): boolean =>
+  /(^|,)\s*websocket\s*(,|$)/i.test(headers.get("Upgrade") ?? "");
+
+export const answer = (status: number, text: string, headers = {}): Response => new Response(text, { status, headers });
+
+/** What client and endpoint agree on, or the answer to a request that opens no session. */
+export function shakeHands(
+  request: Request,
+  { config: { path, subprotocols }, options: { allowedOrigins: allowed } }: EndpointDefinition,
+  pathParameters: Handshake["pathParameters"],
+): Handshake | Response {
+  const { headers, method } = request;
+  if (method !== "GET") return answer(405, "A WebSocket is opened with GET", { Allow: "GET" });
+  const Upgrade = "websocket";
+  if (!isUpgrade(request)) return answer(426, "This is a WebSocket endpoint", { Upgrade });
+  // A Worker's own fetch sends no version.
+  if ((headers.get("Sec-WebSocket-Version") ?? "13") !== "13") {
+    return answer(426, "The WebSocket version is 13", { Upgrade, "Sec-WebSocket-Version": "13" });
+  }
+  const origin = headers.get("Origin");
+  if (
+    origin &&
+    allowed &&
+    !(typeof allowed === "function" ? allowed(origin, request) : allowed.some(matches(origin)))
+  ) {
+    return answer(403, "Origin not allowed");
+  }
+  const offered = tokens(headers.get("Sec-WebSocket-Protocol"));
+  return { path, pathParameters, negotiatedSubprotocol: subprotocols.find((name) => offered.includes(name)) ?? "" };
+}
+
+const matches =
+  (origin: string) =>
+  (pattern: string): boolean => {
+    const [scheme, domain] = pattern.split("*");
+    return domain ? origin.startsWith(scheme!) && origin.endsWith(domain) : origin === pattern;
+  };
+
+/** The answer where no endpoint is found. */
+export function notFound({ url }: Request): Response {
+  try {
+    decodeURI(new URL(url).pathname);
+    return answer(404, "No endpoint at this path");
+  } catch {
+    return answer(400, "The path has a % that begins no percent escape");
+  }
+}
+
+/** The request as the object gets it. No client can set `cf`, as it could set a header. */
+export const tell = (request: Request, socle: Handshake): Request =>
+  new Request(request, { cf: { ...request.cf, socle } as CfProperties });
+
+/** What the Worker told the object; undefined if the request came past the router. */
+export const told = ({ cf }: Request): Handshake | undefined => (cf as { socle?: Handshake } | undefined)?.socle;

@@ -1,0 +1,43 @@
+// `socle`: Pedestal's WebSocket API on Cloudflare's Durable Objects.
+export * from "./channel/index.ts";
+export { CloseCode, CloseReason } from "./close-reason.ts";
+export {
+  addEndpoint,
+  addEndpoints,
+  defineEndpoint,
+  ServerContainer,
+  type EndpointLike,
+  type EndpointOfClass,
+  type EndpointsByPath,
+  type ServerContainerOptions,
+} from "./container.ts";
+export { Endpoint, type EndpointClass } from "./endpoint.ts";
+export {
+  CloseReasonError,
+  DeploymentError,
+  MessageDroppedError,
+  PayloadError,
+  SessionClosedError,
+  SessionObjectError,
+} from "./errors.ts";
+export {
+  extendWebSocketSendAsync,
+  WebSocketSendAsync,
+  wsSendAsync,
+  type Payload,
+  type SendResult,
+  type SendsItself,
+} from "./payload.ts";
+export type { RemoteEndpointAsync } from "./remote.ts";
+export type { ResponseChannel, SendChannel, SendValue } from "./send-channel.ts";
+export type { SessionCodec } from "./session-object.ts";
+export type {
+  Callbacks,
+  EndpointConfig,
+  EndpointOptions,
+  NamespaceBinding,
+  PathParameters,
+  Session,
+  WsEndpointMap,
+} from "./types.ts";
+export { onOpenStartWsConnection, startWsConnection, type WsConnectionOptions } from "./ws-connection.ts";

@@ -1,0 +1,87 @@
+// The client's end of a session: where messages and the Close frame go out. Callbacks and queues are not its business.
+import type { CloseReason } from "./close-reason.ts";
+import { PayloadError, SessionClosedError } from "./errors.ts";
+
+/**
+ * Sends to the session's client, past every {@link SendChannel}.
+ *
+ * ```ts
+ * await session.asyncRemote.sendText("hello");
+ * ```
+ *
+ * A resolved promise says that the runtime took the message, not that the client has it. A rejection that nobody
+ * awaits is not reported as unhandled.
+ *
+ * @see Jakarta: `RemoteEndpoint.Async`
+ */
+export interface RemoteEndpointAsync {
+  /** Sends a text message. Rejects with {@link SessionClosedError}, {@link PayloadError} or the platform's error. */
+  sendText(text: string): Promise<void>;
+  /** Sends a binary message, of which the bytes are copied. Rejects as {@link sendText} does. */
+  sendBinary(data: ArrayBuffer | ArrayBufferView): Promise<void>;
+}
+
+type Data = string | ArrayBuffer | ArrayBufferView;
+
+export const isData = (value: unknown): value is Data =>
+  typeof value === "string" || value instanceof ArrayBuffer || ArrayBuffer.isView(value);
+
+export function checkData(value: unknown): asserts value is Data {
+  if (isData(value)) return;
+  throw new PayloadError(
+    "Not sent: a message is a string, an ArrayBuffer, a view, or has a [WebSocketSendAsync] method.",
+  );
+}
+
+export class Remote implements RemoteEndpointAsync {
+  readonly #socket: WebSocket;
+  /** What is to be done once the socket is accepted, for the platform refuses to send before: it goes out after the 101. */
+  #kept: (() => void)[] | undefined;
+  isOpen: boolean;
+
+  constructor(socket: WebSocket, accepted: boolean) {
+    this.#socket = socket;
+    this.#kept = accepted ? undefined : [];
+    this.isOpen = !accepted || socket.readyState === WebSocket.OPEN;
+  }
+
+  /** Sends, or throws. */
+  send(data: unknown): void {
+    checkData(data);
+    if (!this.isOpen) throw new SessionClosedError();
+    if (!this.#kept) return this.#socket.send(data);
+    const copy = structuredClone(data);
+    this.#kept.push(() => this.#socket.send(copy));
+  }
+
+  sendText(data: unknown): Promise<void> {
+    const sending = new Promise<void>((resolve) => resolve(this.send(data)));
+    sending.catch(() => {});
+    return sending;
+  }
+
+  sendBinary(data: unknown): Promise<void> {
+    return this.sendText(data);
+  }
+
+  accepted(): void {
+    for (const act of this.#kept!) act();
+    this.#kept = undefined;
+  }
+
+  /** Sends the session's Close frame, or answers the client's. From here on nothing else is sent. */
+  close(reason: CloseReason): void {
+    this.isOpen = false;
+    if (this.#kept) this.#kept.push(() => closeSocket(this.#socket, reason));
+    else closeSocket(this.#socket, reason);
+  }
+}
+
+/**
+ * Sends a Close frame, or completes the closing handshake, which the platform leaves to us: a code that may not be sent
+ * (1005 is none at all) is answered by none. On a socket that is closing it does nothing.
+ */
+export function closeSocket(socket: WebSocket, { sendable, closeCode, reasonPhrase }: CloseReason): void {
+  if (sendable) socket.close(closeCode, reasonPhrase);
+  else socket.close();
+}

@@ -1,0 +1,186 @@
+// The queue of one session's outgoing messages: sent one after the other, in the order in which they were put.
+import type { ChannelBuffer } from "./channel/buffer.ts";
+import { Queue } from "./channel/queue.ts";
+import { isObject } from "./difference.ts";
+import { MessageDroppedError, report, SessionClosedError, toError } from "./errors.ts";
+import { sendsItself, wsSendAsync, type Payload, type SendResult } from "./payload.ts";
+import type { Remote } from "./remote.ts";
+
+/** Where the result of a send is put: a channel, such as `promiseChan()`. */
+export interface ResponseChannel {
+  put(result: SendResult): unknown;
+}
+
+/** What is put on a {@link SendChannel}: a payload, or a payload with the channel for its result. */
+export type SendValue = Payload | readonly [payload: Payload, response?: ResponseChannel | null];
+
+/** What a send channel needs of its session. */
+export interface SendLink {
+  readonly asyncRemote: Remote;
+  /** The session's send channels, which end with it. */
+  readonly channels: (SessionSendChannel | undefined)[];
+  /** Keeps the object from hibernating until the promise settles. */
+  readonly ctx: { waitUntil(sending: Promise<unknown>): void };
+  close(): void;
+}
+
+/**
+ * A channel to the session's client, made by {@link startWsConnection}. What is put on it is sent in order, one message
+ * after the other. It may be kept in the session object, at any depth, and then works after hibernation too.
+ *
+ * ```ts
+ * const send = startWsConnection(session);
+ * await send.put("hello");
+ * const result = await send.send("again"); // "success" or an Error
+ * send.close(); // sends what was put, then closes the session with 1000
+ * ```
+ *
+ * @see Pedestal: the channel that `start-ws-connection` returns
+ */
+export interface SendChannel {
+  /** Whether the channel is closed: by {@link close}, or because the session ended. */
+  readonly closed: boolean;
+  /**
+   * Puts a message, or a tuple of a message and the channel for its result, waiting while the buffer is full.
+   *
+   * @returns true once the channel took it; false if the channel is closed, and then the response channel gets a
+   * {@link SessionClosedError}
+   * @throws {@link NullPutError}; {@link PendingLimitError} if 1,024 puts wait already
+   * @see core.async: `>!`, `put!`
+   */
+  put(value: SendValue): Promise<boolean>;
+  /**
+   * Puts as {@link put} does if the channel can take it now.
+   *
+   * @returns whether it took it
+   * @see core.async: `offer!`
+   */
+  offer(value: SendValue): boolean;
+  /**
+   * Puts a message and waits for its result.
+   *
+   * @returns a promise of the result that never rejects
+   */
+  send(payload: Payload): Promise<SendResult>;
+  /**
+   * Closes the channel: what was put is sent, then the session closes with 1000.
+   *
+   * @see core.async: `close!`
+   */
+  close(): void;
+}
+
+/** In the attachment a channel is its number and its buffer. No JSON of a client's can look like it. */
+const NUMBER = "socle:channel";
+
+/** What it holds as a queue was put while a payload sends itself. What else it has is private, and so not serialised. */
+export class SessionSendChannel extends Queue<SendValue> implements SendChannel {
+  readonly [NUMBER]: bigint;
+  readonly #link: SendLink;
+  #busy = false;
+  /** The value that is sending itself, until its sender has the result. */
+  #sending: SendValue | undefined;
+
+  constructor(link: SendLink, bufferOrN: ChannelBuffer | number, number = link.channels.length) {
+    super(bufferOrN, (value) =>
+      respond(value, new MessageDroppedError("Not sent, for the channel's buffer was full.")),
+    );
+    this[NUMBER] = BigInt(number);
+    this.#link = link;
+    link.channels[number] = this;
+  }
+
+  /** On an idle channel a value goes straight to the socket. */
+  override offer(value: SendValue): boolean {
+    if (this.closed && Array.isArray(value)) respond(value as SendValue, new SessionClosedError());
+    if (this.closed || this.#busy || (value ?? undefined) === undefined) return super.offer(value);
+    const sending = this.#transmit(value);
+    if (sending) this.#link.ctx.waitUntil(this.#drain(sending));
+    return true;
+  }
+
+  send(payload: Payload): Promise<SendResult> {
+    return new Promise<SendResult>((put) => void this.put([payload, { put }])).catch(toError);
+  }
+
+  close(): void {
+    if (this.closed) return;
+    this.closed = true;
+    if (!this.#busy) this.#link.close();
+  }
+
+  /** The session has ended: nothing is sent any more, and nobody is left waiting. */
+  end(): void {
+    const unsent = this.abandon();
+    if (this.#sending) unsent.unshift(this.#sending);
+    this.#sending = undefined;
+    for (const value of unsent) respond(value, new SessionClosedError());
+  }
+
+  /** Sends one value; a promise if its payload sends itself. */
+  #transmit(value: SendValue): Promise<void> | undefined {
+    const payload = (Array.isArray(value) ? value[0] : value) as Payload;
+    const remote = this.#link.asyncRemote;
+    if (sendsItself(payload)) {
+      this.#busy = true;
+      this.#sending = value;
+      return wsSendAsync(payload, remote).then((result) => {
+        if (!this.#sending) return; // the session has ended, and that was the result
+        this.#sending = undefined;
+        respond(value, result);
+      });
+    }
+    let result: SendResult = "success";
+    try {
+      remote.send(payload);
+    } catch (error) {
+      result = toError(error);
+    }
+    respond(value, result);
+    return undefined;
+  }
+
+  async #drain(sending: Promise<void>): Promise<void> {
+    await sending;
+    for (let value; (value = this.poll()) !== undefined;) await this.#transmit(value);
+    this.#busy = false;
+    if (this.closed) this.#link.close();
+  }
+}
+
+function respond(value: SendValue, result: SendResult): void {
+  const response = Array.isArray(value) ? (value[1] as ResponseChannel | null | undefined) : undefined;
+  try {
+    if (response ?? undefined) response!.put(result);
+    else if (result !== "success") report("a message was not sent", result);
+  } catch (error) {
+    report("a response channel took no result", error);
+  }
+}
+
+/** Whether this is a send channel of the session, and what the attachment brings back of it. */
+export const isKeptChannel = (live: object, copy: object, { channels }: SendLink): boolean =>
+  live instanceof SessionSendChannel &&
+  channels.includes(live) &&
+  live[NUMBER] === (copy as Partial<SessionSendChannel>)[NUMBER];
+
+/** Puts the session's send channels back where the attachment kept them. */
+export function reviveChannels(value: unknown, link: SendLink, seen = new Set<unknown>()): unknown {
+  if (!isObject(value)) return value;
+  const { [NUMBER]: number, buffer } = value as Partial<SessionSendChannel>;
+  if (typeof number === "bigint") {
+    return link.channels[Number(number)] ?? new SessionSendChannel(link, buffer!, Number(number));
+  }
+  if (seen.has(value)) return value;
+  seen.add(value);
+  const revived = (member: unknown) => reviveChannels(member, link, seen);
+  if (value instanceof Map || value instanceof Set) {
+    const members = [...value];
+    value.clear();
+    for (const member of members) {
+      if (value instanceof Set) value.add(revived(member));
+      else value.set(revived(member[0]), revived(member[1]));
+    }
+  } else for (const [key, member] of Object.entries(value)) Reflect.set(value, key, revived(member));
+  return value;
+}
