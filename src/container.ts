@@ -9,16 +9,16 @@ import { Router } from "./router.ts";
 import type { EndpointOptions, NamespaceBinding, WsEndpointMap } from "./types.ts";
 
 /** A class with options, or the binding of a class that another module or Worker has. */
-export interface EndpointOfClass<Env = unknown, T = unknown> extends EndpointOptions<T> {
+export interface EndpointOfClass<Env = unknown, T = unknown, Path extends string = string> extends EndpointOptions<T> {
   /** The class, or the name of the binding of its namespace. */
-  durableObject: EndpointClass<Env, T> | NamespaceBinding<Env>;
+  durableObject: EndpointClass<Env, T, Path> | NamespaceBinding<Env>;
 }
 
 /** What is registered at a path: a map, a class, or a class with options. */
 export type EndpointLike<Env = unknown, T = unknown, Path extends string = string> =
   | WsEndpointMap<Env, T, Path>
-  | EndpointClass<Env, T>
-  | EndpointOfClass<Env, T>;
+  | EndpointClass<Env, T, Path>
+  | EndpointOfClass<Env, T, Path>;
 
 /** The endpoints of a map of paths, each with the type of its session object. */
 export type EndpointsByPath<Env, Sessions> = {
@@ -60,7 +60,9 @@ export class ServerContainer<Env = Cloudflare.Env> {
    * The Durable Object that serves the container's maps. The Worker exports a class that extends it, by the name
    * `Endpoints`, or that of the option `endpoint`.
    */
-  readonly Endpoint: EndpointClass<Env> = class extends Endpoint<Env> {};
+  readonly Endpoint: EndpointClass<Env> = class extends Endpoint<Env> {
+    static override [ENDPOINTS] = new Router<EndpointDefinition>(true);
+  };
   readonly #routes = new Router<Route>();
   readonly #className: string;
 
@@ -215,7 +217,7 @@ function objectOf(env: unknown, { binding, className }: Route, name: unknown): D
   const screaming = className.replace(/(?<=[a-z\d])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])/g, "_").toUpperCase();
   const namespace = (
     binding ? [bindings[binding]] : [bindings[className], bindings[screaming], exports?.[className]]
-  ).find((found) => (found as Partial<DurableObjectNamespace> | undefined)?.idFromName);
+  ).find(isNamespace);
   if (!namespace) {
     throw new DeploymentError(`No Durable Object for ${binding ?? className}: export its class, and add to wrangler.toml
 
@@ -228,5 +230,10 @@ tag = "v1"
 new_sqlite_classes = ["${className}"]
 `);
   }
-  return (namespace as DurableObjectNamespace).getByName(name);
+  return namespace.getByName(name);
 }
+
+/** A service, too, seems to have any method: that of a class that is no Durable Object is an RPC property. */
+const isNamespace = (found: unknown): found is DurableObjectNamespace =>
+  Object.prototype.toString.call((found as Partial<DurableObjectNamespace> | undefined)?.idFromName) ===
+  "[object Function]";

@@ -9,7 +9,8 @@ export const isObject = (value: unknown): value is object => typeof value === "o
 function contents(object: object): unknown {
   const bytes = ArrayBuffer.isView(object) ? object.buffer : object;
   if (bytes instanceof ArrayBuffer) return [...new Uint8Array(bytes)];
-  return Symbol.iterator in object ? [...(object as Iterable<unknown>)] : JSON.stringify(object);
+  if (Symbol.iterator in object) return [...(object as Iterable<unknown>)];
+  return `${String(object)} ${Number(object)}`;
 }
 
 /**
@@ -39,7 +40,7 @@ export function difference(
   if (inside) return inside;
   const keys = Reflect.ownKeys(live);
   for (const key of keys) {
-    const value: unknown = own ? Reflect.getOwnPropertyDescriptor(live, key)!.value : Reflect.get(live, key);
+    const value: unknown = own && plain ? Reflect.getOwnPropertyDescriptor(live, key)!.value : Reflect.get(live, key);
     // A property that the copy lacks differs from anything.
     const kept: unknown = Object.hasOwn(copy, key) ? Reflect.get(copy, key) : seen;
     const found = difference(value, kept, same, own, `${path}.${String(key)}`, seen);

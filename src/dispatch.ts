@@ -1,16 +1,22 @@
 // The way of an event to its callback: one at a time per session, in the order of arrival, the end last and once.
 import { CloseReason } from "./close-reason.ts";
+import type { EndpointDefinition } from "./endpoint-definition.ts";
 import { report, toError } from "./errors.ts";
 import type { SessionObject } from "./session-object.ts";
 import type { Turns } from "./turns.ts";
-import type { Callbacks, EndpointConfig, Session } from "./types.ts";
+import type { Callbacks, Session } from "./types.ts";
 
 /** What reaches a session: a message, a failure of its socket, or its end. */
 export type SessionEvent = string | ArrayBuffer | Error | CloseReason;
 
+/** An endpoint with the callbacks of its map, or of the object of its class. */
+export interface SessionDefinition extends EndpointDefinition {
+  readonly callbacks: Callbacks;
+}
+
 /** The session whose events are dispatched. */
 export interface Subject extends Session {
-  readonly callbacks: Callbacks;
+  readonly definition: SessionDefinition;
   readonly object: SessionObject;
   /** What its callbacks share with those of the other sessions of the same object. */
   readonly turns: Turns;
@@ -55,11 +61,12 @@ export class Dispatch {
   }
 
   /** Runs `onOpen` to its end, has the socket accepted, and delivers what came meanwhile. */
-  async open(config: EndpointConfig, accept: () => void): Promise<void> {
+  async open(accept: () => void): Promise<void> {
     const session = this.#session;
     this.#busy = true;
+    const { callbacks, config } = session.definition;
     const failure = await this.#attempt(async () => {
-      session.object.replace(await session.callbacks.onOpen?.(session, config));
+      session.object.replace(await callbacks.onOpen?.(session, config));
     });
     if (failure) {
       await this.#failed(failure);
@@ -84,7 +91,8 @@ export class Dispatch {
 
   #deliver(event: string | ArrayBuffer | CloseReason): unknown {
     const session = this.#session;
-    const { callbacks, object } = session;
+    const { object } = session;
+    const { callbacks } = session.definition;
     if (typeof event === "string") return callbacks.onText?.(object.value, event, session);
     if (event instanceof ArrayBuffer) return callbacks.onBinary?.(object.value, event, session);
     object.end();
@@ -93,7 +101,8 @@ export class Dispatch {
 
   async #failed(error: Error): Promise<void> {
     const session = this.#session;
-    const { callbacks, object } = session;
+    const { object } = session;
+    const { callbacks } = session.definition;
     const failure = callbacks.onError
       ? await this.#attempt(() => callbacks.onError!(object.value, session, error))
       : error;

@@ -35,7 +35,7 @@ const CALLBACKS = 5;
 export interface EndpointDefinition {
   readonly config: EndpointConfig;
   /** Absent for a class: its objects have the callbacks. */
-  readonly callbacks: Callbacks | undefined;
+  readonly callbacks?: Callbacks;
   readonly options: EndpointOptions;
 }
 
@@ -60,5 +60,5 @@ export function define(path: string, options: EndpointOptions & Callbacks, isCla
     );
   }
   const config = { path, subprotocols: options.subprotocols ?? [] };
-  return { config, callbacks: isClass ? undefined : options, options };
+  return { config, options, ...(!isClass && { callbacks: options }) };
 }

@@ -4,8 +4,8 @@ import { DurableObject } from "cloudflare:workers";
 import { readAttachment, type SessionFacts } from "./attachment.ts";
 import { CloseReason } from "./close-reason.ts";
 import { define, type EndpointDefinition } from "./endpoint-definition.ts";
-import { report, toError } from "./errors.ts";
-import { isUpgrade, shakeHands, told, type Handshake } from "./handshake.ts";
+import { DeploymentError, report, toError } from "./errors.ts";
+import { isUpgrade, notFound, shakeHands, told, type Handshake } from "./handshake.ts";
 import { sendsItself, wsSendAsync, type Payload } from "./payload.ts";
 import { checkData, closeSocket } from "./remote.ts";
 import type { Router } from "./router.ts";
@@ -17,10 +17,17 @@ import type { Callbacks, EndpointOptions, Session } from "./types.ts";
 export const ENDPOINTS = Symbol();
 
 /** A class that extends {@link Endpoint}. */
-export type EndpointClass<Env = unknown, T = unknown> = new (ctx: DurableObjectState, env: Env) => Endpoint<Env, T>;
+export type EndpointClass<Env = unknown, T = unknown, Path extends string = string> = new (
+  ctx: DurableObjectState,
+  env: Env,
+) => Endpoint<Env, T, Path>;
 
 // eslint-disable-next-line typescript/no-unsafe-declaration-merging -- the callbacks are optional: a subclass has those it writes
-export interface Endpoint<Env = Cloudflare.Env, T = unknown> extends Callbacks<Env, T> {
+export interface Endpoint<Env = Cloudflare.Env, T = unknown, Path extends string = string> extends Callbacks<
+  Env,
+  T,
+  Path
+> {
   /**
    * Answers the requests to the endpoint's path that open no WebSocket, of any method. No check runs before it.
    * Without it they are refused with 405 or 426.
@@ -34,7 +41,7 @@ export interface Endpoint<Env = Cloudflare.Env, T = unknown> extends Callbacks<E
  *
  * ```ts
  * export class Chat extends Endpoint<Env, { name: string }> {
- *   onOpen(session: Session<"/chat/{room}">) {
+ *   onOpen(session: Session) {
  *     return { name: session.requestParameterMap.get("name") ?? "anonymous" };
  *   }
  *   onText(user: { name: string }, text: string) {
@@ -46,28 +53,44 @@ export interface Endpoint<Env = Cloudflare.Env, T = unknown> extends Callbacks<E
  *
  * @typeParam Env the Worker's bindings
  * @typeParam T the session object that `onOpen` returns
+ * @typeParam Path the path at which it is registered, for typed path parameters
  * @see Jakarta: `Endpoint`
  */
-export class Endpoint<Env = Cloudflare.Env, T = unknown> extends DurableObject<Env> {
+export class Endpoint<Env = Cloudflare.Env, T = unknown, Path extends string = string> extends DurableObject<Env> {
   /** The options of the class, wherever it is registered; those given there win. */
   static options?: EndpointOptions;
 
   /** What the container tells the objects of the class. */
   static [ENDPOINTS]?: Router<EndpointDefinition>;
 
-  /** The sessions that had an event since the object woke. */
-  readonly #sessions = new Map<WebSocket, ServerSession>();
   readonly #host: SessionHost = {
     env: this.env,
     ctx: this.ctx,
     turns: new Turns(),
-    openSessions: (path) => this.#open(path),
-    forget: (socket) => void this.#sessions.delete(socket),
+    sessions: new Map(),
+    openSessions: (path) => this.openSessions(path) as Set<Session>,
   };
 
   /**
-   * Sends to every open session of this object, past their send channels: not to those still in `onOpen`, nor to those
-   * that are closing. A session whose send fails keeps it from no other; the failure is logged.
+   * The open sessions of this object, or of one of its endpoints: not those still in `onOpen`, nor those that are
+   * closing.
+   *
+   * @param path the endpoint's path as it was registered
+   * @see Jakarta: `Session.getOpenSessions`
+   */
+  openSessions(path?: string): Set<Session<string, T, Env>> {
+    const sessions = this.ctx.getWebSockets().map((socket) => this.#session(socket));
+    return new Set(
+      sessions.filter((session) => session?.isOpen && session.path === (path ?? session.path)) as Session<
+        string,
+        T,
+        Env
+      >[],
+    );
+  }
+
+  /**
+   * Sends to every open session of this object, past their send channels. A session whose send fails keeps it from no other; the failure is logged.
    *
    * ```ts
    * this.broadcast(`${user.name} has joined`, { except: session });
@@ -80,7 +103,7 @@ export class Endpoint<Env = Cloudflare.Env, T = unknown> extends DurableObject<E
     const sends = sendsItself(payload);
     if (!sends) checkData(payload);
     const missed = (error: unknown) => report("a broadcast missed a session", error);
-    const sessions = this.#open();
+    const sessions = this.openSessions() as Set<unknown> as Set<ServerSession>;
     for (const session of Symbol.iterator in except ? except : [except]) sessions.delete(session as ServerSession);
     let reached = 0;
     for (const { asyncRemote } of sessions) {
@@ -124,7 +147,8 @@ export class Endpoint<Env = Cloudflare.Env, T = unknown> extends DurableObject<E
   #shakeHands(request: Request): Handshake | Response {
     const { pathname } = new URL(request.url);
     const match = this.#class[ENDPOINTS]?.match(pathname);
-    return shakeHands(request, match?.value ?? this.#definition(pathname), match?.pathParameters ?? {});
+    const definition = match?.value ?? this.#definition(pathname);
+    return definition ? shakeHands(request, definition, match?.pathParameters ?? {}) : notFound(request);
   }
 
   get #class(): typeof Endpoint {
@@ -132,19 +156,22 @@ export class Endpoint<Env = Cloudflare.Env, T = unknown> extends DurableObject<E
   }
 
   /** The endpoint behind a path as it was registered; of a class that was not registered there, by its own options. */
-  #definition(path: string): EndpointDefinition {
-    return this.#class[ENDPOINTS]?.get(path) ?? define(path, this.#class.options ?? {}, true);
+  #definition(path: string): EndpointDefinition | undefined {
+    const endpoints = this.#class[ENDPOINTS];
+    return endpoints?.get(path) ?? (endpoints?.all ? undefined : define(path, this.#class.options ?? {}, true));
   }
 
   async #accept(request: Request, handshake: Handshake): Promise<Response> {
     const { 0: webSocket, 1: socket } = new WebSocketPair();
-    const facts: SessionFacts = { id: crypto.randomUUID(), uri: request.url, ...handshake };
-    const session = this.#begin(socket, JSON.stringify(facts), facts, false);
-    await session.dispatch.open(this.#definition(session.path).config, () => {
+    const session = this.#begin(
+      socket,
+      JSON.stringify({ id: crypto.randomUUID(), uri: request.url, ...handshake } satisfies SessionFacts),
+      false,
+    );
+    await session.dispatch.open(() => {
       // A hibernatable socket whose client never sent would be let go only when the object is idle, 10 s later.
       if (!session.isOpen) socket.accept();
       else this.ctx.acceptWebSocket(socket);
-      this.#sessions.set(socket, session);
       session.asyncRemote.accepted();
     });
     const { negotiatedSubprotocol: name } = session;
@@ -153,15 +180,14 @@ export class Endpoint<Env = Cloudflare.Env, T = unknown> extends DurableObject<E
 
   /** The session of a socket, from memory or out of hibernation; undefined once it has ended. */
   #session(socket: WebSocket): ServerSession | undefined {
-    return this.#sessions.get(socket) ?? this.#resume(socket);
-  }
-
-  #resume(socket: WebSocket): ServerSession | undefined {
-    const json = readAttachment(socket)?.[1];
-    if (!json) return undefined;
-    const session = this.#begin(socket, json, JSON.parse(json) as SessionFacts, true);
-    this.#sessions.set(socket, session);
+    const known = this.#host.sessions.get(socket);
+    const facts = known ? undefined : readAttachment(socket)?.[1];
+    if (!facts) return known;
+    const session = this.#begin(socket, facts, true);
     try {
+      if (!this.#definition(session.path)) {
+        throw new DeploymentError(`No endpoint at ${session.path}: register it while the Worker's module loads.`);
+      }
       session.object.resume();
     } catch (error) {
       // As after a failed onOpen, there is no session object to go on with.
@@ -171,15 +197,14 @@ export class Endpoint<Env = Cloudflare.Env, T = unknown> extends DurableObject<E
     return session;
   }
 
-  #begin(socket: WebSocket, json: string, facts: SessionFacts, accepted: boolean): ServerSession {
-    const { callbacks = this as Callbacks, options } = this.#definition(facts.path);
-    return new ServerSession(this.#host, socket, callbacks, options, json, facts, accepted);
-  }
-
-  #open(path?: string): Set<ServerSession> {
-    const sessions = this.ctx.getWebSockets().map((socket) => this.#session(socket));
-    return new Set(
-      sessions.filter((session) => session?.isOpen && session.path === (path ?? session.path)) as ServerSession[],
-    );
+  #begin(socket: WebSocket, json: string, accepted: boolean): ServerSession {
+    const facts = JSON.parse(json) as SessionFacts;
+    const definition = {
+      callbacks: this as Callbacks,
+      ...(this.#definition(facts.path) ?? define(facts.path, {}, false)),
+    };
+    const session = new ServerSession(this.#host, socket, definition, json, facts, accepted);
+    this.#host.sessions.set(socket, session);
+    return session;
   }
 }

@@ -29,8 +29,14 @@ const canonical = (path: string): string =>
   path.replace(/[^/]+/g, (segment) => encodeURI(decodeURIComponent(segment)).replace(/[/?#]/g, encodeURIComponent));
 
 export class Router<V> {
+  /** Whether what it doesn't match is nowhere: so it is where maps are served, but a class may serve any path. */
+  readonly all: boolean;
   /** In the order in which they are tried: texts before parameters, compared from the left. */
   readonly #routes: Route<V>[] = [];
+
+  constructor(all = false) {
+    this.all = all;
+  }
 
   /**
    * @param replace adds it in place of another that matches the same paths

@@ -12,7 +12,7 @@ export interface ResponseChannel {
 }
 
 /** What is put on a {@link SendChannel}: a payload, or a payload with the channel for its result. */
-export type SendValue = Payload | readonly [payload: Payload, response?: ResponseChannel | null];
+export type SendValue = Payload | readonly [payload: Payload, response?: ResponseChannel | null | undefined];
 
 /** What a send channel needs of its session. */
 export interface SendLink {

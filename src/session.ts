@@ -1,22 +1,22 @@
 // A session as the callbacks see it, and the parts it is made of. It doesn't know the object that holds it.
 import type { SessionFacts } from "./attachment.ts";
 import { CloseReason } from "./close-reason.ts";
-import { Dispatch, type Subject } from "./dispatch.ts";
+import { Dispatch, type SessionDefinition, type Subject } from "./dispatch.ts";
 import { Remote } from "./remote.ts";
 import type { SendLink, SessionSendChannel } from "./send-channel.ts";
-import { SessionObject, type SessionCodec } from "./session-object.ts";
+import { SessionObject } from "./session-object.ts";
 import type { Turns } from "./turns.ts";
-import type { Callbacks, Session } from "./types.ts";
+import type { Session } from "./types.ts";
 
 /** What a session is handed by the object that holds it. */
 export interface SessionHost {
   readonly env: unknown;
   readonly ctx: DurableObjectState;
   readonly turns: Turns;
+  /** The sessions that had an event since the object woke. */
+  readonly sessions: Map<WebSocket, ServerSession>;
   /** The open sessions of an endpoint. */
   openSessions(path: string): Set<Session>;
-  /** The session of this socket has ended, and `onClose` has settled. */
-  forget(socket: WebSocket): void;
 }
 
 // oxlint-disable-next-line typescript/no-unsafe-declaration-merging -- assigned from the facts
@@ -38,8 +38,7 @@ export class ServerSession implements Session, Subject, SendLink {
   constructor(
     readonly host: SessionHost,
     readonly webSocket: WebSocket,
-    readonly callbacks: Callbacks,
-    codec: SessionCodec<unknown>,
+    readonly definition: SessionDefinition,
     json: string,
     facts: SessionFacts,
     accepted: boolean,
@@ -47,7 +46,7 @@ export class ServerSession implements Session, Subject, SendLink {
     Object.assign(this, facts);
     ({ env: this.env, ctx: this.ctx, turns: this.turns } = host);
     this.asyncRemote = new Remote(webSocket, accepted);
-    this.object = new SessionObject(webSocket, json, this, codec);
+    this.object = new SessionObject(webSocket, json, this, definition.options);
   }
 
   get requestURI(): URL {
@@ -104,7 +103,7 @@ export class ServerSession implements Session, Subject, SendLink {
   }
 
   forget(): void {
-    this.host.forget(this.webSocket);
+    this.host.sessions.delete(this.webSocket);
   }
 
   /** From here on nothing is sent, and nobody waits for a send. */

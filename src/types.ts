@@ -114,7 +114,7 @@ export interface EndpointOptions<T = unknown> extends SessionCodec<T> {
 
 /** The names of the bindings in `Env` that are Durable Object namespaces. */
 export type NamespaceBinding<Env> = unknown extends Env
-  ? string
+  ? never
   : {
       [Name in keyof Env]-?: Env[Name] extends { idFromName(name: string): DurableObjectId } ? Name : never;
     }[keyof Env] &
@@ -125,13 +125,13 @@ export interface Callbacks<Env = unknown, T = unknown, Path extends string = str
   /** Runs before the handshake is answered. What it returns is the session object of the other callbacks. */
   onOpen?(session: Session<Path, unknown, Env>, config: EndpointConfig): T | Promise<T>;
   /** A text message. Without it text messages are ignored. */
-  onText?(sessionObject: T, text: string, session: Session<Path, T, Env>): unknown;
+  onText?(sessionObject: T, text: string, session: Session<Path, NoInfer<T>, Env>): unknown;
   /** A binary message. Without it binary messages are ignored. */
-  onBinary?(sessionObject: T, data: ArrayBuffer, session: Session<Path, T, Env>): unknown;
+  onBinary?(sessionObject: T, data: ArrayBuffer, session: Session<Path, NoInfer<T>, Env>): unknown;
   /** The session has ended, in whatever way. Runs last, and once. */
-  onClose?(sessionObject: T, session: Session<Path, T, Env>, closeReason: CloseReason): unknown;
+  onClose?(sessionObject: T, session: Session<Path, NoInfer<T>, Env>, closeReason: CloseReason): unknown;
   /** A callback threw or rejected, or the socket failed. `sessionObject` is undefined if `onOpen` failed. */
-  onError?(sessionObject: T | undefined, session: Session<Path, T, Env>, error: Error): unknown;
+  onError?(sessionObject: T | undefined, session: Session<Path, NoInfer<T>, Env>, error: Error): unknown;
 }
 
 /**

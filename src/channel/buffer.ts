@@ -40,9 +40,9 @@ export const slidingBuffer = (n: number): ChannelBuffer => toBuffer({ kind: "sli
 
 /** A number is the size of a fixed buffer. */
 export function toBuffer(bufferOrN: ChannelBuffer | number): ChannelBuffer {
-  const { kind, size } = typeof bufferOrN === "object" ? bufferOrN : { kind: "fixed" as const, size: bufferOrN };
-  if (Number.isSafeInteger(size) && size >= (kind === "fixed" ? 0 : 1)) return { kind, size };
+  const buffer: ChannelBuffer = typeof bufferOrN === "number" ? { kind: "fixed", size: bufferOrN } : bufferOrN;
+  if (Number.isSafeInteger(buffer?.size) && buffer.size >= (buffer.kind === "fixed" ? 0 : 1)) return buffer;
   throw new BufferSizeError(
-    `No buffer has the size ${String(size)}: give a whole number, of 1 or more if it drops or slides.`,
+    `No buffer has the size ${String(buffer?.size ?? bufferOrN)}: give a whole number, of 1 or more if it drops or slides.`,
   );
 }

@@ -36,10 +36,11 @@ export class Queue<T extends {}> {
     }
     const { kind, size } = this.buffer;
     const held = this.#held;
-    const full = held.length >= size;
-    if (this.closed || (full && kind === "fixed")) return false;
-    if (!full || kind === "sliding") held.push(value);
-    if (full) this.#dropped?.(kind === "sliding" ? held.shift()! : value);
+    if (this.closed || (held.length >= size && kind === "fixed")) return false;
+    held.push(value);
+    // The oldest or the newest goes.
+    const [dropped] = held.splice(held.length > size && kind === "sliding" ? 0 : size, held.length - size);
+    if (dropped !== undefined) this.#dropped?.(dropped);
     return true;
   }
 

@@ -1,15 +1,32 @@
 // Endpoints made for one test.
 import { evictDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
-import { addEndpoint, type WsEndpointMap } from "socle";
+import { addEndpoint, type CloseReason, type Session, type WsEndpointMap } from "socle";
+import { vi } from "vitest";
 
-import { type Client, connect } from "./client.ts";
+import { connect, type Client } from "./client.ts";
 import { container } from "./worker.ts";
 
 let count = 0;
 
 /** A path that no other test uses. */
 export const freshPath = (suffix = ""): string => `/test-${++count}${suffix}`;
+
+/** What ran, in order. */
+export class Log {
+  readonly entries: unknown[] = [];
+
+  add = (...entry: unknown[]): void => void this.entries.push(entry.length === 1 ? entry[0] : entry);
+
+  /** Waits until something is in the log. */
+  async has(entry: unknown): Promise<void> {
+    const wanted = JSON.stringify(entry);
+    await vi.waitUntil(() => this.entries.some((one) => JSON.stringify(one) === wanted), {
+      timeout: 4000,
+      interval: 5,
+    });
+  }
+}
 
 export class Served {
   constructor(readonly path: string) {}
@@ -34,3 +51,10 @@ export function serve<T>(map: WsEndpointMap<Cloudflare.Env, T>): Served {
   addEndpoint(container, path, map);
   return new Served(path);
 }
+
+/** `onClose` and `onError` that write down what they were given. */
+export const recorded = (log: Log) => ({
+  onClose: (object: unknown, _session: Session, { closeCode, reasonPhrase }: CloseReason) =>
+    log.add("close", object, closeCode, reasonPhrase),
+  onError: (object: unknown, _session: Session, error: Error) => log.add("error", object, error.message),
+});

@@ -1,9 +1,12 @@
 declare namespace Cloudflare {
   interface Env {
     Endpoints: DurableObjectNamespace<import("./worker.ts").Endpoints>;
+    Room: DurableObjectNamespace<import("./worker.ts").Room>;
+    CHAT_ROOM: DurableObjectNamespace<import("./worker.ts").ChatRoom>;
+    OTHER: DurableObjectNamespace<import("./worker.ts").Bound>;
   }
   interface GlobalProps {
     mainModule: typeof import("./worker.ts");
-    durableNamespaces: "Endpoints";
+    durableNamespaces: "Endpoints" | "Room" | "ChatRoom" | "Bound" | "Exported";
   }
 }

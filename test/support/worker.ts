@@ -1,6 +1,46 @@
 // The Worker under test. Its tests register endpoints while they run, in the isolate that the objects run in too.
-import { ServerContainer } from "socle";
+import { Endpoint, ServerContainer, type Session } from "socle";
 
 export const container = new ServerContainer();
 export class Endpoints extends container.Endpoint {}
 export default container;
+
+/** A class endpoint with a request handler and an RPC method beside its callbacks. */
+export class Room extends Endpoint<Cloudflare.Env, { name: string; heard: number }> {
+  override onOpen(session: Session) {
+    return { name: session.requestParameterMap.get("name") ?? "anonymous", heard: 0 };
+  }
+
+  override onText(member: { name: string; heard: number }, text: string, session: Session) {
+    member.heard++;
+    const reached = this.broadcast(`${member.name} ${member.heard}: ${text}`, { except: session });
+    return session.asyncRemote.sendText(`reached ${reached}`);
+  }
+
+  override onRequest(request: Request) {
+    return new Response(`${request.method} ${this.ctx.id.name}`);
+  }
+
+  announce(text: string): number {
+    return this.broadcast(text);
+  }
+}
+
+/** Each of these says in which way its namespace was found. */
+class Answering extends Endpoint {
+  override onOpen(session: Session) {
+    void session.asyncRemote.sendText(`${this.constructor.name} ${this.ctx.id.name}`);
+  }
+}
+export class ChatRoom extends Answering {}
+export class Bound extends Answering {}
+export class Exported extends Answering {}
+/** Exported by no binding and no migration. */
+export class Nowhere extends Endpoint {}
+
+container
+  .addEndpoint("/room/{name}", Room)
+  .addEndpoint("/chat-room", ChatRoom)
+  .addEndpoint("/bound/{x}", { durableObject: "OTHER" })
+  .addEndpoint("/exported", Exported)
+  .addEndpoint("/nowhere", Nowhere);

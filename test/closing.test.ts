@@ -1,0 +1,247 @@
+// How sessions end: once, last, and with the client let go.
+import {
+  CloseCode,
+  CloseReason,
+  CloseReasonError,
+  onOpenStartWsConnection,
+  SessionClosedError,
+  type Session,
+} from "socle";
+import { describe, expect, it } from "vitest";
+
+import { Log, recorded, serve } from "./support/endpoint.ts";
+
+describe("the client closes", () => {
+  it("R15: a close without a code is answered at once, and onClose gets 1005", async () => {
+    const log = new Log();
+    const client = await serve({ onOpen: () => "object", ...recorded(log) }).connect();
+    client.socket.close();
+    expect(await client.closed).toEqual({ code: 1005, reason: "", wasClean: true });
+    await log.has(["close", "object", 1005, ""]);
+    expect(log.entries).toHaveLength(1);
+  });
+
+  it("R15: a close is answered with its code and phrase, whatever the code", async () => {
+    for (const code of [1000, 1001, 1003, 1008, 3000, 4999]) {
+      const log = new Log();
+      const client = await serve({ onOpen: () => code, ...recorded(log) }).connect();
+      client.socket.close(code, "bye");
+      expect(await client.closed).toEqual({ code, reason: "bye", wasClean: true });
+      await log.has(["close", code, code, "bye"]);
+    }
+  });
+
+  it("R15: a close is answered when the object hibernates, and while a callback is under way", async () => {
+    const log = new Log();
+    const endpoint = serve({
+      onOpen: () => ({ n: 1 }),
+      onText: () => new Promise<void>((resolve) => setTimeout(resolve, 50)),
+      ...recorded(log),
+    });
+    const hibernating = await endpoint.connect();
+    await endpoint.hibernate();
+    hibernating.socket.close(4000);
+    expect(await hibernating.closed).toMatchObject({ code: 4000 });
+    await log.has(["close", { n: 1 }, 4000, ""]);
+
+    const waiting = await endpoint.connect();
+    waiting.send("wait");
+    waiting.socket.close();
+    expect(await waiting.closed).toMatchObject({ code: 1005 });
+  });
+
+  it("R14: messages that came before the close are delivered first, while isOpen is false", async () => {
+    const log = new Log();
+    const endpoint = serve({
+      async onText(_, text, session: Session) {
+        if (text === "a") await new Promise((resolve) => setTimeout(resolve, 30));
+        log.add(text, session.isOpen, await session.asyncRemote.sendText("?").catch((error: Error) => error.name));
+      },
+      onClose: (_, session, reason) => log.add("close", session.isOpen, reason.closeCode),
+    });
+    const client = await endpoint.connect();
+    client.send("a", "b");
+    client.socket.close(4001);
+    await client.closed;
+    await log.has(["close", false, 4001]);
+    expect(log.entries.slice(1)).toEqual([
+      ["b", false, "SessionClosedError"],
+      ["close", false, 4001],
+    ]);
+  });
+});
+
+describe("session.close", () => {
+  it("R17: without arguments it is 1000, and it takes a CloseReason, or a code and a phrase", async () => {
+    const endpoint = serve({
+      onText(_, text, session) {
+        if (text === "plain") session.close();
+        if (text === "reason") session.close(new CloseReason(CloseCode.GOING_AWAY, "moving"));
+        if (text === "code") session.close(4999, "own");
+      },
+    });
+    const answers = { plain: [1000, ""], reason: [1001, "moving"], code: [4999, "own"] };
+    for (const [text, [code, reason]] of Object.entries(answers)) {
+      const client = await endpoint.connect();
+      client.send(text);
+      expect(await client.closed).toEqual({ code, reason, wasClean: true });
+    }
+  });
+
+  it("R14: onClose comes next, with its reason, without the client's answer; what waits is dropped", async () => {
+    const log = new Log();
+    const endpoint = serve({
+      async onText(_, text, session) {
+        log.add(text);
+        await new Promise((resolve) => setTimeout(resolve, 20));
+        if (text === "close") session.close(4002, "enough");
+        log.add(`${text} done`);
+      },
+      ...recorded(log),
+    });
+    const client = await endpoint.connect();
+    client.send("a", "close", "dropped");
+    await log.has(["close", undefined, 4002, "enough"]);
+    expect(await client.closed).toMatchObject({ code: 4002 });
+    client.socket.close();
+    expect(log.entries).toEqual(["a", "a done", "close", "close done", ["close", undefined, 4002, "enough"]]);
+  });
+
+  it("R14: onClose runs once though the client answers after the object has hibernated", async () => {
+    const log = new Log();
+    const endpoint = serve({
+      onOpen: onOpenStartWsConnection(),
+      onText: (send, text, session) => (text === "close" ? session.close(4005) : send.put(text)),
+      onClose: (_, _session, { closeCode }) => log.add(closeCode),
+    });
+    const other = await endpoint.connect();
+    const client = await endpoint.connect();
+    client.send("close", "late");
+    await log.has(4005);
+    await endpoint.hibernate();
+    await client.closed;
+    expect(await other.ask("after")).toBe("after");
+    expect(log.entries).toEqual([4005]);
+  });
+
+  it("R14: it may come from another session's callback", async () => {
+    const log = new Log();
+    const endpoint = serve({
+      onOpen: (session) => session.queryString,
+      onText(_, __, session) {
+        for (const other of session.openSessions) if (other !== session) other.close(4006, "kicked");
+        log.add("kicked");
+      },
+      onClose: (name, _, { closeCode }) => log.add(name, closeCode),
+    });
+    const victim = await endpoint.connect("?victim");
+    const client = await endpoint.connect("?client");
+    client.send("kick");
+    expect(await victim.closed).toMatchObject({ code: 4006, reason: "kicked" });
+    await log.has(["victim", 4006]);
+    expect(log.entries).toEqual(["kicked", ["victim", 4006]]);
+  });
+
+  it("R17: a code that may not be sent, or a phrase over 123 bytes, throws at once and leaves the session open", async () => {
+    const log = new Log();
+    const endpoint = serve({
+      onText(_, text, session) {
+        const [code, phrase] = JSON.parse(text) as [number, string];
+        try {
+          session.close(code, phrase);
+        } catch (error) {
+          log.add((error as Error).message, error instanceof CloseReasonError, session.isOpen);
+        }
+      },
+    });
+    const client = await endpoint.connect();
+    const codes = [0, 999, 1004, 1005, 1006, 1015, 1016, 2000, 2999, 5000, 1000.5, -1000, 10_000];
+    for (const code of codes) client.send(JSON.stringify([code, ""]));
+    client.send(JSON.stringify([1000, "€".repeat(42)]), JSON.stringify([1000, "x".repeat(124)]));
+    const refused = (code: number) => [
+      `No Close frame carries ${code}: use 1000-1003, 1007-1014 or 3000-4999.`,
+      true,
+      true,
+    ];
+    const long = ["The reason phrase is over 123 bytes of UTF-8: shorten it.", true, true];
+    await expect.poll(() => log.entries).toEqual([...codes.map(refused), long, long]);
+    client.send(JSON.stringify([1000, "€".repeat(41)]));
+    expect(await client.closed).toMatchObject({ code: 1000, reason: "€".repeat(41) });
+  });
+
+  it("R17: after it isOpen is false, a send fails, and a second close does nothing", async () => {
+    const log = new Log();
+    const endpoint = serve({
+      onOpen: onOpenStartWsConnection(),
+      async onText(send, _, session) {
+        session.close(4007);
+        session.close(4008);
+        log.add(session.isOpen, send.closed, await send.put("late"), await send.send("late"));
+        log.add(await session.asyncRemote.sendText("late").catch((error: unknown) => error));
+      },
+    });
+    const client = await endpoint.connect();
+    client.send("go");
+    expect(await client.closed).toMatchObject({ code: 4007 });
+    await expect.poll(() => log.entries.length).toBe(2);
+    expect(log.entries).toEqual([[false, true, false, expect.any(SessionClosedError)], expect.any(SessionClosedError)]);
+    expect(client.unread).toEqual([]);
+  });
+});
+
+describe("onClose", () => {
+  const ways: Record<string, (client: WebSocket) => void> = {
+    "a close frame": (socket) => socket.close(1000),
+    "no code": (socket) => socket.close(),
+    "session.close": (socket) => socket.send("close"),
+    "the channel": (socket) => socket.send("channel"),
+    "an exception without onError": (socket) => socket.send("throw"),
+  };
+  for (const [way, end] of Object.entries(ways)) {
+    it(`R14: runs once and last after ${way}, with nothing behind it`, async () => {
+      const log = new Log();
+      const endpoint = serve({
+        onOpen: onOpenStartWsConnection(),
+        async onText(send, text, session) {
+          log.add(text);
+          await Promise.resolve();
+          if (text === "close") session.close(1000);
+          if (text === "channel") send.close();
+          if (text === "throw") throw new Error("expected");
+        },
+        onClose: async () => {
+          await new Promise((resolve) => setTimeout(resolve, 10));
+          log.add("closed");
+        },
+      });
+      const other = await endpoint.connect();
+      const client = await endpoint.connect();
+      client.send("hello");
+      end(client.socket);
+      await client.closed;
+      await log.has("closed");
+      other.send("other");
+      await log.has("other");
+      await endpoint.hibernate();
+      other.send("again");
+      await log.has("again");
+      expect(log.entries.filter((entry) => entry === "closed")).toHaveLength(1);
+      expect(log.entries.slice(-3)).toEqual(["closed", "other", "again"]);
+    });
+  }
+
+  it("R14: runs once after a failed onOpen, with no session object", async () => {
+    const log = new Log();
+    const endpoint = serve<string>({
+      onOpen: async () => Promise.reject(new Error("no room")),
+      ...recorded(log),
+    });
+    const client = await endpoint.connect();
+    expect(await client.closed).toEqual({ code: 1011, reason: "", wasClean: true });
+    await log.has(["close", undefined, 1011, ""]);
+    expect(log.entries).toEqual([
+      ["error", undefined, "no room"],
+      ["close", undefined, 1011, ""],
+    ]);
+  });
+});

@@ -1,0 +1,167 @@
+// What a callback throws, and who is told.
+import { onOpenStartWsConnection, SessionObjectError } from "socle";
+import { afterEach, beforeEach, describe, expect, it, vi, type MockInstance } from "vitest";
+
+import { Log, recorded, serve } from "./support/endpoint.ts";
+
+describe("an exception", () => {
+  let logged: MockInstance<typeof console.error>;
+  beforeEach(() => {
+    logged = vi.spyOn(console, "error").mockImplementation(() => {});
+  });
+  afterEach(() => logged.mockRestore());
+
+  it("R16: goes to onError, and the session stays open", async () => {
+    const log = new Log();
+    const endpoint = serve({
+      onOpen: onOpenStartWsConnection(),
+      onText(send, text) {
+        if (text === "sync") throw new Error("thrown");
+        if (text === "async") return Promise.reject(new Error("rejected"));
+        if (text === "odd") throw null;
+        return send.put(text);
+      },
+      onBinary: () => Promise.reject("not an error"),
+      onError: (send, session, error) => {
+        log.add(error.message, error.cause, session.isOpen);
+        return send?.put("told");
+      },
+    });
+    const client = await endpoint.connect();
+    client.send("sync", "async", new ArrayBuffer(1), "odd", "ok");
+    expect(await client.take(5)).toEqual(["told", "told", "told", "told", "ok"]);
+    expect(log.entries).toEqual([
+      ["thrown", undefined, true],
+      ["rejected", undefined, true],
+      ["What was thrown is no Error, but this error's cause.", "not an error", true],
+      ["What was thrown is no Error, but this error's cause.", null, true],
+    ]);
+    expect(logged).not.toHaveBeenCalled();
+  });
+
+  it("R16: without onError it is logged, and closes the session with 1011 and no text", async () => {
+    const log = new Log();
+    const endpoint = serve({
+      onText(): void {
+        throw new Error("secret");
+      },
+      onClose: (_, __, reason) => log.add(reason.closeCode, reason.reasonPhrase),
+    });
+    const client = await endpoint.connect();
+    client.send("a", "dropped");
+    expect(await client.closed).toEqual({ code: 1011, reason: "", wasClean: true });
+    await log.has([1011, ""]);
+    expect(logged.mock.calls).toEqual([["socle: a callback failed:", expect.objectContaining({ message: "secret" })]]);
+  });
+
+  it("R16: onError decides: it may close the session", async () => {
+    const endpoint = serve({
+      onText: () => Promise.reject(new Error("bad request")),
+      onError: (_, session) => session.close(4400, "bad request"),
+    });
+    const client = await endpoint.connect();
+    client.send("x");
+    expect(await client.closed).toMatchObject({ code: 4400, reason: "bad request" });
+  });
+
+  it("R16: a failed onOpen always closes with 1011; onError is told, without a session object", async () => {
+    const log = new Log();
+    const endpoint = serve({
+      onOpen(session): string {
+        void session.asyncRemote.sendText("before");
+        throw new Error("secret");
+      },
+      onText: () => log.add("never"),
+      ...recorded(log),
+    });
+    const client = await endpoint.connect();
+    client.send("x");
+    expect(await client.closed).toEqual({ code: 1011, reason: "", wasClean: true });
+    await log.has(["close", undefined, 1011, ""]);
+    expect(log.entries).toEqual([
+      ["error", undefined, "secret"],
+      ["close", undefined, 1011, ""],
+    ]);
+    expect(client.unread).toEqual(["before"]);
+  });
+
+  it("R16: in onError or onClose it is logged, and nothing else happens", async () => {
+    const log = new Log();
+    const endpoint = serve({
+      onOpen: onOpenStartWsConnection(),
+      onText: (send, text) => (text === "throw" ? Promise.reject(new Error("first")) : send.put(text)),
+      onError: () => Promise.reject(new Error("in onError")),
+      onClose() {
+        log.add("closing");
+        throw new Error("in onClose");
+      },
+    });
+    const client = await endpoint.connect();
+    client.send("throw");
+    expect(await client.ask("alive")).toBe("alive");
+    client.socket.close();
+    await client.closed;
+    await expect.poll(() => logged.mock.calls.length).toBe(2);
+    expect(logged.mock.calls.map(([what, error]) => [what, (error as Error).message])).toEqual([
+      ["socle: a callback failed:", "in onError"],
+      ["socle: onClose failed:", "in onClose"],
+    ]);
+    expect(log.entries).toEqual(["closing"]);
+  });
+
+  it("R16: none reaches another session, from any callback", async () => {
+    for (const bad of ["onOpen", "onText", "onBinary", "onClose", "onError"] as const) {
+      const failing = (name: string) => (object: unknown, second: unknown) => {
+        const [session] = [object, second].filter(
+          (one) => one !== null && typeof one === "object" && "queryString" in one,
+        );
+        if (name === bad || (bad === "onError" && name === "onText")) {
+          if (bad === "onOpen" ? (session as { queryString: string }).queryString === "bad" : object === "bad")
+            throw new Error(name);
+        }
+      };
+      const endpoint = serve<string>({
+        onOpen: (session, config) => (failing("onOpen")(session, config), session.queryString),
+        async onText(object, text, session) {
+          failing("onText")(object, session);
+          await session.asyncRemote.sendText(text);
+        },
+        onBinary: (object, _, session) => failing("onBinary")(object, session),
+        onClose: failing("onClose"),
+        ...(bad === "onError" && { onError: failing("onError") }),
+      });
+      const good = await endpoint.connect("?good");
+      const client = await endpoint.connect("?bad");
+      client.send("text", new ArrayBuffer(1));
+      if (bad === "onClose" || bad === "onError") client.socket.close();
+      await client.closed;
+      expect(await good.ask(bad)).toBe(bad);
+    }
+  });
+
+  it("R16: a session object that can't be kept counts as the callback's, and the last good copy stays", async () => {
+    const log = new Log();
+    const endpoint = serve({
+      onOpen: () => ({ n: 0, bad: undefined as unknown }),
+      async onText(object, text, session) {
+        object.n++;
+        if (text === "bad") object.bad = () => {};
+        await session.asyncRemote.sendText(JSON.stringify(object));
+      },
+      onError: (object, _, error) => log.add(error instanceof SessionObjectError, error.message, { ...object }),
+    });
+    const client = await endpoint.connect();
+    expect(await client.ask("")).toBe('{"n":1}');
+    expect(await client.ask("bad")).toBe('{"n":2}');
+    expect(await client.ask("")).toBe('{"n":2}');
+    await endpoint.hibernate();
+    expect(await client.ask("")).toBe('{"n":3}');
+    expect(log.entries).toEqual([
+      [
+        true,
+        "Hibernation would change sessionObject.bad (function): keep plain data there, or use serializeSession and deserializeSession.",
+        { n: 1, bad: undefined },
+      ],
+    ]);
+  });
+});

@@ -1,0 +1,333 @@
+// Which paths lead where, and what is answered where no session opens.
+import { createExecutionContext } from "cloudflare:test";
+import { env } from "cloudflare:workers";
+import { addEndpoint, addEndpoints, DeploymentError, Endpoint, onOpenStartWsConnection, ServerContainer } from "socle";
+import { describe, expect, it, vi } from "vitest";
+
+import { connect, request, upgrade } from "./support/client.ts";
+import { freshPath, serve } from "./support/endpoint.ts";
+import { container, Room } from "./support/worker.ts";
+
+/** A map whose sessions say where they are. */
+const whereabouts = {
+  onOpen: (session: {
+    asyncRemote: { sendText(text: string): Promise<void> };
+    ctx: DurableObjectState;
+    pathParameters: {};
+  }) => void session.asyncRemote.sendText(JSON.stringify([session.ctx.id.name, session.pathParameters])),
+};
+const at = async (path: string): Promise<unknown> => JSON.parse((await (await connect(path)).next()) as string);
+
+describe("registration", () => {
+  const add =
+    (path: string, endpoint: unknown = {}) =>
+    () =>
+      addEndpoint(new ServerContainer(), path, endpoint as {});
+
+  it("R1: a path that doesn't start with / is refused", () => {
+    expect(add("echo")).toThrow(DeploymentError);
+    expect(add("echo")).toThrow('The path "echo" can\'t be: begin it with "/"');
+    expect(add("")).toThrow(DeploymentError);
+  });
+
+  it("R1: a path that no request could match is refused", () => {
+    for (const path of ["/a{b}", "/{}", "/{a b}", "/*", "/a?b", "/a#b", "/100%", "/%zz", "/{a}/{a}", "/a{", "/:"]) {
+      expect(add(path), path).toThrow(/The path ".*" can't be/);
+    }
+  });
+
+  it("R1: a duplicate path, or one that matches the same requests, is refused with both names", () => {
+    const duplicate = new ServerContainer();
+    addEndpoint(duplicate, "/a/{x}/c", {});
+    expect(() => addEndpoint(duplicate, "/a/{x}/c", {})).toThrow('"/a/{x}/c" matches the same as "/a/{x}/c"');
+    expect(() => addEndpoint(duplicate, "/a/{y}/c", {})).toThrow('"/a/{y}/c" matches the same as "/a/{x}/c"');
+    expect(() => addEndpoint(duplicate, "/a/:z/c", {})).toThrow('"/a/:z/c" matches the same as "/a/{x}/c"');
+    expect(() => addEndpoint(duplicate, "/%61/:z/c", {})).toThrow('"/%61/:z/c" matches the same as "/a/{x}/c"');
+    expect(() => addEndpoint(duplicate, "/a/{x}", {})).not.toThrow();
+  });
+
+  it("R1: a callback that is no function is refused with its name", () => {
+    expect(add("/a", { onText: "echo" })).toThrow('The endpoint at "/a" has a wrong onText: it must be a function.');
+    expect(add("/a", { onClose: {} })).toThrow("a wrong onClose");
+  });
+
+  it("R1: an unknown option is refused with those that are known", () => {
+    expect(add("/a", { onMessage() {} })).toThrow(
+      'The endpoint at "/a" has the unknown option onMessage: use onOpen, onText,',
+    );
+    expect(add("/a", { idleTimeoutMs: 5 })).toThrow("the unknown option idleTimeoutMs");
+    expect(add("/a", { durableObject: Room, trackSessions: true })).toThrow(
+      "the unknown option trackSessions: use instance,",
+    );
+    expect(add("/a", { toString: 1 })).toThrow("the unknown option toString");
+  });
+
+  it("R1: options that contradict each other are refused", () => {
+    expect(add("/a", { durableObject: Room, onText() {} })).toThrow("has a class, and beside it onText");
+    expect(add("/a", { serializeSession: () => 1 })).toThrow(
+      "has one of serializeSession and deserializeSession: give both",
+    );
+  });
+
+  it("R1: what is no endpoint is refused", () => {
+    for (const endpoint of [null, 1, "Chat", () => {}, class {}, new Map(), { durableObject: class {} }, Endpoint]) {
+      expect(add("/a", endpoint)).toThrow("neither an object of callbacks nor a class that extends Endpoint");
+    }
+    expect(add("/a", { durableObject: 5 })).toThrow("a wrong durableObject");
+  });
+
+  it("R1: a wrong value of an option is refused", () => {
+    for (const subprotocols of ["chat", ["a b"], ["a", "a"], [""], [1, 2, {}]]) {
+      expect(add("/a", { subprotocols })).toThrow("a wrong subprotocols");
+    }
+    for (const allowedOrigins of [
+      "https://a.com",
+      ["a.com"],
+      ["https://a.com/"],
+      ["https://A.com"],
+      ["*"],
+      ["https://*"],
+    ]) {
+      expect(add("/a", { allowedOrigins }), JSON.stringify(allowedOrigins)).toThrow("a wrong allowedOrigins");
+    }
+    expect(add("/a", { instance: "lobby" })).toThrow("a wrong instance");
+    expect(add("/a", { subprotocols: undefined, onText: undefined })).not.toThrow();
+    expect(() => new ServerContainer({ endpoint: "" })).toThrow("A ServerContainer has one option, endpoint");
+    expect(() => new ServerContainer({ endpoints: "X" } as {})).toThrow(DeploymentError);
+  });
+
+  it("addEndpoint and addEndpoints return nothing, the methods the container", () => {
+    const fresh = new ServerContainer();
+    expect(addEndpoint(fresh, "/a", {})).toBeUndefined();
+    expect(addEndpoints(fresh, { "/b": {}, "/c": Room })).toBeUndefined();
+    expect(fresh.addEndpoint("/d", {}).addEndpoints({ "/e": {} })).toBe(fresh);
+    expect(() => addEndpoint(fresh, "/c", {})).toThrow(DeploymentError);
+  });
+});
+
+describe("paths", () => {
+  it("R2: a parameter, in braces or with a colon, is one non-empty segment, percent-decoded", async () => {
+    const base = freshPath();
+    addEndpoint(container, `${base}/{room}/x/:member-id`, whereabouts);
+    expect(await at(`${base}/a%20b/x/%F0%9F%98%80`)).toEqual([
+      `${base}/a%20b/x/%F0%9F%98%80`,
+      { room: "a b", "member-id": "😀" },
+    ]);
+    for (const path of [`${base}//x/m`, `${base}/r/x/`, `${base}/r/x/m/`, `${base}/r/x`, `${base}/r/y/m`]) {
+      expect((await upgrade(path)).status, path).toBe(404);
+    }
+  });
+
+  it("R2: exact segments win over parameters, compared from the left, in whatever order they were registered", async () => {
+    const base = freshPath();
+    const named = (name: string) => ({
+      onOpen: (session: { asyncRemote: { sendText(text: string): Promise<void> } }) =>
+        void session.asyncRemote.sendText(name),
+    });
+    for (const path of ["/{a}/{b}", "/{a}/y", "/x/{b}", "/x/y", "/{a}/{b}/z", "/x/{b}/{c}"]) {
+      addEndpoint(container, base + path, named(path));
+    }
+    const answers = new Map([
+      ["/x/y", "/x/y"],
+      ["/x/q", "/x/{b}"],
+      ["/q/y", "/{a}/y"],
+      ["/q/q", "/{a}/{b}"],
+      ["/x/q/z", "/x/{b}/{c}"],
+      ["/q/q/z", "/{a}/{b}/z"],
+    ]);
+    for (const [path, template] of answers) expect(await (await connect(base + path)).next(), path).toBe(template);
+  });
+
+  it("R3: the object is named by the concrete path, in one spelling", async () => {
+    const base = freshPath();
+    addEndpoint(container, `${base}/{room}`, whereabouts);
+    expect(await at(`${base}/lobby`)).toEqual([`${base}/lobby`, { room: "lobby" }]);
+    expect(await at(`${base}/lob%62y`)).toEqual([`${base}/lobby`, { room: "lobby" }]);
+    expect(await at(`${base}/a%2Fb`)).toEqual([`${base}/a%2Fb`, { room: "a/b" }]);
+    expect(await at(`${base}/me@x`)).toEqual([`${base}/me@x`, { room: "me@x" }]);
+  });
+
+  it("R3: instance names the object instead", async () => {
+    const path = freshPath();
+    addEndpoint(container, `${path}/{a}`, { ...whereabouts, instance: (req, { a }) => `${req.method} ${a}` });
+    expect(await at(`${path}/1`)).toEqual(["GET 1", { a: "1" }]);
+  });
+
+  it("R3: a class is found by its name, in capitals, by the given binding, or among the exports", async () => {
+    expect(await (await connect("/chat-room")).next()).toBe("ChatRoom /chat-room");
+    expect(await (await connect("/bound/1")).next()).toBe("Bound /bound/1");
+    expect(await (await connect("/exported")).next()).toBe("Exported /exported");
+  });
+
+  it("R3: a class without a namespace is 500, and the log has the lines to add", async () => {
+    const error = vi.spyOn(console, "error").mockImplementation(() => {});
+    const response = await upgrade("/nowhere");
+    expect([response.status, await response.text()]).toEqual([500, "The endpoint failed"]);
+    const [what, logged] = error.mock.lastCall!;
+    expect(what).toBe("socle: /nowhere is answered with 500:");
+    expect(logged).toBeInstanceOf(DeploymentError);
+    expect((logged as Error).message).toContain(
+      '[[durable_objects.bindings]]\nname = "Nowhere"\nclass_name = "Nowhere"',
+    );
+    expect((logged as Error).message).toContain('new_sqlite_classes = ["Nowhere"]');
+    error.mockRestore();
+  });
+
+  it("R3: an option that throws, or names no object, is 500, and the client is not told why", async () => {
+    const error = vi.spyOn(console, "error").mockImplementation(() => {});
+    const failing = freshPath();
+    addEndpoint(container, failing, {
+      instance() {
+        throw new Error("secret");
+      },
+    });
+    addEndpoint(container, `${failing}/empty`, { instance: () => "" });
+    for (const path of [failing, `${failing}/empty`]) {
+      const response = await upgrade(path);
+      expect([response.status, await response.text()]).toEqual([500, "The endpoint failed"]);
+    }
+    expect(error.mock.calls.map(([, logged]) => (logged as Error).message)).toEqual([
+      "secret",
+      "The option instance must return the name of an object.",
+    ]);
+    error.mockRestore();
+  });
+
+  it("R3: a container's maps are served by the class of the name it was given", async () => {
+    const renamed = new ServerContainer({ endpoint: "Elsewhere" }).addEndpoint("/a", {});
+    const error = vi.spyOn(console, "error").mockImplementation(() => {});
+    const upgrading = new Request("https://socle.test/a", { headers: { Upgrade: "websocket" } });
+    expect((await renamed.fetch(upgrading, env, createExecutionContext())).status).toBe(500);
+    expect(String(error.mock.lastCall![1])).toContain('class_name = "Elsewhere"');
+    error.mockRestore();
+  });
+});
+
+describe("requests that open no session", () => {
+  const path = freshPath();
+  addEndpoint(container, path, { allowedOrigins: ["https://a.example", "*.b.example", "https://*.c.example:8443"] });
+
+  /** The runtime turns an upgrade by another method into a GET on its way between Workers, and drops "Upgrade". */
+  const direct = (to: string, init: RequestInit) =>
+    container.fetch(new Request(`https://socle.test${to}`, init), env, createExecutionContext());
+
+  it("R4: no endpoint is 404", async () => {
+    expect((await upgrade("/nothing/here")).status).toBe(404);
+  });
+
+  it("R4: a method other than GET is 405 with Allow", async () => {
+    for (const method of ["POST", "HEAD", "DELETE"]) {
+      const response = await direct(path, { method, headers: { Upgrade: "websocket" } });
+      expect([response.status, response.headers.get("Allow")]).toEqual([405, "GET"]);
+    }
+  });
+
+  it("R4: no upgrade is 426 with Upgrade", async () => {
+    for (const headers of [{}, { Upgrade: "h2c" }]) {
+      const response = await direct(path, { headers });
+      expect([response.status, response.headers.get("Upgrade")]).toEqual([426, "websocket"]);
+    }
+    expect((await request(path, { headers: { Upgrade: "WebSocket" } })).status).toBe(101);
+  });
+
+  it("R4: another WebSocket version is 426 with the one that is spoken", async () => {
+    const response = await upgrade(path, { "Sec-WebSocket-Version": "8" });
+    expect([response.status, response.headers.get("Sec-WebSocket-Version")]).toEqual([426, "13"]);
+    expect((await upgrade(path, { "Sec-WebSocket-Version": "13" })).status).toBe(101);
+  });
+
+  it("R4: an origin that is not allowed is 403; a request without one passes", async () => {
+    const status = async (Origin: string) => (await upgrade(path, { Origin })).status;
+    for (const origin of [
+      "https://a.example",
+      "https://x.b.example",
+      "http://x.y.b.example",
+      "https://x.c.example:8443",
+    ]) {
+      expect(await status(origin), origin).toBe(101);
+    }
+    for (const origin of [
+      "http://a.example",
+      "https://a.example:8443",
+      "https://b.example",
+      "https://evilb.example",
+      "https://x.b.example.evil",
+      "http://x.c.example:8443",
+      "https://x.c.example",
+      "null",
+    ]) {
+      expect(await status(origin), origin).toBe(403);
+    }
+    expect((await upgrade(path)).status).toBe(101);
+  });
+
+  it("R4: allowedOrigins may be a function of the origin and the request", async () => {
+    const endpoint = serve({ allowedOrigins: (origin, { url }) => origin === new URL(url).searchParams.get("from") });
+    expect((await upgrade(`${endpoint.path}?from=x`, { Origin: "x" })).status).toBe(101);
+    expect((await upgrade(`${endpoint.path}?from=x`, { Origin: "y" })).status).toBe(403);
+  });
+
+  it("R4: a class with onRequest gets the requests to its path that are no upgrade, whatever the method", async () => {
+    for (const method of ["GET", "POST", "DELETE"]) {
+      const response = await request("/room/plain", { method });
+      expect([response.status, await response.text()]).toEqual([200, `${method} /room/plain`]);
+    }
+    const wrong = await direct("/room/plain", { method: "POST", headers: { Upgrade: "websocket" } });
+    expect(wrong.status).toBe(405);
+  });
+
+  it("R2: a malformed percent escape is 400", async () => {
+    for (const malformed of [`${path}/%zz`, "/room/%E0%A4%A"]) {
+      const response = await upgrade(malformed);
+      expect([response.status, await response.text()]).toEqual([400, "The path has a % that begins no percent escape"]);
+    }
+  });
+
+  it("R5: handle is fetch that returns undefined where no endpoint matches", async () => {
+    const handle = (to: string) =>
+      container.handle(
+        new Request(`https://socle.test${to}`, { headers: { Upgrade: "websocket" } }),
+        env,
+        createExecutionContext(),
+      );
+    expect(await handle("/nothing/here")).toBeUndefined();
+    expect(await handle("/nothing/%zz")).toBeUndefined();
+    expect((await handle(path))?.status).toBe(101);
+  });
+
+  it("R4: a request that comes to the object past the router passes the same checks", async () => {
+    const raw = (stub: Fetcher, to: string, headers: Record<string, string>) =>
+      stub.fetch(`https://socle.test${to}`, { headers: { Upgrade: "websocket", ...headers } });
+    const room = env.Room.getByName("past the router");
+    expect((await raw(room, "/room/a", { "Sec-WebSocket-Version": "9" })).status).toBe(426);
+    expect((await raw(room, "/room/a", {})).status).toBe(101);
+    expect((await raw(room, "/somewhere/else", {})).status).toBe(101);
+
+    const maps = env.Endpoints.getByName("past the router");
+    expect((await maps.fetch(`https://socle.test${path}`)).status).toBe(426);
+    expect((await raw(maps, path, { Origin: "https://evil.example" })).status).toBe(403);
+    expect((await raw(maps, path, { Origin: "https://a.example" })).status).toBe(101);
+    expect((await raw(maps, "/nothing/here", {})).status).toBe(404);
+  });
+});
+
+describe("subprotocols", () => {
+  const endpoint = serve({
+    onOpen: onOpenStartWsConnection(),
+    subprotocols: ["v2", "v1"],
+    onText: (send, _, session) => send.put(session.negotiatedSubprotocol),
+  });
+  const offer = (...offered: string[]) => endpoint.connect("", { "Sec-WebSocket-Protocol": offered.join(", ") });
+
+  it("R7: the first of the endpoint's own list that the client offers goes into the 101", async () => {
+    const client = await offer("v1", "v3", "v2");
+    expect(client.response.headers.get("Sec-WebSocket-Protocol")).toBe("v2");
+    expect(await client.ask("?")).toBe("v2");
+  });
+
+  it("R7: with none in common there is none in the 101", async () => {
+    const client = await offer("v3");
+    expect(client.response.headers.has("Sec-WebSocket-Protocol")).toBe(false);
+    expect(await client.ask("?")).toBe("");
+  });
+});
