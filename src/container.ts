@@ -31,10 +31,8 @@ export interface ServerContainerOptions {
 }
 
 interface Route extends EndpointDefinition {
-  /** The class of the objects, and the name of its namespace's binding if it was given. */
+  /** The class of its objects. */
   readonly type: typeof Endpoint;
-  readonly binding: string | undefined;
-  readonly className: string;
 }
 
 /**
@@ -67,8 +65,7 @@ export class ServerContainer<Env = Cloudflare.Env> {
   readonly #className: string;
 
   /** @throws {@link DeploymentError} */
-  constructor(options: ServerContainerOptions = {}) {
-    const { endpoint = "Endpoints", ...others } = options;
+  constructor({ endpoint = "Endpoints", ...others }: ServerContainerOptions = {}) {
     if (!endpoint || typeof endpoint !== "string" || Object.keys(others).length > 0) {
       throw new DeploymentError(
         "A ServerContainer has one option, endpoint: the name of a class that the Worker exports.",
@@ -95,18 +92,13 @@ export class ServerContainer<Env = Cloudflare.Env> {
     const durableObject: unknown = given?.durableObject;
     const isClass = typeof durableObject === "function";
     const type = (isClass ? durableObject : this.Endpoint) as typeof Endpoint;
-    if (!(type.prototype instanceof Endpoint) || Object.getPrototypeOf(given ?? "") !== Object.prototype) {
+    if (!(type.prototype instanceof Endpoint) || given?.constructor !== Object) {
       throw new DeploymentError(
-        `The endpoint at "${path}" is neither an object of callbacks nor a class that extends Endpoint.`,
+        `The endpoint at "${path}" must be an object of callbacks, or a class that extends Endpoint.`,
       );
     }
     const definition = define(path, isClass ? { ...type.options, ...given } : given, isClass);
-    this.#routes.add(path, {
-      ...definition,
-      type,
-      binding: isClass ? undefined : given.durableObject,
-      className: isClass ? type.name : this.#className,
-    });
+    this.#routes.add(path, { ...definition, type });
     (type[ENDPOINTS] ??= new Router()).add(path, definition, true);
     return this;
   }
@@ -152,12 +144,41 @@ export class ServerContainer<Env = Cloudflare.Env> {
         if (handshake instanceof Response) return handshake;
         passed = tell(request, handshake);
       }
-      stub = objectOf(env, route, route.options.instance?.(request, pathParameters) ?? concretePath);
+      const name = route.options.instance ? route.options.instance(request, pathParameters) : concretePath;
+      if (!name || typeof name !== "string") {
+        throw new DeploymentError("The option instance must return the name of an object.");
+      }
+      stub = this.#namespace(env, route).getByName(name);
     } catch (error) {
-      report(`${concretePath} is answered with 500`, error);
+      report(`500 for ${concretePath}`, error);
       return answer(500, "The endpoint failed");
     }
     return stub.fetch(passed);
+  }
+
+  #namespace(env: unknown, { options, type }: Route): DurableObjectNamespace {
+    const { durableObject } = options as WsEndpointMap;
+    const className = type === this.Endpoint ? this.#className : type.name;
+    const bindings = (env ?? {}) as Record<string, unknown>;
+    const { exports } = workers as { exports?: Record<string, unknown> };
+    const screaming = className.replace(/(?<=[a-z\d])(?=[A-Z])/g, "_").toUpperCase();
+    const found = (
+      typeof durableObject === "string"
+        ? [bindings[durableObject]]
+        : [bindings[className], bindings[screaming], exports?.[className]]
+    ).find(isNamespace);
+    if (found) return found;
+    const binding = typeof durableObject === "string" ? durableObject : className;
+    throw new DeploymentError(`No Durable Object. Export its class, and add to wrangler.toml
+
+[[durable_objects.bindings]]
+name = "${binding}"
+class_name = "${className}"
+
+[[migrations]]
+tag = "v1"
+new_sqlite_classes = ["${className}"]
+`);
   }
 }
 
@@ -208,30 +229,6 @@ export function addEndpoints<Env, Sessions>(
 export const defineEndpoint = <Env, T, const Path extends string = string>(
   map: WsEndpointMap<Env, T, Path>,
 ): WsEndpointMap<Env, T, Path> => map;
-
-function objectOf(env: unknown, { binding, className }: Route, name: unknown): DurableObjectStub {
-  if (!name || typeof name !== "string")
-    throw new DeploymentError("The option instance must return the name of an object.");
-  const bindings = (env ?? {}) as Record<string, unknown>;
-  const { exports } = workers as { exports?: Record<string, unknown> };
-  const screaming = className.replace(/(?<=[a-z\d])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])/g, "_").toUpperCase();
-  const namespace = (
-    binding ? [bindings[binding]] : [bindings[className], bindings[screaming], exports?.[className]]
-  ).find(isNamespace);
-  if (!namespace) {
-    throw new DeploymentError(`No Durable Object for ${binding ?? className}: export its class, and add to wrangler.toml
-
-[[durable_objects.bindings]]
-name = "${binding ?? className}"
-class_name = "${className}"
-
-[[migrations]]
-tag = "v1"
-new_sqlite_classes = ["${className}"]
-`);
-  }
-  return namespace.getByName(name);
-}
 
 /** A service, too, seems to have any method: that of a class that is no Durable Object is an RPC property. */
 const isNamespace = (found: unknown): found is DurableObjectNamespace =>

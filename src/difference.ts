@@ -10,6 +10,7 @@ function contents(object: object): unknown {
   const bytes = ArrayBuffer.isView(object) ? object.buffer : object;
   if (bytes instanceof ArrayBuffer) return [...new Uint8Array(bytes)];
   if (Symbol.iterator in object) return [...(object as Iterable<unknown>)];
+  // oxlint-disable-next-line typescript/no-base-to-string -- a pattern's text, a date's time, an error's message
   return `${String(object)} ${Number(object)}`;
 }
 

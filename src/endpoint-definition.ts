@@ -2,35 +2,30 @@
 import { DeploymentError } from "./errors.ts";
 import type { Callbacks, EndpointConfig, EndpointOptions } from "./types.ts";
 
-const isFunction = (value: unknown): boolean => typeof value === "function";
+const FUNCTION = "a function";
 
-const isListOf = (value: unknown, pattern: RegExp): boolean =>
-  Array.isArray(value) && new Set(value).size === value.length && value.every((one) => pattern.test(one as string));
-
-/** Whether a value can be, and what can. */
-type Check = readonly [accepts: (value: unknown) => boolean, expected: string];
-
-const FUNCTION: Check = [isFunction, "a function"];
-
-/** The callbacks first, then the options. */
-const CHECKS = new Map<string, Check>([
-  ...["onOpen", "onText", "onBinary", "onClose", "onError", "instance", "serializeSession", "deserializeSession"].map(
-    (key) => [key, FUNCTION] as const,
-  ),
-  ["durableObject", [(value) => isFunction(value) || typeof value === "string", "a class or a binding's name"]],
-  [
-    "subprotocols",
-    [(value) => isListOf(value, /^[\w!#$%&'*+.^`|~-]+$/), "an array of different names without spaces or commas"],
-  ],
-  [
-    "allowedOrigins",
-    [
-      (value) => isFunction(value) || isListOf(value, /^(([a-z][\w+.-]*:\/\/)(\*\.)?|\*\.)[^\s*/?#A-Z]+$|^null$/),
-      'a function, or an array such as ["https://example.com", "*.example.com"]',
-    ],
-  ],
-]);
+/** What each callback and option must be. The callbacks come first. */
+const KEYS: Record<string, string> = {
+  onOpen: FUNCTION,
+  onText: FUNCTION,
+  onBinary: FUNCTION,
+  onClose: FUNCTION,
+  onError: FUNCTION,
+  instance: FUNCTION,
+  serializeSession: FUNCTION,
+  deserializeSession: FUNCTION,
+  durableObject: "a class or a binding's name",
+  subprotocols: "an array of names",
+  allowedOrigins: 'a function, or an array like ["https://example.com", "*.example.com"]',
+};
 const CALLBACKS = 5;
+
+/** What a value that is no function must look like, as JSON. */
+const PATTERNS: Record<string, RegExp> = {
+  durableObject: /^".+"$/,
+  subprotocols: /^\[(,?"[\w!#$%&'*+.^`|~-]+")*]$/,
+  allowedOrigins: /^\[(,?"([a-z][\w+.-]*:\/\/(\*\.)?|\*\.)[^\s*/?#A-Z"]+"|,?"null")*]$/,
+};
 
 export interface EndpointDefinition {
   readonly config: EndpointConfig;
@@ -46,19 +41,18 @@ export interface EndpointDefinition {
  * @throws {@link DeploymentError}
  */
 export function define(path: string, options: EndpointOptions & Callbacks, isClass: boolean): EndpointDefinition {
-  const known = [...CHECKS.keys()].slice(isClass ? CALLBACKS : 0);
+  const known = Object.keys(KEYS).slice(isClass ? CALLBACKS : 0);
   for (const [key, value] of Object.entries(options)) {
-    const [accepts, expected] = CHECKS.get(key) ?? [];
+    const fits = () =>
+      typeof value === "function" ? key !== "subprotocols" : PATTERNS[key]?.test(JSON.stringify(value));
     const wrong = !known.includes(key)
-      ? `${accepts ? "a class, and beside it" : "the unknown option"} ${key}: use ${known.join(", ")}`
-      : value !== undefined && !accepts!(value) && `a wrong ${key}: it must be ${expected}`;
+      ? `${Object.hasOwn(KEYS, key) ? "a class, and beside it" : "the unknown option"} ${key}: use ${known.join(", ")}`
+      : value !== undefined && !fits() && `a wrong ${key}: it must be ${KEYS[key]}`;
     if (wrong) throw new DeploymentError(`The endpoint at "${path}" has ${wrong}.`);
   }
   if (!options.serializeSession !== !options.deserializeSession) {
-    throw new DeploymentError(
-      `The endpoint at "${path}" has one of serializeSession and deserializeSession: give both.`,
-    );
+    throw new DeploymentError(`The endpoint at "${path}" needs both serializeSession and deserializeSession.`);
   }
-  const config = { path, subprotocols: options.subprotocols ?? [] };
-  return { config, options, ...(!isClass && { callbacks: options }) };
+  const definition = { config: { path, subprotocols: options.subprotocols ?? [] }, options };
+  return isClass ? definition : { ...definition, callbacks: options };
 }

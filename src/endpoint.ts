@@ -22,7 +22,7 @@ export type EndpointClass<Env = unknown, T = unknown, Path extends string = stri
   env: Env,
 ) => Endpoint<Env, T, Path>;
 
-// eslint-disable-next-line typescript/no-unsafe-declaration-merging -- the callbacks are optional: a subclass has those it writes
+// oxlint-disable-next-line typescript/no-unsafe-declaration-merging -- the callbacks are optional: a subclass has those it writes
 export interface Endpoint<Env = Cloudflare.Env, T = unknown, Path extends string = string> extends Callbacks<
   Env,
   T,
@@ -56,6 +56,7 @@ export interface Endpoint<Env = Cloudflare.Env, T = unknown, Path extends string
  * @typeParam Path the path at which it is registered, for typed path parameters
  * @see Jakarta: `Endpoint`
  */
+// oxlint-disable-next-line no-unused-vars -- the callbacks of the interface above have them
 export class Endpoint<Env = Cloudflare.Env, T = unknown, Path extends string = string> extends DurableObject<Env> {
   /** The options of the class, wherever it is registered; those given there win. */
   static options?: EndpointOptions;
@@ -68,7 +69,7 @@ export class Endpoint<Env = Cloudflare.Env, T = unknown, Path extends string = s
     ctx: this.ctx,
     turns: new Turns(),
     sessions: new Map(),
-    openSessions: (path) => this.openSessions(path) as Set<Session>,
+    openSessions: (path) => this.openSessions(path),
   };
 
   /**

@@ -13,9 +13,7 @@ export class DeploymentError extends Error {
 /** A message was sent on a session that has ended or is closing: look at `session.isOpen` first. */
 export class SessionClosedError extends Error {
   override readonly name = "SessionClosedError";
-  constructor() {
-    super("Not sent, for the session is closed: look at session.isOpen first.");
-  }
+  override readonly message = "Not sent, as the session is closed: look at session.isOpen first.";
 }
 
 /** A close code that may not be sent, or a reason phrase over 123 bytes of UTF-8. */
@@ -43,9 +41,7 @@ export class SessionObjectError extends TypeError {
 
 /** What was thrown, as an Error. */
 export const toError = (thrown: unknown): Error =>
-  thrown instanceof Error
-    ? thrown
-    : new Error("What was thrown is no Error, but this error's cause.", { cause: thrown });
+  thrown instanceof Error ? thrown : new Error("No Error was thrown, but this cause", { cause: thrown });
 
 /** Tells the Worker's log, and nobody else. */
 export const report = (what: string, error: unknown): void => console.error(`socle: ${what}:`, error);

@@ -5,12 +5,22 @@ import type { EndpointDefinition } from "./endpoint-definition.ts";
 /** What is settled in the Worker, before the object is woken. */
 export type Handshake = Omit<SessionFacts, "id" | "uri">;
 
-const tokens = (header: string | null): string[] => (header ?? "").split(",").map((token) => token.trim());
+const Upgrade = "websocket";
 
-export const isUpgrade = ({ headers }: Request): boolean =>
-  /(^|,)\s*websocket\s*(,|$)/i.test(headers.get("Upgrade") ?? "");
+export const isUpgrade = ({ headers }: Request): boolean => headers.get("Upgrade")?.toLowerCase() === Upgrade;
 
-export const answer = (status: number, text: string, headers = {}): Response => new Response(text, { status, headers });
+export const answer = (status: number, text: string, headers: HeadersInit = {}): Response =>
+  new Response(text, { status, headers });
+
+/** The answer where there is no endpoint. */
+export function notFound({ url }: Request): Response {
+  try {
+    decodeURI(new URL(url).pathname);
+    return answer(404, "No endpoint at this path");
+  } catch {
+    return answer(400, "The path has a % that begins no percent escape");
+  }
+}
 
 /** What client and endpoint agree on, or the answer to a request that opens no session. */
 export function shakeHands(
@@ -20,7 +30,6 @@ export function shakeHands(
 ): Handshake | Response {
   const { headers, method } = request;
   if (method !== "GET") return answer(405, "A WebSocket is opened with GET", { Allow: "GET" });
-  const Upgrade = "websocket";
   if (!isUpgrade(request)) return answer(426, "This is a WebSocket endpoint", { Upgrade });
   // A Worker's own fetch sends no version.
   if ((headers.get("Sec-WebSocket-Version") ?? "13") !== "13") {
@@ -32,28 +41,17 @@ export function shakeHands(
     allowed &&
     !(typeof allowed === "function" ? allowed(origin, request) : allowed.some(matches(origin)))
   ) {
-    return answer(403, "Origin not allowed");
+    return answer(403, "Pages of this origin may not connect");
   }
-  const offered = tokens(headers.get("Sec-WebSocket-Protocol"));
-  return { path, pathParameters, negotiatedSubprotocol: subprotocols.find((name) => offered.includes(name)) ?? "" };
+  const offered = headers.get("Sec-WebSocket-Protocol")?.split(/\s*,\s*/);
+  return { path, pathParameters, negotiatedSubprotocol: subprotocols.find((name) => offered?.includes(name)) ?? "" };
 }
 
-const matches =
-  (origin: string) =>
-  (pattern: string): boolean => {
-    const [scheme, domain] = pattern.split("*");
-    return domain ? origin.startsWith(scheme!) && origin.endsWith(domain) : origin === pattern;
-  };
-
-/** The answer where no endpoint is found. */
-export function notFound({ url }: Request): Response {
-  try {
-    decodeURI(new URL(url).pathname);
-    return answer(404, "No endpoint at this path");
-  } catch {
-    return answer(400, "The path has a % that begins no percent escape");
-  }
-}
+/** Whether an origin is the one of a pattern, or one of its subdomains' where the pattern has a star. */
+const matches = (origin: string) => (pattern: string) => {
+  const [start, end = start] = pattern.split("*");
+  return start === end ? origin === pattern : origin.startsWith(start!) && origin.endsWith(end!);
+};
 
 /** The request as the object gets it. No client can set `cf`, as it could set a header. */
 export const tell = (request: Request, socle: Handshake): Request =>

@@ -1,17 +1,16 @@
 // The path table: templates of segments, found by a concrete path.
 import { DeploymentError } from "./errors.ts";
 
-/** "/", then segments: a parameter, or a text in which a "%" begins an escape. */
-const TEMPLATE = /^(\/(\{[\w-]+\}|:[\w-]+|(?!:)([^{}*?#%/]|%[\da-f]{2})*))+$/i;
+/** "/", then segments: a parameter, or a text. */
+const TEMPLATE = /^(\/(\{[\w-]+}|:[\w-]+|(?!:)[^{}*?#/]*))+$/;
 
-/** Stands for a parameter: sorts behind every text. */
+/** Stands for a parameter in a route's shape: sorts behind every text. */
 const PARAMETER = "\uffff";
 
 interface Route<V> {
   readonly path: string;
-  /** The canonical path with its parameters' names left out: the same for two that match the same. */
+  /** The canonical path without its parameters' names: the same for two that match the same. */
   readonly shape: string;
-  readonly pattern: RegExp;
   readonly names: readonly string[];
   readonly value: V;
 }
@@ -24,15 +23,30 @@ export interface Match<V> {
   readonly concretePath: string;
 }
 
-/** Decodes each segment, and encodes it as URLs mostly do. Throws on a malformed escape. */
-const canonical = (path: string): string =>
-  path.replace(/[^/]+/g, (segment) => encodeURI(decodeURIComponent(segment)).replace(/[/?#]/g, encodeURIComponent));
+/**
+ * Decodes each segment, and encodes it as URLs mostly do; "" if it has a malformed escape.
+ *
+ * @param names takes the names of parameters
+ */
+function canonical(path: string, names?: string[]): string {
+  try {
+    return path.replace(/[^/]+/g, (segment) => {
+      if (!names || !/^[{:]/.test(segment)) {
+        return encodeURI(decodeURIComponent(segment)).replace(/[/?#]/g, encodeURIComponent);
+      }
+      names.push(segment.replace(/[{}:]/g, ""));
+      return PARAMETER;
+    });
+  } catch {
+    return "";
+  }
+}
 
 export class Router<V> {
-  /** Whether what it doesn't match is nowhere: so it is where maps are served, but a class may serve any path. */
+  /** Whether what it doesn't match is nowhere: a container's maps are, but a class may serve any path. */
   readonly all: boolean;
   /** In the order in which they are tried: texts before parameters, compared from the left. */
-  readonly #routes: Route<V>[] = [];
+  #routes: Route<V>[] = [];
 
   constructor(all = false) {
     this.all = all;
@@ -44,23 +58,15 @@ export class Router<V> {
    */
   add(path: string, value: V, replace = false): void {
     const names: string[] = [];
-    const texts = TEMPLATE.test(path) ? path.split("/") : [];
-    const shape = texts
-      .map((text) => (/^[{:]/.test(text) ? (names.push(text.replace(/[{}:]/g, "")), PARAMETER) : canonical(text)))
-      .join("/");
+    const shape = TEMPLATE.test(path) && canonical(path, names);
     if (!shape || new Set(names).size < names.length) {
       throw new DeploymentError(
-        `The path "${path}" can't be: begin it with "/", make each parameter a whole segment {name} of its own name, and escape {}*?#%.`,
+        `No path: "${path}". Begin it with "/", make each parameter a whole segment {name} of its own name, and escape {}*?#%.`,
       );
     }
-    const rival = this.#routes.findIndex((route) => route.shape === shape);
-    if (rival >= 0) {
-      if (!replace)
-        throw new DeploymentError(`The path "${path}" matches the same as "${this.#routes[rival]!.path}": remove one.`);
-      this.#routes.splice(rival, 1);
-    }
-    const pattern = new RegExp(`^${shape.replace(/[.*+$()]/g, "\\$&").replaceAll(PARAMETER, "([^/]+)")}$`);
-    this.#routes.push({ path, shape, pattern, names, value });
+    const rival = this.#routes.find((route) => route.shape === shape);
+    if (rival && !replace) throw new DeploymentError(`"${path}" matches the same as "${rival.path}": remove one.`);
+    this.#routes = [...this.#routes.filter((route) => route !== rival), { path, shape, names, value }];
     this.#routes.sort((a, b) => (a.shape < b.shape ? -1 : 1));
   }
 
@@ -71,17 +77,16 @@ export class Router<V> {
 
   /** The value whose template matches a URL's path best. A path with a malformed escape matches none. */
   match(pathname: string): Match<V> | undefined {
-    let concretePath;
-    try {
-      concretePath = canonical(pathname);
-    } catch {
-      return undefined;
-    }
-    for (const { pattern, names, value } of this.#routes) {
-      const [found, ...values] = pattern.exec(concretePath) ?? [];
-      if (found) {
-        const pathParameters = Object.fromEntries(names.map((name, i) => [name, decodeURIComponent(values[i]!)]));
-        return { value, pathParameters, concretePath };
+    const concretePath = canonical(pathname);
+    const segments = concretePath.split("/");
+    for (const { shape, names, value } of this.#routes) {
+      const values: string[] = [];
+      const texts = shape.split("/");
+      const fits = texts.every((text, i) =>
+        text === PARAMETER ? segments[i] && values.push(decodeURIComponent(segments[i])) : text === segments[i],
+      );
+      if (fits && texts.length === segments.length) {
+        return { value, pathParameters: Object.fromEntries(names.map((name, i) => [name, values[i]!])), concretePath };
       }
     }
     return undefined;

@@ -108,6 +108,7 @@ describe("Pedestal's own cases", () => {
     const client = await serve(recording(log)).connect();
     client.send(new Uint8Array([65, 32, 109]).buffer);
     await log.has(["binary", [65, 32, 109]]);
+    expect(log.entries).toEqual(["open", ["binary", [65, 32, 109]]]);
   });
 
   it("a conversation in text", async () => {

@@ -26,13 +26,13 @@ describe("registration", () => {
 
   it("R1: a path that doesn't start with / is refused", () => {
     expect(add("echo")).toThrow(DeploymentError);
-    expect(add("echo")).toThrow('The path "echo" can\'t be: begin it with "/"');
+    expect(add("echo")).toThrow('No path: "echo". Begin it with "/"');
     expect(add("")).toThrow(DeploymentError);
   });
 
   it("R1: a path that no request could match is refused", () => {
     for (const path of ["/a{b}", "/{}", "/{a b}", "/*", "/a?b", "/a#b", "/100%", "/%zz", "/{a}/{a}", "/a{", "/:"]) {
-      expect(add(path), path).toThrow(/The path ".*" can't be/);
+      expect(add(path), path).toThrow(/No path: ".*". Begin it with/);
     }
   });
 
@@ -64,20 +64,18 @@ describe("registration", () => {
 
   it("R1: options that contradict each other are refused", () => {
     expect(add("/a", { durableObject: Room, onText() {} })).toThrow("has a class, and beside it onText");
-    expect(add("/a", { serializeSession: () => 1 })).toThrow(
-      "has one of serializeSession and deserializeSession: give both",
-    );
+    expect(add("/a", { serializeSession: () => 1 })).toThrow("needs both serializeSession and deserializeSession");
   });
 
   it("R1: what is no endpoint is refused", () => {
     for (const endpoint of [null, 1, "Chat", () => {}, class {}, new Map(), { durableObject: class {} }, Endpoint]) {
-      expect(add("/a", endpoint)).toThrow("neither an object of callbacks nor a class that extends Endpoint");
+      expect(add("/a", endpoint)).toThrow("must be an object of callbacks, or a class that extends Endpoint");
     }
     expect(add("/a", { durableObject: 5 })).toThrow("a wrong durableObject");
   });
 
   it("R1: a wrong value of an option is refused", () => {
-    for (const subprotocols of ["chat", ["a b"], ["a", "a"], [""], [1, 2, {}]]) {
+    for (const subprotocols of ["chat", ["a b"], [""], [1, 2, {}]]) {
       expect(add("/a", { subprotocols })).toThrow("a wrong subprotocols");
     }
     for (const allowedOrigins of [
@@ -164,7 +162,7 @@ describe("paths", () => {
     const response = await upgrade("/nowhere");
     expect([response.status, await response.text()]).toEqual([500, "The endpoint failed"]);
     const [what, logged] = error.mock.lastCall!;
-    expect(what).toBe("socle: /nowhere is answered with 500:");
+    expect(what).toBe("socle: 500 for /nowhere:");
     expect(logged).toBeInstanceOf(DeploymentError);
     expect((logged as Error).message).toContain(
       '[[durable_objects.bindings]]\nname = "Nowhere"\nclass_name = "Nowhere"',

@@ -120,8 +120,8 @@ describe("a send channel", () => {
     const error = vi.spyOn(console, "error").mockImplementation(() => {});
     const endpoint = commanded({
       go(send) {
-        void send.put(42 as unknown as string);
-        void send.put(["text", "no channel" as unknown as undefined]);
+        void send.put(42 as never);
+        void send.put(["text", "no channel" as unknown as null]);
         void send.put("after");
       },
     });

@@ -121,8 +121,6 @@ describe("what is wrong does not compile", () => {
       addEndpoint(typed(), "/a", { idleTimeoutMs: 1 });
       // @ts-expect-error -- no Endpoint
       addEndpoint(typed(), "/a", class {});
-      // @ts-expect-error -- the class wants the parameter room
-      addEndpoint(typed(), "/a/{other}", Chat);
       // @ts-expect-error -- a number is no path
       addEndpoint(typed(), 1, {});
       addEndpoints(typed(), {
