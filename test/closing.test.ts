@@ -1,3 +1,4 @@
+import { runInDurableObject } from "cloudflare:test";
 // How sessions end: once, last, and with the client let go.
 import {
   CloseCode,
@@ -229,6 +230,58 @@ describe("onClose", () => {
       expect(log.entries.slice(-3)).toEqual(["closed", "other", "again"]);
     });
   }
+
+  it("R14: runs once though the platform reports the end twice, or a failure behind it", async () => {
+    const log = new Log();
+    const endpoint = serve({
+      onOpen: () => "object",
+      async onClose(object, _, { closeCode }) {
+        log.add(object, closeCode);
+        await Promise.resolve();
+      },
+      onError: (_, __, error) => log.add(error.message),
+    });
+    await endpoint.connect();
+    await runInDurableObject(endpoint.stub, async (object) => {
+      const [session] = object.openSessions();
+      const socket = session!.webSocket;
+      const ends = [
+        object.webSocketClose(socket, 1001, ""),
+        object.webSocketClose(socket, 1006, ""),
+        object.webSocketError(socket, new Error("late")),
+      ];
+      object.webSocketMessage(socket, "late");
+      await Promise.all(ends);
+      await object.webSocketClose(socket, 1006, "");
+    });
+    expect(log.entries).toEqual([["object", 1001]]);
+  });
+
+  it("R14: a failed socket goes to onError, and then to onClose with the code in the error's text", async () => {
+    const log = new Log();
+    const endpoint = serve({
+      onOpen: () => "object",
+      onText: (_, text) => new Promise<void>((resolve) => setTimeout(() => resolve(log.add(text)), 10)),
+      onError: (object, session, error) => log.add(object, session.isOpen, error.message),
+      onClose: (object, _, { closeCode }) => log.add(object, closeCode),
+    });
+    for (const [message, code] of [
+      ["protocolError.statusCode = 1009; too long", 1009],
+      ["Network connection lost.", 1006],
+    ] as const) {
+      log.entries.length = 0;
+      const client = await endpoint.connect();
+      client.send("before");
+      await runInDurableObject(endpoint.stub, async (object) => {
+        const [session] = object.openSessions();
+        const text = object.webSocketMessage(session!.webSocket, "before");
+        await object.webSocketError(session!.webSocket, new Error(message));
+        await text;
+      });
+      await log.has(["object", code]);
+      expect(log.entries.slice(-3)).toEqual(["before", ["object", false, message], ["object", code]]);
+    }
+  });
 
   it("R14: runs once after a failed onOpen, with no session object", async () => {
     const log = new Log();

@@ -130,6 +130,44 @@ it("R25: waking reads the attachment of the one session, not those of 500 others
   read.mockRestore();
 });
 
+it("R11, R14: a callback that has not settled keeps the object awake, onText and onClose alike", async () => {
+  const log = new Log();
+  let release = () => {};
+  const held = () => new Promise<void>((resolve) => (release = resolve));
+  const endpoint = serve({
+    onOpen: (session) => session.queryString,
+    async onText(_, text, session) {
+      if (text === "release") release();
+      if (text === "close") for (const other of session.openSessions) if (other !== session) other.close();
+      if (text !== "hold") return;
+      log.add("holding");
+      await held();
+      await session.asyncRemote.sendText("held");
+    },
+    async onClose(_, session) {
+      log.add("closing");
+      await held();
+      for (const other of session.openSessions) await other.asyncRemote.sendText("closed");
+    },
+  });
+  const other = await endpoint.connect();
+  const client = await endpoint.connect();
+  client.send("hold");
+  await log.has("holding");
+  let hibernating = endpoint.hibernate();
+  other.send("release");
+  expect(await client.next()).toBe("held");
+  await hibernating;
+
+  other.send("close");
+  await log.has("closing");
+  await client.closed;
+  hibernating = endpoint.hibernate();
+  other.send("release");
+  expect(await other.next()).toBe("closed");
+  await hibernating;
+});
+
 it("an endpoint that is no longer registered closes its sessions with 1011, and the log says what to change", async () => {
   const error = vi.spyOn(console, "error").mockImplementation(() => {});
   const endpoint = serve({});

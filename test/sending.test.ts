@@ -136,18 +136,21 @@ describe("a send channel", () => {
   });
 
   it("R27: what is put is not lost to hibernation: the object stays awake while a payload sends itself", async () => {
+    const slow = new Slow("slow");
     const endpoint = commanded({
       go(send) {
-        const slow = new Slow("slow");
         void send.put(slow);
-        setTimeout(() => slow.release(), 30);
         void send.put("behind");
+        return "put";
       },
+      release: () => slow.release(),
     });
     const client = await endpoint.connect();
-    client.send("go");
-    await endpoint.hibernate();
+    expect(await client.ask("go")).toBe('go: "put"');
+    const hibernating = endpoint.hibernate();
+    client.send("release");
     expect(await client.take(2)).toEqual(["slow", "behind"]);
+    await hibernating;
   });
 
   it("R28: put is true at once while the buffer has room, waits while it is full, and offer never waits", async () => {
