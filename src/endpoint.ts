@@ -3,6 +3,7 @@ import { DurableObject } from "cloudflare:workers";
 
 import { readAttachment, type SessionFacts } from "./attachment.ts";
 import { CloseReason } from "./close-reason.ts";
+import type { SessionDefinition } from "./dispatch.ts";
 import { define, type EndpointDefinition } from "./endpoint-definition.ts";
 import { DeploymentError, report, toError } from "./errors.ts";
 import { isUpgrade, notFound, shakeHands, told, type Handshake } from "./handshake.ts";
@@ -64,6 +65,7 @@ export class Endpoint<Env = Cloudflare.Env, T = unknown, Path extends string = s
   /** What the container tells the objects of the class. */
   static [ENDPOINTS]?: Router<EndpointDefinition>;
 
+  readonly #definitions = new Map<string, SessionDefinition>();
   readonly #host: SessionHost = {
     env: this.env,
     ctx: this.ctx,
@@ -157,9 +159,15 @@ export class Endpoint<Env = Cloudflare.Env, T = unknown, Path extends string = s
   }
 
   /** The endpoint behind a path as it was registered; of a class that was not registered there, by its own options. */
-  #definition(path: string): EndpointDefinition | undefined {
+  #definition(path: string): SessionDefinition | undefined {
+    const known = this.#definitions.get(path);
+    if (known) return known;
     const endpoints = this.#class[ENDPOINTS];
-    return endpoints?.get(path) ?? (endpoints?.all ? undefined : define(path, this.#class.options ?? {}, true));
+    const found = endpoints?.get(path) ?? (endpoints?.all ? undefined : define(path, this.#class.options ?? {}, true));
+    if (!found) return undefined;
+    const definition = { callbacks: this as Callbacks, ...found };
+    this.#definitions.set(path, definition);
+    return definition;
   }
 
   async #accept(request: Request, handshake: Handshake): Promise<Response> {
@@ -184,26 +192,29 @@ export class Endpoint<Env = Cloudflare.Env, T = unknown, Path extends string = s
     const known = this.#host.sessions.get(socket);
     const facts = known ? undefined : readAttachment(socket)?.[1];
     if (!facts) return known;
-    const session = this.#begin(socket, facts, true);
+    let session: ServerSession | undefined;
     try {
-      if (!this.#definition(session.path)) {
-        throw new DeploymentError(`No endpoint at ${session.path}: register it while the Worker's module loads.`);
-      }
+      session = this.#begin(socket, facts, true);
       session.object.resume();
     } catch (error) {
-      // As after a failed onOpen, there is no session object to go on with.
-      this.ctx.waitUntil(Promise.resolve(session.dispatch.receive(toError(error))));
-      session.close(1011);
+      // As after a failed onOpen, there is nothing to go on with: no session object, or not even the endpoint.
+      if (session) {
+        this.ctx.waitUntil(Promise.resolve(session.dispatch.receive(toError(error))));
+        session.close(1011);
+      } else {
+        report("a session is closed with 1011", error);
+        closeSocket(socket, new CloseReason(1011));
+      }
     }
     return session;
   }
 
   #begin(socket: WebSocket, json: string, accepted: boolean): ServerSession {
     const facts = JSON.parse(json) as SessionFacts;
-    const definition = {
-      callbacks: this as Callbacks,
-      ...(this.#definition(facts.path) ?? define(facts.path, {}, false)),
-    };
+    const definition = this.#definition(facts.path);
+    if (!definition) {
+      throw new DeploymentError(`No endpoint at ${facts.path}: register it while the Worker's module loads.`);
+    }
     const session = new ServerSession(this.#host, socket, definition, json, facts, accepted);
     this.#host.sessions.set(socket, session);
     return session;

@@ -59,9 +59,9 @@ export class SessionObject {
   /** Takes the session object from the attachment. */
   resume(): void {
     this.#copy = this.#read();
-    this.#keeps = true;
     const data = reviveChannels(this.#read(), this.#link);
     this.value = this.#codec.deserializeSession ? this.#codec.deserializeSession(data) : data;
+    this.#keeps = true;
   }
 
   /** The session has ended: the object stays for `onClose`, and the socket forgets it. */

@@ -250,8 +250,8 @@ describe("onClose", () => {
         object.webSocketClose(socket, 1006, ""),
         object.webSocketError(socket, new Error("late")),
       ];
-      object.webSocketMessage(socket, "late");
-      await Promise.all(ends);
+      ends.push(object.webSocketMessage(socket, "late"));
+      for (const end of ends) await end;
       await object.webSocketClose(socket, 1006, "");
     });
     expect(log.entries).toEqual([["object", 1001]]);
