@@ -52,14 +52,14 @@ export class CloseReason {
   }
 
   /**
-   * @internal Whether a Close frame may carry the code. The platform's `close` also takes 2000–2999, which clients then
+   * Whether a Close frame may carry the code. The platform's `close` also takes 2000–2999, which clients then
    * reject.
    */
   get sendable(): boolean {
     return /^(100[0-37-9]|101[0-4]|[34]\d{3})$/.test(String(this.closeCode));
   }
 
-  /** @internal */
+  /** Throws a {@link CloseReasonError} if no Close frame can carry the reason. */
   check(): void {
     if (!this.sendable) {
       throw new CloseReasonError(`No Close frame carries ${this.closeCode}: use 1000-1003, 1007-1014 or 3000-4999.`);

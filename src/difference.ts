@@ -41,7 +41,8 @@ export function difference(
   if (inside) return inside;
   const keys = Reflect.ownKeys(live);
   for (const key of keys) {
-    const value: unknown = own && plain ? Reflect.getOwnPropertyDescriptor(live, key)!.value : Reflect.get(live, key);
+    const property = own && plain ? Reflect.getOwnPropertyDescriptor(live, key)! : undefined;
+    const value: unknown = property ? (property.get ?? property.value) : Reflect.get(live, key);
     // A property that the copy lacks differs from anything.
     const kept: unknown = Object.hasOwn(copy, key) ? Reflect.get(copy, key) : seen;
     const found = difference(value, kept, same, own, `${path}.${String(key)}`, seen);

@@ -106,7 +106,7 @@ export class Dispatch {
     const failure = callbacks.onError
       ? await this.#attempt(() => callbacks.onError!(object.value, session, error))
       : error;
-    if (failure) report("a callback failed", failure);
+    if (failure) report("a callback or the socket failed", failure);
     if (!callbacks.onError) session.close(1011);
   }
 

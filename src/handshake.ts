@@ -39,7 +39,7 @@ export function shakeHands(
   if (
     origin &&
     allowed &&
-    !(typeof allowed === "function" ? allowed(origin, request) : allowed.some(matches(origin)))
+    !(typeof allowed === "function" ? allowed(origin, request) === true : allowed.some(matches(origin)))
   ) {
     return answer(403, "Pages of this origin may not connect");
   }

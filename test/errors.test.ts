@@ -51,7 +51,9 @@ describe("an exception", () => {
     client.send("a", "dropped");
     expect(await client.closed).toEqual({ code: 1011, reason: "", wasClean: true });
     await log.has([1011, ""]);
-    expect(logged.mock.calls).toEqual([["socle: a callback failed:", expect.objectContaining({ message: "secret" })]]);
+    expect(logged.mock.calls).toEqual([
+      ["socle: a callback or the socket failed:", expect.objectContaining({ message: "secret" })],
+    ]);
   });
 
   it("R16: onError decides: it may close the session", async () => {
@@ -103,7 +105,7 @@ describe("an exception", () => {
     await client.closed;
     await expect.poll(() => logged.mock.calls.length).toBe(2);
     expect(logged.mock.calls.map(([what, error]) => [what, (error as Error).message])).toEqual([
-      ["socle: a callback failed:", "in onError"],
+      ["socle: a callback or the socket failed:", "in onError"],
       ["socle: onClose failed:", "in onClose"],
     ]);
     expect(log.entries).toEqual(["closing"]);

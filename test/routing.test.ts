@@ -263,6 +263,8 @@ describe("requests that open no session", () => {
     const endpoint = serve({ allowedOrigins: (origin, { url }) => origin === new URL(url).searchParams.get("from") });
     expect((await upgrade(`${endpoint.path}?from=x`, { Origin: "x" })).status).toBe(101);
     expect((await upgrade(`${endpoint.path}?from=x`, { Origin: "y" })).status).toBe(403);
+    const asynchronous = serve({ allowedOrigins: (async () => true) as never });
+    expect((await upgrade(asynchronous.path, { Origin: "x" })).status).toBe(403);
   });
 
   it("R4: a class with onRequest gets the requests to its path that are no upgrade, whatever the method", async () => {

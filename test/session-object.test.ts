@@ -208,7 +208,7 @@ describe("refused", () => {
     [".bare", "no prototype", () => ({ bare: Object.create(null) as object })],
     [
       ".computed",
-      "undefined",
+      "function",
       () => ({
         get computed() {
           return 1;
