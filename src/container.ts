@@ -132,7 +132,7 @@ export class ServerContainer<Env = Cloudflare.Env> {
    *
    * @returns the answer, or undefined where there is no endpoint
    */
-  async handle(request: Request, env: Env, _ctx: ExecutionContext): Promise<Response | undefined> {
+  async handle(request: Request, env: Env, ctx: ExecutionContext): Promise<Response | undefined> {
     const match = this.#routes.match(new URL(request.url).pathname);
     if (!match) return undefined;
     const { value: route, pathParameters, concretePath } = match;
@@ -153,7 +153,11 @@ export class ServerContainer<Env = Cloudflare.Env> {
       report(`500 for ${concretePath}`, error);
       return answer(500, "The endpoint failed");
     }
-    return stub.fetch(passed);
+    const answered = stub.fetch(passed);
+    // A client that resets its connection ends this request. If that ended the object's too, nobody would take its 101,
+    // and the object would never hear that the client is gone.
+    ctx.waitUntil(answered.catch(() => {}));
+    return answered;
   }
 
   #namespace(env: unknown, { options, type }: Route): DurableObjectNamespace {

@@ -39,13 +39,16 @@ export function shakeHands(
   if (
     origin &&
     allowed &&
-    !(typeof allowed === "function" ? allowed(origin, request) === true : allowed.some(matches(origin)))
+    !(typeof allowed === "function" ? isTrue(allowed(origin, request)) : allowed.some(matches(origin)))
   ) {
     return answer(403, "Pages of this origin may not connect");
   }
   const offered = headers.get("Sec-WebSocket-Protocol")?.split(/\s*,\s*/);
   return { path, pathParameters, negotiatedSubprotocol: subprotocols.find((name) => offered?.includes(name)) ?? "" };
 }
+
+/** A promise, which an asynchronous function returns, allows nothing. */
+const isTrue = (value: unknown): boolean => value === true;
 
 /** Whether an origin is the one of a pattern, or one of its subdomains' where the pattern has a star. */
 const matches = (origin: string) => (pattern: string) => {

@@ -1,0 +1,243 @@
+// The example, and a Worker of the tests' own, over TCP.
+import { setTimeout as pause } from "node:timers/promises";
+
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+
+import { wranglerDev, workerd, type Client, type Server } from "./server.ts";
+
+let example: Server;
+let worker: Server;
+/** The same Worker as the former. */
+let runtime: Server;
+let starting: Promise<Server>[];
+
+beforeAll(async () => {
+  starting = [wranglerDev("wrangler.toml"), wranglerDev("test/e2e/wrangler.toml"), workerd("test/e2e/worker.ts")];
+  [example, worker, runtime] = (await Promise.all(starting)) as [Server, Server, Server];
+});
+
+afterAll(() => Promise.allSettled(starting.map(async (server) => (await server).stop())));
+
+/** A masked frame, empty, of an opcode that the protocol doesn't have. */
+const RESERVED = new Uint8Array([0x83, 0x80, 0, 0, 0, 0]);
+
+/** Joins a room, and takes the list of its members. */
+async function join(room: string, name: string): Promise<Client> {
+  const client = await example.connect(`/chat/${room}?name=${name}`);
+  expect(await client.json()).toMatchObject({ type: "members", names: expect.arrayContaining([name]) });
+  return client;
+}
+
+/** The next entries of a journal, each waited for. */
+async function entries(server: Server, path: string, count: number): Promise<string[]> {
+  const taken: string[] = [];
+  while (taken.length < count) taken.push(await server.text(path));
+  return taken;
+}
+
+describe("echo", () => {
+  it("R27: comes back, text and binary, in the order in which it was sent", async () => {
+    const client = await example.connect("/echo");
+    client.send("a", new Uint8Array([0, 1, 255]), "", new Uint8Array(0), "ü€😀");
+    expect(await client.take(5)).toEqual([
+      "echo: a",
+      new Uint8Array([0, 1, 255]),
+      "echo: ",
+      new Uint8Array(0),
+      "echo: ü€😀",
+    ]);
+    await client.close();
+  });
+
+  it("R15: sees its close event, with 1005, when the client closes with no code", async () => {
+    const silent = await example.connect("/echo");
+    expect(await silent.close()).toEqual({ code: 1005, reason: "" });
+    const talking = await example.connect("/echo");
+    talking.send("a");
+    expect(await talking.next()).toBe("echo: a");
+    expect(await talking.close()).toEqual({ code: 1005, reason: "" });
+  });
+
+  it.each([1000, 1001, 3000, 4999])("R15: is closed with the code with which the client closes, %i", async (code) => {
+    const client = await example.connect("/echo");
+    expect(await client.close(code)).toMatchObject({ code });
+  });
+});
+
+describe("requests that open no session", () => {
+  it("R4: are answered with the page, or with 404 where nothing is", async () => {
+    const page = await example.fetch("/");
+    expect(page.status).toBe(200);
+    expect(page.headers.get("Content-Type")).toMatch("text/html");
+    expect(await page.text()).toMatch("<title>Socle example</title>");
+    expect((await example.fetch("/nothing")).status).toBe(404);
+  });
+
+  it("R4: are answered with 426 for a GET, with 405 and Allow for a POST", async () => {
+    expect((await example.fetch("/echo")).status).toBe(426);
+    const posted = await example.fetch("/echo", { method: "POST", body: "a" });
+    expect(posted.status).toBe(405);
+    expect(posted.headers.get("Allow")).toBe("GET");
+  });
+
+  it("R4: are answered with 426 and version 13 for another version", async () => {
+    for (const [server, path] of [
+      [example, "/echo"],
+      [runtime, "/kick"],
+    ] as const) {
+      const { statusCode, headers } = await server.upgrade(path, { "Sec-WebSocket-Version": "12" });
+      expect([statusCode, headers["sec-websocket-version"]]).toEqual([426, "13"]);
+    }
+  });
+
+  it("R2: are answered with 400 for a malformed percent escape", async () => {
+    expect((await example.fetch("/chat/%zz")).status).toBe(400);
+    const upgraded = await example.upgrade("/chat/%zz", { "Sec-WebSocket-Version": "13" });
+    expect(upgraded.statusCode).toBe(400);
+  });
+});
+
+describe("chat", () => {
+  it("R31: tells a room, and no other, who comes, what is said and who goes", async () => {
+    const ann = await example.connect("/chat/lobby?name=Ann");
+    expect(await ann.json()).toEqual({ type: "members", names: ["Ann"] });
+    const elsewhere = await join("elsewhere", "Eve");
+    const bob = await example.connect("/chat/lobby?name=Bob");
+    expect(await bob.json()).toEqual({ type: "members", names: ["Ann", "Bob"] });
+    expect(await ann.json()).toEqual({ type: "joined", name: "Bob" });
+    bob.send("hello");
+    expect(await ann.json()).toEqual({ type: "message", name: "Bob", text: "hello" });
+    ann.send("and to you");
+    expect(await bob.json()).toEqual({ type: "message", name: "Ann", text: "and to you" });
+    await ann.close(1000);
+    expect(await bob.json()).toEqual({ type: "left", name: "Ann" });
+    const other = await join("elsewhere", "Ed");
+    expect(await elsewhere.json()).toEqual({ type: "joined", name: "Ed" });
+    await Promise.all([bob, elsewhere, other].map((client) => client.close()));
+  });
+
+  it("R3: has one object for all spellings of a room", async () => {
+    const ann = await join("caf%C3%A9", "Ann");
+    const bob = await join("c%61f%c3%a9", "Bob");
+    expect(await ann.json()).toEqual({ type: "joined", name: "Bob" });
+    await Promise.all([ann, bob].map((client) => client.close()));
+  });
+
+  it("R14: tells the others that a client has left which vanished", async () => {
+    const ann = await join("vanishing", "Ann");
+    const bob = await join("vanishing", "Bob");
+    expect(await ann.json()).toEqual({ type: "joined", name: "Bob" });
+    await bob.vanish();
+    expect(await ann.json()).toEqual({ type: "left", name: "Bob" });
+    await ann.close();
+  });
+
+  it("R14: tells the others once that a client has left which broke the protocol", async () => {
+    const ann = await join("breaking", "Ann");
+    const bob = await join("breaking", "Bob");
+    const cid = await join("breaking", "Cid");
+    expect(await ann.take(2)).toHaveLength(2);
+    expect(await bob.json()).toEqual({ type: "joined", name: "Cid" });
+    cid.connection.write(RESERVED);
+    expect(await ann.json()).toEqual({ type: "left", name: "Cid" });
+    expect(await bob.json()).toEqual({ type: "left", name: "Cid" });
+    await cid.vanish();
+    bob.send("only us now");
+    expect(await ann.json()).toEqual({ type: "message", name: "Bob", text: "only us now" });
+    const dan = await join("breaking", "Dan");
+    expect(await ann.json()).toEqual({ type: "joined", name: "Dan" });
+    expect(await bob.json()).toEqual({ type: "joined", name: "Dan" });
+    await Promise.all([ann, bob, dan].map((client) => client.close()));
+  });
+});
+
+describe("the end of a session", () => {
+  it("R17: has the code and the phrase of session.close", async () => {
+    const client = await worker.connect("/kick");
+    client.send("bye");
+    expect(await client.closed).toEqual({ code: 4001, reason: "bye" });
+  });
+
+  it("R16: comes with 1011, and with nothing of the error, when onOpen fails", async () => {
+    const client = await worker.connect("/broken");
+    expect(await client.closed).toEqual({ code: 1011, reason: "" });
+    expect(client.unread).toEqual([]);
+  });
+
+  it("R14: is onClose, once, with the code of a protocol error", async () => {
+    const path = "/journal/protocol";
+    const client = await worker.connect(`${path}?name=A`);
+    client.connection.write(RESERVED);
+    expect(await entries(worker, path, 2)).toEqual(["A opens", "A ends with 1002"]);
+    await client.vanish();
+    const next = await worker.connect(`${path}?name=B`);
+    await next.close(1000);
+    expect(await entries(worker, path, 2)).toEqual(["B opens", "B ends with 1000"]);
+  });
+
+  it.each([
+    ["closes its connection", "through wrangler dev", () => worker],
+    ["closes its connection", "to workerd", () => runtime],
+    ["resets its connection", "to workerd", () => runtime],
+  ])("R14: is onClose, once, with 1006, when a client %s %s while onOpen runs", async (how, _, server) => {
+    const path = `/journal/${how.replaceAll(" ", "-")}`;
+    const client = server().begin(`${path}?held&name=A`);
+    expect(await entries(server(), path, 1)).toEqual(["A opens"]);
+    if (how.startsWith("resets")) client.connection.resetAndDestroy();
+    else client.socket.terminate();
+    await client.closed;
+    await server().fetch(path, { method: "POST" });
+    expect(await entries(server(), path, 1)).toEqual(["A ends with 1006"]);
+    const next = await server().connect(`${path}?name=B`);
+    await next.close(1000);
+    expect(await entries(server(), path, 2)).toEqual(["B opens", "B ends with 1000"]);
+  });
+});
+
+describe("hibernation", () => {
+  const state = async (client: Client) => {
+    client.send("");
+    return (await client.json()) as { instance: string; count: number; since: string };
+  };
+  let echo: Client;
+  let ann: Client;
+  let bob: Client;
+  let counter: Client;
+  let before: Awaited<ReturnType<typeof state>>;
+
+  beforeAll(async () => {
+    [echo, counter] = await Promise.all([example.connect("/echo"), worker.connect("/counter")]);
+    ann = await join("sleepers", "Ann");
+    bob = await join("sleepers", "Bob");
+    await ann.next();
+    before = await state(counter);
+    // An object hibernates about 10 s after its last event, and nothing outside tells when it did.
+    await pause(13_000);
+  });
+
+  afterAll(() => Promise.all([echo, ann, bob, counter].map((client) => client?.close())));
+
+  it("R20: ends the instance and keeps the session object, R21: in which a channel still sends", async () => {
+    const after = await state(counter);
+    expect(after).toEqual({ ...before, count: 2, instance: expect.not.stringMatching(before.instance) });
+    expect(await state(counter)).toEqual({ ...after, count: 3 });
+  });
+
+  it("R21: leaves the echo working", async () => {
+    echo.send("a", new Uint8Array([1]), "b");
+    expect(await echo.take(3)).toEqual(["echo: a", new Uint8Array([1]), "echo: b"]);
+  });
+
+  it("R20: keeps the names in a room", async () => {
+    bob.send("awake?");
+    expect(await ann.json()).toEqual({ type: "message", name: "Bob", text: "awake?" });
+    const cid = await example.connect("/chat/sleepers?name=Cid");
+    const { names } = (await cid.json()) as { names: string[] };
+    expect(names.toSorted()).toEqual(["Ann", "Bob", "Cid"]);
+    await cid.vanish();
+    expect(await ann.take(2)).toEqual([
+      JSON.stringify({ type: "joined", name: "Cid" }),
+      JSON.stringify({ type: "left", name: "Cid" }),
+    ]);
+  });
+});

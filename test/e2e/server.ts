@@ -1,0 +1,219 @@
+// Workers that serve TCP, and clients of theirs: each message and the close are awaited, never slept for.
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, rm } from "node:fs/promises";
+import { get, type IncomingMessage } from "node:http";
+import { createServer, type AddressInfo, type Socket } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
+
+import { build } from "esbuild";
+import { Miniflare } from "miniflare";
+import { WebSocket } from "ws";
+
+const root = join(import.meta.dirname, "../..");
+const wrangler = join(root, "node_modules/wrangler/bin/wrangler.js");
+
+export interface Closed {
+  code: number;
+  reason: string;
+}
+
+export class Client {
+  readonly closed: Promise<Closed>;
+  readonly #received: (string | Uint8Array)[] = [];
+  #arrived = () => {};
+
+  constructor(readonly socket: WebSocket) {
+    socket.on("message", (data, isBinary) => {
+      this.#received.push(isBinary ? new Uint8Array(data as Buffer) : (data as Buffer).toString());
+      this.#arrived();
+    });
+    // What fails here is followed by the close.
+    socket.on("error", () => {});
+    this.closed = new Promise((resolve) => {
+      socket.on("close", (code, reason) => resolve({ code, reason: reason.toString() }));
+    });
+  }
+
+  send(...messages: (string | Uint8Array)[]): void {
+    for (const message of messages) this.socket.send(message);
+  }
+
+  /** The next message. The test's own time limit bounds the waiting. */
+  async next(): Promise<string | Uint8Array> {
+    while (this.#received.length === 0) {
+      const arrived = new Promise<void>((resolve) => (this.#arrived = resolve));
+      const closed = await Promise.race([arrived, this.closed]);
+      if (closed && this.#received.length === 0) throw new Error(`No message, but the close with ${closed.code}`);
+    }
+    return this.#received.shift()!;
+  }
+
+  async take(count: number): Promise<(string | Uint8Array)[]> {
+    const messages = [];
+    while (messages.length < count) messages.push(await this.next());
+    return messages;
+  }
+
+  async json(): Promise<unknown> {
+    return JSON.parse((await this.next()) as string);
+  }
+
+  /** Messages that came and were not taken. */
+  get unread(): readonly (string | Uint8Array)[] {
+    return this.#received;
+  }
+
+  close(code?: number): Promise<Closed> {
+    this.socket.close(code);
+    return this.closed;
+  }
+
+  /** Goes without a Close frame. */
+  vanish(): Promise<Closed> {
+    this.socket.terminate();
+    return this.closed;
+  }
+
+  /** The connection under the socket. */
+  get connection(): Socket {
+    const { _socket, _req } = this.socket as unknown as { _socket?: Socket; _req?: { socket: Socket } };
+    return (_socket ?? _req?.socket)!;
+  }
+}
+
+export class Server {
+  constructor(
+    readonly host: string,
+    readonly stop: () => Promise<void>,
+  ) {}
+
+  fetch(path: string, init?: RequestInit): Promise<Response> {
+    return fetch(`http://${this.host}${path}`, init);
+  }
+
+  async text(path: string): Promise<string> {
+    return (await this.fetch(path)).text();
+  }
+
+  /** The answer to a handshake of any headers that is refused. */
+  async upgrade(path: string, headers: Record<string, string>): Promise<IncomingMessage> {
+    const request = get(`http://${this.host}${path}`, {
+      headers: {
+        Connection: "Upgrade",
+        Upgrade: "websocket",
+        "Sec-WebSocket-Key": btoa("sixteen bytes it"),
+        ...headers,
+      },
+    });
+    const [response] = (await once(request, "response")) as [IncomingMessage];
+    response.resume();
+    return response;
+  }
+
+  /** A client that has only begun its handshake. */
+  begin(path: string): Client {
+    return new Client(new WebSocket(`ws://${this.host}${path}`));
+  }
+
+  async connect(path: string): Promise<Client> {
+    const client = this.begin(path);
+    await once(client.socket, "open");
+    return client;
+  }
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, "close");
+  return port;
+}
+
+/** Runs `wrangler dev`, and waits until it answers. */
+export async function wranglerDev(config: string): Promise<Server> {
+  const state = await mkdtemp(join(tmpdir(), "socle-e2e-"));
+  const host = `127.0.0.1:${await freePort()}`;
+  const [ip, port] = host.split(":") as [string, string];
+  const options = ["--config", config, "--ip", ip, "--port", port, "--inspector-port", "0", "--persist-to", state];
+  const child = spawn(process.execPath, [wrangler, "dev", ...options], {
+    cwd: root,
+    // It leads a group of processes, so that those it starts can be stopped with it.
+    detached: true,
+    stdio: ["ignore", "pipe", "pipe"],
+    env: {
+      ...process.env,
+      CI: "1",
+      CLOUDFLARE_CF_FETCH_ENABLED: "false",
+      WRANGLER_REGISTRY_PATH: join(state, "registry"),
+      WRANGLER_SEND_ERROR_REPORTS: "false",
+      WRANGLER_SEND_METRICS: "false",
+      WRANGLER_WRITE_LOGS: "false",
+    },
+  });
+  let output = "";
+  for (const stream of [child.stdout, child.stderr]) stream.on("data", (data: Buffer) => (output += data.toString()));
+  const exited = once(child, "exit");
+  const signal = (name: NodeJS.Signals) => {
+    try {
+      process.kill(-child.pid!, name);
+    } catch {
+      // Nothing of the group is left.
+    }
+  };
+  const abandon = () => signal("SIGKILL");
+  process.once("exit", abandon);
+
+  async function stop(): Promise<void> {
+    signal("SIGTERM");
+    await Promise.race([exited, pause(10_000, undefined, { ref: false })]);
+    abandon();
+    await exited;
+    process.off("exit", abandon);
+    await rm(state, { recursive: true, force: true });
+  }
+
+  const deadline = Date.now() + 50_000;
+  while (Date.now() < deadline && child.exitCode === null) {
+    try {
+      await (await fetch(`http://${host}/`, { signal: AbortSignal.timeout(5_000) })).text();
+      return new Server(host, stop);
+    } catch {
+      await pause(100);
+    }
+  }
+  await stop();
+  throw new Error(`wrangler dev has not answered:\n${output}`);
+}
+
+/** Runs a Worker as the only one in workerd: nothing stands between it and its clients. */
+export async function workerd(entry: string): Promise<Server> {
+  const { outputFiles } = await build({
+    entryPoints: [join(root, entry)],
+    bundle: true,
+    format: "esm",
+    target: "es2024",
+    external: ["cloudflare:*"],
+    write: false,
+  });
+  const contents = outputFiles[0]!.text;
+  const durableObject = { type: "durable-object", storage: "sqlite" } as const;
+  const miniflare = new Miniflare({
+    workers: [
+      {
+        config: {
+          name: "socle-e2e",
+          compatibilityDate: "2026-08-01",
+          manifest: { mainModule: "worker.js", modulesRoot: root, modules: { "worker.js": { type: "esm", contents } } },
+          exports: { Endpoints: durableObject, Counter: durableObject, Journal: durableObject },
+        },
+      },
+    ],
+  });
+  const { host } = await miniflare.ready;
+  return new Server(host, () => miniflare.dispose());
+}
