@@ -87,7 +87,7 @@ export class ServerContainer<Env = Cloudflare.Env> {
    * @throws {@link DeploymentError} for a path or an endpoint that can't be; it says what to change
    * @see Pedestal: `add-endpoint`
    */
-  addEndpoint<const Path extends string, T>(path: Path, endpoint: EndpointLike<Env, T, Path>): this {
+  addEndpoint<const Path extends string, T>(path: Path, endpoint: EndpointLike<Env, T, NoInfer<Path>>): this {
     const given = (typeof endpoint === "function" ? { durableObject: endpoint } : endpoint) as WsEndpointMap;
     const durableObject: unknown = given?.durableObject;
     const isClass = typeof durableObject === "function";
@@ -99,7 +99,8 @@ export class ServerContainer<Env = Cloudflare.Env> {
     }
     const definition = define(path, isClass ? { ...type.options, ...given } : given, isClass);
     this.#routes.add(path, { ...definition, type });
-    (type[ENDPOINTS] ??= new Router()).add(path, definition, true);
+    if (!Object.hasOwn(type, ENDPOINTS)) type[ENDPOINTS] = new Router();
+    type[ENDPOINTS]!.add(path, definition, true);
     return this;
   }
 
@@ -195,7 +196,7 @@ new_sqlite_classes = ["${className}"]
 export function addEndpoint<Env, const Path extends string, T>(
   container: ServerContainer<Env>,
   path: Path,
-  endpoint: EndpointLike<NoInfer<Env>, T, Path>,
+  endpoint: EndpointLike<NoInfer<Env>, T, NoInfer<Path>>,
 ): void {
   container.addEndpoint(path, endpoint);
 }

@@ -7,12 +7,17 @@ export const isObject = (value: unknown): value is object => typeof value === "o
 
 /** What an object that is neither plain nor an array holds beside its properties. */
 function contents(object: object): unknown {
-  const bytes = ArrayBuffer.isView(object) ? object.buffer : object;
-  if (bytes instanceof ArrayBuffer) return [...new Uint8Array(bytes)];
+  if (ArrayBuffer.isView(object)) {
+    return [object.byteOffset, object.byteLength, ...new Uint8Array(object.buffer)];
+  }
+  if (object instanceof ArrayBuffer) return [...new Uint8Array(object)];
   if (Symbol.iterator in object) return [...(object as Iterable<unknown>)];
   // oxlint-disable-next-line typescript/no-base-to-string -- a pattern's text, a date's time, an error's message
   return `${String(object)} ${Number(object)}`;
 }
+
+/** What can be neither read nor changed at once: it counts as another each time. */
+const isOpaque = (object: object): boolean => object instanceof Blob || object instanceof Request;
 
 /**
  * The first difference between an object and its copy. It tells whether a callback changed the object (against the copy
@@ -32,32 +37,37 @@ export function difference(
   if (Object.is(live, copy)) return undefined;
   const differs: Difference = [path, live];
   if (!isObject(live) || !isObject(copy)) return differs;
-  if (seen.has(live)) return seen.get(live) === copy ? undefined : differs;
-  seen.set(live, copy);
+  // A pair once met stays a pair: what was one object twice must not come back as two, nor two as one.
+  if (seen.has(live) || seen.has(copy)) {
+    return seen.get(live) === copy && seen.get(copy) === live ? undefined : differs;
+  }
+  seen.set(live, copy).set(copy, live);
   const prototype: unknown = Object.getPrototypeOf(live);
   if (prototype !== Object.getPrototypeOf(copy)) return same(live, copy) ? undefined : differs;
   const plain = prototype === Object.prototype || Array.isArray(live);
+  if (isOpaque(live)) return own ? undefined : differs;
   const inside = plain ? undefined : difference(contents(live), contents(copy), same, own, path, seen);
   if (inside) return inside;
   const keys = Reflect.ownKeys(live);
   for (const key of keys) {
-    const property = own && plain ? Reflect.getOwnPropertyDescriptor(live, key)! : undefined;
-    const value: unknown = property ? (property.get ?? property.value) : Reflect.get(live, key);
+    const at = `${path}.${String(key)}`;
+    const { get, set } = (own && plain && Reflect.getOwnPropertyDescriptor(live, key)) || {};
+    if (get || set) return [at, get ?? set];
     // A property that the copy lacks differs from anything.
     const kept: unknown = Object.hasOwn(copy, key) ? Reflect.get(copy, key) : seen;
-    const found = difference(value, kept, same, own, `${path}.${String(key)}`, seen);
+    const found = difference(Reflect.get(live, key), kept, same, own, at, seen);
     if (found) return found;
   }
   return keys.length === Reflect.ownKeys(copy).length ? undefined : differs;
 }
 
 /** The innermost value that structured clone can't copy. */
-export function uncloneable(value: unknown, path = ""): Difference {
+export function uncloneable(value: unknown, path = "", seen = new Set([value])): Difference {
   for (const [key, member] of Object.entries(value as object)) {
     try {
       structuredClone(member);
     } catch {
-      return uncloneable(member, `${path}.${key}`);
+      if (!seen.has(member)) return uncloneable(member, `${path}.${key}`, seen.add(member));
     }
   }
   return [path, value];

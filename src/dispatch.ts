@@ -20,6 +20,8 @@ export interface Subject extends Session {
   readonly object: SessionObject;
   /** What its callbacks share with those of the other sessions of the same object. */
   readonly turns: Turns;
+  /** Ends the session, open or not. */
+  end(reason: CloseReason): void;
   /** `onClose` has settled. */
   forget(): void;
 }
@@ -52,7 +54,6 @@ export class Dispatch {
 
   /** The server ends the session: what waits is dropped, and `onClose` comes next. */
   end(reason: CloseReason): void {
-    if (this.#over) return;
     this.#over = true;
     this.#waiting = [reason];
     if (this.#busy) return;
@@ -65,12 +66,16 @@ export class Dispatch {
     const session = this.#session;
     this.#busy = true;
     const { callbacks, config } = session.definition;
+    const { object } = session;
     const failure = await this.#attempt(async () => {
-      session.object.replace(await callbacks.onOpen?.(session, config));
+      const opened = await callbacks.onOpen?.(session, config);
+      // It may have assigned session.sessionObject instead.
+      object.replace(opened === undefined ? object.value : opened);
     });
     if (failure) {
+      object.value = undefined;
       await this.#failed(failure);
-      session.close(1011);
+      session.end(new CloseReason(1011));
     }
     accept();
     session.ctx.waitUntil(this.#drain());
@@ -113,10 +118,10 @@ export class Dispatch {
   /** Runs a callback and keeps what it changed. What fails is returned, never thrown. */
   #attempt(callback: () => unknown): Error | undefined | Promise<Error | undefined> {
     const { turns, object } = this.#session;
-    const turn = turns.begin();
+    const turn = turns.begin(object);
     const end = (failure?: Error) => {
       try {
-        turns.end(turn, object);
+        turns.end(turn);
       } catch (error) {
         failure ??= toError(error);
       }

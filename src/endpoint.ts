@@ -178,9 +178,14 @@ export class Endpoint<Env = Cloudflare.Env, T = unknown, Path extends string = s
       false,
     );
     await session.dispatch.open(() => {
+      try {
+        if (session.isOpen) this.ctx.acceptWebSocket(socket);
+      } catch (error) {
+        // The object has as many sockets as it can.
+        void session.lost(new CloseReason(1013), toError(error));
+      }
       // A hibernatable socket whose client never sent would be let go only when the object is idle, 10 s later.
       if (!session.isOpen) socket.accept();
-      else this.ctx.acceptWebSocket(socket);
       session.asyncRemote.accepted();
     });
     const { negotiatedSubprotocol: name } = session;

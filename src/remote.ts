@@ -35,8 +35,9 @@ export function checkData(value: unknown): asserts value is Data {
 
 export class Remote implements RemoteEndpointAsync {
   readonly #socket: WebSocket;
-  /** What is to be done once the socket is accepted, for the platform refuses to send before: it goes out after the 101. */
-  #kept: (() => void)[] | undefined;
+  /** What is sent before the socket is accepted, which the platform refuses: it goes out after the 101. */
+  #kept: Data[] | undefined;
+  #reason: CloseReason | undefined;
   isOpen: boolean;
 
   constructor(socket: WebSocket, accepted: boolean) {
@@ -50,8 +51,7 @@ export class Remote implements RemoteEndpointAsync {
     checkData(data);
     if (!this.isOpen) throw new SessionClosedError();
     if (!this.#kept) return this.#socket.send(data);
-    const copy = structuredClone(data);
-    this.#kept.push(() => this.#socket.send(copy));
+    this.#kept.push(structuredClone(data));
   }
 
   sendText(data: unknown): Promise<void> {
@@ -65,14 +65,15 @@ export class Remote implements RemoteEndpointAsync {
   }
 
   accepted(): void {
-    for (const act of this.#kept!) act();
+    for (const data of this.#kept!) this.#socket.send(data);
     this.#kept = undefined;
+    if (this.#reason) closeSocket(this.#socket, this.#reason);
   }
 
   /** Sends the session's Close frame, or answers the client's. From here on nothing else is sent. */
   close(reason: CloseReason): void {
     this.isOpen = false;
-    if (this.#kept) this.#kept.push(() => closeSocket(this.#socket, reason));
+    if (this.#kept) this.#reason = reason;
     else closeSocket(this.#socket, reason);
   }
 }

@@ -90,6 +90,9 @@ export class SessionSendChannel extends Queue<SendValue> implements SendChannel 
     link.channels[number] = this;
   }
 
+  /** Nothing: the number, a BigInt, would make JSON of a session object impossible. */
+  toJSON(): void {}
+
   /** On an idle channel a value goes straight to the socket. */
   override offer(value: SendValue): boolean {
     if (this.closed && Array.isArray(value)) respond(value as SendValue, new SessionClosedError());
@@ -121,17 +124,17 @@ export class SessionSendChannel extends Queue<SendValue> implements SendChannel 
   #transmit(value: SendValue): Promise<void> | undefined {
     const payload = (Array.isArray(value) ? value[0] : value) as Payload;
     const remote = this.#link.asyncRemote;
-    if (sendsItself(payload)) {
-      this.#busy = true;
-      this.#sending = value;
-      return wsSendAsync(payload, remote).then((result) => {
-        if (!this.#sending) return; // the session has ended, and that was the result
-        this.#sending = undefined;
-        respond(value, result);
-      });
-    }
     let result: SendResult = "success";
     try {
+      if (sendsItself(payload)) {
+        this.#busy = true;
+        this.#sending = value;
+        return wsSendAsync(payload, remote).then((sent) => {
+          if (!this.#sending) return; // the session has ended, and that was the result
+          this.#sending = undefined;
+          respond(value, sent);
+        });
+      }
       remote.send(payload);
     } catch (error) {
       result = toError(error);
@@ -150,11 +153,16 @@ export class SessionSendChannel extends Queue<SendValue> implements SendChannel 
 
 function respond(value: SendValue, result: SendResult): void {
   const response = Array.isArray(value) ? (value[1] as ResponseChannel | null | undefined) : undefined;
+  if ((response ?? undefined) === undefined) {
+    if (result !== "success") report("a message was not sent", result);
+    return;
+  }
+  const failed = (error: unknown) => report("a response channel took no result", error);
   try {
-    if (response ?? undefined) response!.put(result);
-    else if (result !== "success") report("a message was not sent", result);
+    const put = response!.put(result);
+    if (put instanceof Promise) put.catch(failed);
   } catch (error) {
-    report("a response channel took no result", error);
+    failed(error);
   }
 }
 

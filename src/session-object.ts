@@ -47,13 +47,27 @@ export class SessionObject {
    * @throws {@link SessionObjectError}; the last object that could be kept takes its place, as after hibernation
    */
   keep(): void {
-    if (!this.#keeps || !(this.#codec.serializeSession || this.#difference(this.value, this.#copy))) return;
+    if (!this.#changed) return;
     try {
       this.replace(this.value);
     } catch (error) {
       this.resume();
       throw error;
     }
+  }
+
+  /** Keeps what can be kept of what callbacks under way have changed so far. */
+  keepIfPossible(): void {
+    try {
+      if (this.#changed) this.replace(this.value);
+    } catch {
+      // The callback's end tells.
+    }
+  }
+
+  get #changed(): boolean {
+    if (!this.#keeps) return false;
+    return this.#codec.serializeSession !== undefined || this.#difference(this.value, this.#copy) !== undefined;
   }
 
   /** Takes the session object from the attachment. */
@@ -85,7 +99,7 @@ export class SessionObject {
       const cause = toError(thrown);
       if (cause.name === "DataCloneError") throw refusal(uncloneable(data));
       throw new SessionObjectError(
-        `The session object is too large for the socket, which keeps 16,384 bytes with the session's URL: ${cause.message}`,
+        `The session object can't be kept in the socket, which holds 16,384 bytes with the session's URL: ${cause.message}`,
       );
     }
     const copy = this.#read();

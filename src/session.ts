@@ -89,9 +89,12 @@ export class ServerSession implements Session, Subject, SendLink {
   close(reason: CloseReason | number = 1000, phrase?: string): void {
     const closeReason = reason instanceof CloseReason ? reason : new CloseReason(reason, phrase);
     closeReason.check();
-    if (!this.isOpen) return;
-    this.#shut(closeReason);
-    this.dispatch.end(closeReason);
+    if (this.isOpen) this.end(closeReason);
+  }
+
+  end(reason: CloseReason): void {
+    this.#shut(reason);
+    this.dispatch.end(reason);
   }
 
   /** The client has closed or is gone, or its socket failed: what it sent before is delivered first. */

@@ -7,13 +7,13 @@ import type { SessionObject } from "./session-object.ts";
  */
 export class Turns {
   #begun = 0;
-  /** The turns that have not ended, oldest first. */
-  readonly #running = new Set<number>();
+  /** The turns that have not ended, oldest first, each with the object of its own session. */
+  readonly #running = new Map<number, SessionObject>();
   /** The objects read, and how many turns had begun by then. */
   readonly #read = new Map<SessionObject, number>();
 
-  begin(): number {
-    this.#running.add(++this.#begun);
+  begin(own: SessionObject): number {
+    this.#running.set(++this.#begun, own);
     return this.#begun;
   }
 
@@ -26,18 +26,23 @@ export class Turns {
    *
    * @throws the first error, when every object has had its turn
    */
-  end(turn: number, own: SessionObject): void {
+  end(turn: number): void {
+    const own = this.#running.get(turn)!;
     this.#running.delete(turn);
     if (this.#read.size === 0) return own.keep();
-    const [oldest = Infinity] = this.#running;
+    const [oldest = Infinity] = this.#running.keys();
+    const busy = new Set(this.#running.values());
     const errors: unknown[] = [];
     for (const object of [own, ...this.#read.keys()]) {
+      const last = oldest > this.#read.get(object)!;
       try {
-        object.keep();
+        // In the middle of a callback an object may be what it can't stay.
+        if (object === own || (last && !busy.has(object))) object.keep();
+        else object.keepIfPossible();
       } catch (error) {
         errors.push(error);
       }
-      if (oldest > this.#read.get(object)!) this.#read.delete(object);
+      if (last) this.#read.delete(object);
     }
     if (errors.length > 0) throw errors[0];
   }

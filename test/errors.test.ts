@@ -1,5 +1,5 @@
 // What a callback throws, and who is told.
-import { onOpenStartWsConnection, SessionObjectError } from "socle";
+import { onOpenStartWsConnection, SessionObjectError, startWsConnection } from "socle";
 import { afterEach, beforeEach, describe, expect, it, vi, type MockInstance } from "vitest";
 
 import { Log, recorded, serve } from "./support/endpoint.ts";
@@ -85,6 +85,51 @@ describe("an exception", () => {
       ["close", undefined, 1011, ""],
     ]);
     expect(client.unread).toEqual(["before"]);
+  });
+
+  it("R16: a failed onOpen closes with 1011 whatever else was asked for, and leaves no session object", async () => {
+    const log = new Log();
+    const endpoint = serve<unknown>({
+      onOpen(session) {
+        session.sessionObject = { half: "made" };
+        if (session.queryString === "closed") session.close(4001);
+        throw new Error("failed");
+      },
+      onError(object, session) {
+        log.add("error", object);
+        session.close(4002);
+      },
+      onClose: (object, _, { closeCode }) => log.add("close", object, closeCode),
+    });
+    for (const query of ["?open", "?closed"]) {
+      log.entries.length = 0;
+      const client = await endpoint.connect(query);
+      expect(await client.closed).toMatchObject({ code: 1011 });
+      await log.has(["close", undefined, 1011]);
+      expect(log.entries).toEqual([
+        ["error", undefined],
+        ["close", undefined, 1011],
+      ]);
+    }
+  });
+
+  it("R14: a session whose socket the object can't take ends with 1013, and its callbacks hear of it", async () => {
+    const log = new Log();
+    const endpoint = serve({
+      async onOpen(session) {
+        vi.spyOn(session.ctx, "acceptWebSocket").mockImplementationOnce(() => {
+          throw new Error("too many sockets");
+        });
+        log.add(await startWsConnection(session).send("kept"));
+        return "object";
+      },
+      ...recorded(log),
+    });
+    const client = await endpoint.connect();
+    expect(await client.next()).toBe("kept");
+    expect(await client.closed).toMatchObject({ code: 1013 });
+    await log.has(["close", "object", 1013, ""]);
+    expect(log.entries).toEqual(["success", ["error", "object", "too many sockets"], ["close", "object", 1013, ""]]);
   });
 
   it("R16: in onError or onClose it is logged, and nothing else happens", async () => {

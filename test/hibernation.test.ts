@@ -90,6 +90,14 @@ it("R21: a channel sends after hibernation, at any depth of the session object",
   expect(await client.ask("c")).toBe("c false");
 });
 
+it("R21: a session object with a channel in it can be written as JSON, without the channel", async () => {
+  const endpoint = serve({
+    onOpen: (session) => ({ send: startWsConnection(session), n: 1 }),
+    onText: (object) => object.send.put(JSON.stringify(object)),
+  });
+  expect(await (await endpoint.connect()).ask("")).toBe('{"n":1}');
+});
+
 it("R21: data of a client's that looks like a kept channel stays data", async () => {
   const forged = '{"socle:channel":0,"buffer":{"kind":"fixed","size":1}}';
   const endpoint = serve({

@@ -116,6 +116,45 @@ describe("a send channel", () => {
     ]);
   });
 
+  it("R27: a payload that throws when it is looked at is an Error as result, and the queue goes on", async () => {
+    const log = new Log();
+    const slow = new Slow("slow");
+    const endpoint = commanded({
+      go(send) {
+        const hostile = {
+          get [WebSocketSendAsync](): never {
+            throw new RangeError("hostile");
+          },
+        };
+        void send.send(hostile).then((result) => log.add(result));
+        void send.put(slow);
+        void send.send(hostile).then((result) => log.add(result));
+        void send.put("after");
+        slow.release();
+      },
+    });
+    const client = await endpoint.connect();
+    client.send("go");
+    expect(await client.take(2)).toEqual(["slow", "after"]);
+    expect(log.entries).toEqual([new RangeError("hostile"), new RangeError("hostile")]);
+  });
+
+  it("R27: a response channel that takes no result is logged, at once or later", async () => {
+    const error = vi.spyOn(console, "error").mockImplementation(() => {});
+    const endpoint = commanded({
+      go(send) {
+        void send.put(["a", { put: () => Promise.reject(new Error("later")) }]);
+        void send.put(["b", chan<SendResult>()]);
+      },
+    });
+    const client = await endpoint.connect();
+    client.send("go");
+    expect(await client.take(2)).toEqual(["a", "b"]);
+    await expect.poll(() => error.mock.calls.length).toBe(1);
+    expect(error.mock.lastCall).toEqual(["socle: a response channel took no result:", new Error("later")]);
+    error.mockRestore();
+  });
+
   it("R27: logs a failure without a response channel, and goes on", async () => {
     const error = vi.spyOn(console, "error").mockImplementation(() => {});
     const endpoint = commanded({

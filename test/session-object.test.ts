@@ -155,6 +155,87 @@ describe("kept", () => {
     expect(await marked.ask("read")).toBe("x 1,x 2");
   });
 
+  it("R20: a session that only reads another's object does not judge it in the middle of its callback", async () => {
+    const log = new Log();
+    const endpoint = serve({
+      onOpen: (session) => ({ who: session.queryString, timer: undefined as unknown, done: false }),
+      async onText(object, text, session) {
+        if (text === "names") {
+          const others = [...session.openSessions].map((other) => (other.sessionObject as { who: string }).who);
+          return session.asyncRemote.sendText(others.toSorted().join());
+        }
+        object.timer = () => {};
+        log.add("working");
+        await new Promise((resolve) => setTimeout(resolve, 30));
+        object.timer = undefined;
+        object.done = true;
+        return session.asyncRemote.sendText(JSON.stringify(session.sessionObject));
+      },
+      onError: (_, __, error) => log.add(error.message),
+    });
+    const worker = await endpoint.connect("?worker");
+    const reader = await endpoint.connect("?reader");
+    worker.send("work");
+    await log.has("working");
+    expect(await reader.ask("names")).toBe("reader,worker");
+    expect(await worker.next()).toBe('{"who":"worker","done":true}');
+    expect(log.entries).toEqual(["working"]);
+  });
+
+  it("R20: what replaces an equal value, or is no longer shared, counts as changed", async () => {
+    const kinds: Record<string, [() => unknown, (o: { v: unknown }) => void, (v: unknown) => unknown]> = {
+      shared: [
+        () => {
+          const one = { n: 0 };
+          return [one, one];
+        },
+        (o) => (o.v = [{ n: 0 }, { n: 0 }]),
+        (v) => (v as unknown[])[0] === (v as unknown[])[1],
+      ],
+      view: [
+        () => new DataView(new ArrayBuffer(8), 0, 2),
+        (o) => (o.v = new DataView((o.v as DataView).buffer, 4, 4)),
+        (v) => [(v as DataView).byteOffset, (v as DataView).byteLength],
+      ],
+      array: [
+        () => new Uint8Array(new ArrayBuffer(8), 0, 2),
+        (o) => (o.v = new Uint8Array((o.v as Uint8Array).buffer, 2, 2)),
+        (v) => (v as Uint8Array).byteOffset,
+      ],
+      blob: [() => new Blob(["old"]), (o) => (o.v = new Blob(["new!"])), (v) => (v as Blob).size],
+      request: [
+        () => new Request("https://old.test/"),
+        (o) => (o.v = new Request("https://new.test/")),
+        (v) => (v as Request).url,
+      ],
+    };
+    for (const [kind, [first, change, seen]] of Object.entries(kinds)) {
+      const endpoint = serve({
+        onOpen: () => ({ v: first() }),
+        async onText(object, text, session) {
+          if (text === "change") change(object);
+          await session.asyncRemote.sendText(JSON.stringify(seen(object.v)));
+        },
+      });
+      const client = await endpoint.connect();
+      const changed = await client.ask("change");
+      await endpoint.hibernate();
+      expect(await client.ask(""), kind).toBe(changed);
+    }
+  });
+
+  it("R20: what onOpen assigns stays if it returns nothing", async () => {
+    const endpoint = serve({
+      onOpen(session) {
+        session.sessionObject = { assigned: true };
+      },
+      onText: (object, _, session) => session.asyncRemote.sendText(JSON.stringify(object)),
+    });
+    const client = await endpoint.connect();
+    await endpoint.hibernate();
+    expect(await client.ask("")).toBe('{"assigned":true}');
+  });
+
   it("R20: an assignment replaces it, and keeps it, anywhere", async () => {
     const endpoint = serve<{ v: string }>({
       onOpen: () => ({ v: "first" }),
@@ -215,6 +296,16 @@ describe("refused", () => {
         },
       }),
     ],
+    [".writable", "function", () => ({ set writable(_: number) {} })],
+    [
+      ".parts.0.call",
+      "function",
+      () => {
+        const whole = { parts: [] as unknown[] };
+        whole.parts.push({ whole, call: () => {} });
+        return whole;
+      },
+    ],
     [".hidden", "number", () => Object.defineProperty({}, "hidden", { value: 1 })],
     [".weak", "WeakMap", () => ({ weak: new WeakMap() })],
     [".error", "Failure", () => ({ error: new (class Failure extends Error {})() })],
@@ -272,7 +363,7 @@ describe("refused", () => {
     client.send("", "");
     await expect.poll(() => log.entries.length).toBe(1);
     expect(log.entries).toEqual([
-      [true, expect.stringMatching(/too large.*keeps 16,384 bytes.*was 18\d{3} bytes/), 9000],
+      [true, expect.stringMatching(/can't be kept.*holds 16,384 bytes.*was 18\d{3} bytes/), 9000],
     ]);
   });
 });

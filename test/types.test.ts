@@ -121,6 +121,10 @@ describe("what is wrong does not compile", () => {
       addEndpoint(typed(), "/a", { idleTimeoutMs: 1 });
       // @ts-expect-error -- no Endpoint
       addEndpoint(typed(), "/a", class {});
+      // @ts-expect-error -- the class is written for another path
+      addEndpoint(typed(), "/other/{x}", Chat);
+      // @ts-expect-error -- onOpen is written for another path
+      typed().addEndpoint("/a/{x}", { onOpen: (session: Session<"/b/{y}">) => session.pathParameters.y });
       // @ts-expect-error -- a number is no path
       addEndpoint(typed(), 1, {});
       addEndpoints(typed(), {
