@@ -1,49 +1,49 @@
-// Which session objects were read through `session.sessionObject` by callbacks that may go on to change them.
+// Which session objects a callback read through `session.sessionObject`, and so may have changed.
 import type { SessionObject } from "./session-object.ts";
 
-/**
- * Every callback is a turn. An object that was read is looked at after each turn, until none is left that began before
- * the reading.
- */
-export class Turns {
-  #begun = 0;
-  /** The turns that have not ended, oldest first, each with the object of its own session. */
-  readonly #running = new Map<number, SessionObject>();
-  /** The objects read, and how many turns had begun by then. */
-  readonly #read = new Map<SessionObject, number>();
+/** A callback under way. */
+export interface Turn {
+  readonly own: SessionObject;
+  /** The objects that were read since it began, by it or by another: after an await nothing tells by which. */
+  read?: Set<SessionObject>;
+}
 
-  begin(own: SessionObject): number {
-    this.#running.set(++this.#begun, own);
-    return this.#begun;
+export class Turns {
+  readonly #running = new Set<Turn>();
+
+  begin(own: SessionObject): Turn {
+    const turn = { own };
+    this.#running.add(turn);
+    return turn;
   }
 
   read(object: SessionObject): void {
-    this.#read.set(object, this.#begun);
+    for (const turn of this.#running) (turn.read ??= new Set()).add(object);
   }
 
   /**
-   * Keeps what the callback of this turn may have changed, in its own session object and in those read.
+   * Keeps what the callback may have changed, in its own session object and in those read.
    *
    * @throws the first error, when every object has had its turn
    */
-  end(turn: number): void {
-    const own = this.#running.get(turn)!;
+  end(turn: Turn): void {
     this.#running.delete(turn);
-    if (this.#read.size === 0) return own.keep();
-    const [oldest = Infinity] = this.#running.keys();
-    const busy = new Set(this.#running.values());
+    if (!turn.read) return turn.own.keep();
     const errors: unknown[] = [];
-    for (const object of [own, ...this.#read.keys()]) {
-      const last = oldest > this.#read.get(object)!;
+    for (const object of turn.read.add(turn.own)) {
       try {
-        // In the middle of a callback an object may be what it can't stay.
-        if (object === own || (last && !busy.has(object))) object.keep();
-        else object.keepIfPossible();
+        // In the middle of another callback an object may be what it can't stay: that one's end judges it.
+        if (object !== turn.own && this.#mayChange(object)) object.keepIfPossible();
+        else object.keep();
       } catch (error) {
         errors.push(error);
       }
-      if (last) this.#read.delete(object);
     }
     if (errors.length > 0) throw errors[0];
+  }
+
+  #mayChange(object: SessionObject): boolean {
+    for (const { own, read } of this.#running) if (own === object || read?.has(object)) return true;
+    return false;
   }
 }

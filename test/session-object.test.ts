@@ -182,6 +182,60 @@ describe("kept", () => {
     expect(log.entries).toEqual(["working"]);
   });
 
+  it("R20: who changes another's object badly is told, and not who ends meanwhile", async () => {
+    const log = new Log();
+    let release = () => {};
+    const endpoint = serve({
+      onOpen: (session) => ({ who: session.queryString, bad: undefined as unknown }),
+      async onText(_, text, session) {
+        const victim = [...session.openSessions].find(({ queryString }) => queryString === "victim")!;
+        const theirs = victim.sessionObject;
+        if (text === "spoil") {
+          theirs.bad = () => {};
+          log.add("spoilt");
+          await new Promise<void>((resolve) => (release = resolve));
+        } else release();
+        await session.asyncRemote.sendText(theirs.who);
+      },
+      onError: (object, _, error) => log.add("error", object?.who, error.message.includes(".bad (function)")),
+    });
+    const victim = await endpoint.connect("?victim");
+    const spoiler = await endpoint.connect("?spoiler");
+    const reader = await endpoint.connect("?reader");
+    spoiler.send("spoil");
+    await log.has("spoilt");
+    expect(await reader.ask("read")).toBe("victim");
+    expect(await spoiler.next()).toBe("victim");
+    await log.has(["error", "spoiler", true]);
+    expect(await victim.ask("read")).toBe("victim");
+    expect(log.entries).toEqual(["spoilt", ["error", "spoiler", true]]);
+  });
+
+  it("R20: a callback that never settles doesn't make the others look at what was read before them", async () => {
+    const log = new Log();
+    const objects: object[] = [];
+    const endpoint = serve({
+      onOpen: (session) => ({ who: session.queryString }),
+      async onText(object, text, session) {
+        objects.push(object);
+        if (text === "hang") log.add("hanging");
+        if (text === "hang") await new Promise(() => {});
+        if (text === "read") for (const other of session.openSessions) objects.push(other.sessionObject as object);
+        await session.asyncRemote.sendText(text);
+      },
+    });
+    const hung = await endpoint.connect("?hung");
+    const client = await endpoint.connect("?client");
+    hung.send("hang");
+    await log.has("hanging");
+    await client.ask("read");
+    const looked = vi.spyOn(Reflect, "ownKeys");
+    await client.ask("plain");
+    const others = new Set(looked.mock.calls.map(([object]) => object).filter((object) => objects.includes(object)));
+    looked.mockRestore();
+    expect([...others]).toEqual([{ who: "client" }]);
+  });
+
   it("R20: what replaces an equal value, or is no longer shared, counts as changed", async () => {
     const kinds: Record<string, [() => unknown, (o: { v: unknown }) => void, (v: unknown) => unknown]> = {
       shared: [
