@@ -78,8 +78,8 @@ export class SessionSendChannel extends Queue<SendValue> implements SendChannel 
   readonly [NUMBER]: bigint;
   readonly #link: SendLink;
   #busy = false;
-  /** The value that is sending itself, until its sender has the result. */
-  #sending: SendValue | undefined;
+  /** Ends the wait for a payload that sends itself: by its own result, or by the session's end, whichever is first. */
+  #settle: ((result: SendResult) => void) | undefined;
 
   constructor(link: SendLink, bufferOrN: ChannelBuffer | number, number = link.channels.length) {
     super(bufferOrN, (value) =>
@@ -115,8 +115,7 @@ export class SessionSendChannel extends Queue<SendValue> implements SendChannel 
   /** The session has ended: nothing is sent any more, and nobody is left waiting. */
   end(): void {
     const unsent = this.abandon();
-    if (this.#sending) unsent.unshift(this.#sending);
-    this.#sending = undefined;
+    this.#settle?.(new SessionClosedError());
     for (const value of unsent) respond(value, new SessionClosedError());
   }
 
@@ -128,11 +127,13 @@ export class SessionSendChannel extends Queue<SendValue> implements SendChannel 
     try {
       if (sendsItself(payload)) {
         this.#busy = true;
-        this.#sending = value;
-        return wsSendAsync(payload, remote).then((sent) => {
-          if (!this.#sending) return; // the session has ended, and that was the result
-          this.#sending = undefined;
-          respond(value, sent);
+        return new Promise((resolve) => {
+          this.#settle = (sent) => {
+            this.#settle = undefined;
+            respond(value, sent);
+            resolve();
+          };
+          void wsSendAsync(payload, remote).then((sent) => this.#settle?.(sent));
         });
       }
       remote.send(payload);

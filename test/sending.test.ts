@@ -359,6 +359,24 @@ describe("a send channel", () => {
     }
   });
 
+  it("R29: a payload that never settles keeps the object awake no longer than its session", async () => {
+    const endpoint = commanded({
+      go(send) {
+        void send.put({ [WebSocketSendAsync]: () => new Promise<void>(() => {}) });
+        return "sending";
+      },
+    });
+    const other = await endpoint.connect();
+    const client = await endpoint.connect();
+    await client.ask("go");
+    client.socket.close();
+    await client.closed;
+    const before = await runInDurableObject(endpoint.stub, (object) => new WeakRef(object));
+    await endpoint.hibernate();
+    expect(await runInDurableObject(endpoint.stub, (object) => object === before.deref())).toBe(false);
+    other.socket.close();
+  });
+
   it("R28: on a closed channel put is false, and its response channel gets a SessionClosedError", async () => {
     const log = new Log();
     const endpoint = commanded({
