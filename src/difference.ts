@@ -21,7 +21,8 @@ const isOpaque = (object: object): boolean => object instanceof Blob || object i
 
 /**
  * The first difference between an object and its copy. It tells whether a callback changed the object (against the copy
- * that is kept), and whether hibernation would (against a new one).
+ * that is kept), and whether hibernation would (against a new one). Without one, which is what each message sees, it
+ * makes nothing but the map of pairs, and for a channel or a plain value not even that.
  *
  * @param same what counts as equal though it doesn't look so: a send channel and its copy
  * @param own reads properties as they are, so that a getter differs from the value that is its copy
@@ -31,34 +32,34 @@ export function difference(
   copy: unknown,
   same: (live: object, copy: object) => boolean,
   own = false,
-  path = "",
-  seen = new Map<object, object>(),
+  seen?: Map<object, object>,
 ): Difference | undefined {
   if (Object.is(live, copy)) return undefined;
-  const differs: Difference = [path, live];
-  if (!isObject(live) || !isObject(copy)) return differs;
-  // A pair once met stays a pair: what was one object twice must not come back as two, nor two as one.
-  if (seen.has(live) || seen.has(copy)) {
-    return seen.get(live) === copy && seen.get(copy) === live ? undefined : differs;
-  }
-  seen.set(live, copy).set(copy, live);
+  if (!isObject(live) || !isObject(copy)) return ["", live];
   const prototype: unknown = Object.getPrototypeOf(live);
-  if (prototype !== Object.getPrototypeOf(copy)) return same(live, copy) ? undefined : differs;
+  if (prototype !== Object.getPrototypeOf(copy)) return same(live, copy) ? undefined : ["", live];
+  const pairs = seen ?? new Map<object, object>();
+  // A pair once met stays a pair: what was one object twice must not come back as two, nor two as one.
+  if (pairs.has(live) || pairs.has(copy)) {
+    return pairs.get(live) === copy && pairs.get(copy) === live ? undefined : ["", live];
+  }
+  pairs.set(live, copy).set(copy, live);
   const plain = prototype === Object.prototype || Array.isArray(live);
-  if (isOpaque(live)) return own ? undefined : differs;
-  const inside = plain ? undefined : difference(contents(live), contents(copy), same, own, path, seen);
-  if (inside) return inside;
+  if (!plain) {
+    if (isOpaque(live)) return own ? undefined : ["", live];
+    const inside = difference(contents(live), contents(copy), same, own, pairs);
+    if (inside) return inside;
+  }
   const keys = Reflect.ownKeys(live);
   for (const key of keys) {
-    const at = `${path}.${String(key)}`;
     const { get, set } = (own && plain && Reflect.getOwnPropertyDescriptor(live, key)) || {};
-    if (get || set) return [at, get ?? set];
+    if (get || set) return [`.${String(key)}`, get ?? set];
     // A property that the copy lacks differs from anything.
-    const kept: unknown = Object.hasOwn(copy, key) ? Reflect.get(copy, key) : seen;
-    const found = difference(Reflect.get(live, key), kept, same, own, at, seen);
-    if (found) return found;
+    const kept: unknown = Object.hasOwn(copy, key) ? Reflect.get(copy, key) : pairs;
+    const found = difference(Reflect.get(live, key), kept, same, own, pairs);
+    if (found) return [`.${String(key)}${found[0]}`, found[1]];
   }
-  return keys.length === Reflect.ownKeys(copy).length ? undefined : differs;
+  return keys.length === Reflect.ownKeys(copy).length ? undefined : ["", live];
 }
 
 /** The innermost value that structured clone can't copy. */

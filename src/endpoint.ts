@@ -93,7 +93,8 @@ export class Endpoint<Env = Cloudflare.Env, T = unknown, Path extends string = s
   }
 
   /**
-   * Sends to every open session of this object, past their send channels. A session whose send fails keeps it from no other; the failure is logged.
+   * Sends to every open session of this object, past their send channels. A session whose send fails keeps it from no
+   * other; the failure is logged.
    *
    * ```ts
    * this.broadcast(`${user.name} has joined`, { except: session });
@@ -172,11 +173,7 @@ export class Endpoint<Env = Cloudflare.Env, T = unknown, Path extends string = s
 
   async #accept(request: Request, handshake: Handshake): Promise<Response> {
     const { 0: webSocket, 1: socket } = new WebSocketPair();
-    const session = this.#begin(
-      socket,
-      JSON.stringify({ id: crypto.randomUUID(), uri: request.url, ...handshake } satisfies SessionFacts),
-      false,
-    );
+    const session = this.#begin(socket, { id: crypto.randomUUID(), uri: request.url, ...handshake }, false);
     await session.dispatch.open(() => {
       try {
         if (session.isOpen) this.ctx.acceptWebSocket(socket);
@@ -195,12 +192,13 @@ export class Endpoint<Env = Cloudflare.Env, T = unknown, Path extends string = s
   /** The session of a socket, from memory or out of hibernation; undefined once it has ended. */
   #session(socket: WebSocket): ServerSession | undefined {
     const known = this.#host.sessions.get(socket);
-    const facts = known ? undefined : readAttachment(socket)?.[1];
-    if (!facts) return known;
+    const attachment = known ? undefined : readAttachment(socket);
+    if (!attachment) return known;
+    const [, json, kept] = attachment;
     let session: ServerSession | undefined;
     try {
-      session = this.#begin(socket, facts, true);
-      session.object.resume();
+      session = this.#begin(socket, JSON.parse(json) as SessionFacts, true, json);
+      session.object.resume(kept);
     } catch (error) {
       // As after a failed onOpen, there is nothing to go on with: no session object, or not even the endpoint.
       if (session) {
@@ -214,8 +212,7 @@ export class Endpoint<Env = Cloudflare.Env, T = unknown, Path extends string = s
     return session;
   }
 
-  #begin(socket: WebSocket, json: string, accepted: boolean): ServerSession {
-    const facts = JSON.parse(json) as SessionFacts;
+  #begin(socket: WebSocket, facts: SessionFacts, accepted: boolean, json = JSON.stringify(facts)): ServerSession {
     const definition = this.#definition(facts.path);
     if (!definition) {
       throw new DeploymentError(`No endpoint at ${facts.path}: register it while the Worker's module loads.`);

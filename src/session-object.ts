@@ -70,9 +70,13 @@ export class SessionObject {
     return this.#codec.serializeSession !== undefined || this.#difference(this.value, this.#copy) !== undefined;
   }
 
-  /** Takes the session object from the attachment. */
-  resume(): void {
-    this.#copy = this.#read();
+  /**
+   * Takes the session object from the attachment.
+   *
+   * @param copy what it holds, if that was read already
+   */
+  resume(copy = this.#read()): void {
+    this.#copy = copy;
     const data = reviveChannels(this.#read(), this.#link);
     this.value = this.#codec.deserializeSession ? this.#codec.deserializeSession(data) : data;
     this.#keeps = true;

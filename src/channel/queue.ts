@@ -38,9 +38,10 @@ export class Queue<T extends {}> {
     const held = this.#held;
     if (this.closed || (held.length >= size && kind === "fixed")) return false;
     held.push(value);
-    // The oldest or the newest goes.
-    const [dropped] = held.splice(held.length > size && kind === "sliding" ? 0 : size, held.length - size);
-    if (dropped !== undefined) this.#dropped?.(dropped);
+    if (held.length > size) {
+      const [dropped] = held.splice(kind === "sliding" ? 0 : size, 1);
+      this.#dropped?.(dropped!);
+    }
     return true;
   }
 
