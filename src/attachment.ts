@@ -1,18 +1,15 @@
-// What a socket carries through hibernation. Only this file reads and writes it; it knows nothing of callbacks.
+// What a session leaves behind while its object hibernates: in the socket's attachment, and in the object's storage what
+// is too large for that or has to outlive a crash. Only this file reads and writes the two; it knows nothing of callbacks.
+import { report, SessionObjectError } from "./errors.ts";
+import { limitsOf, type Limits } from "./limits.ts";
+import type { EndpointConfig } from "./types.ts";
 
 const MARK = "socle";
-
-/**
- * A tuple, because the names of properties would be written again with each change of the session object. The facts are
- * one string for the same reason: it is made once, and copied as it is.
- */
-export type Attachment = [
-  mark: typeof MARK,
-  /** {@link SessionFacts} as JSON. */
-  facts: string,
-  /** The session object. */
-  object: unknown,
-];
+const ROW = "socle:session:";
+/** Present while there are rows: to look for it costs a wake less than to list them. */
+const ROWS = "socle:sessions";
+/** The platform's limit for a stored value; local workerd takes more. */
+const MAX_ROW = 2 ** 21;
 
 /** What is settled when a session opens, and stays the same until it ends. */
 export interface SessionFacts {
@@ -22,16 +19,193 @@ export interface SessionFacts {
   readonly path: string;
   readonly pathParameters: Readonly<Record<string, string>>;
   readonly negotiatedSubprotocol: string;
+  readonly userPrincipal?: unknown;
+  readonly tags: readonly string[];
 }
 
-export const writeAttachment = (socket: WebSocket, facts: string, object: unknown): void =>
-  socket.serializeAttachment([MARK, facts, object] satisfies Attachment);
+/**
+ * {@link SessionFacts} as JSON, the session object, the user properties. A tuple, because the names of properties would be
+ * written again with each change. The facts are one string for the same reason: it is made once, and copied as it is.
+ */
+export type Kept = [facts: string, object: unknown, userProperties: unknown];
+
+/** The kept, or the id of their row; the limits, if they are no longer the endpoint's. */
+type Attached = [mark: typeof MARK, kept: Kept | string, limits?: number[]];
+
+/** What was found in an attachment. */
+export interface Remains {
+  readonly kept: Kept;
+  readonly limits?: Limits | undefined;
+  readonly isLarge: boolean;
+}
+
+export class Attachment {
+  kept: Kept;
+  readonly limits: Limits;
+  /** False for a session that doesn't hibernate, and for one that has ended. */
+  keeps: boolean;
+  readonly #socket: WebSocket;
+  readonly #storage: DurableObjectStorage;
+  readonly #id: string;
+  readonly #isTracked: boolean;
+  /** The limits are no longer the endpoint's. */
+  #isLimited: boolean;
+  /** The socket holds the id only. */
+  #isLarge: boolean;
+  #hasRow: boolean;
+
+  constructor(
+    socket: WebSocket,
+    storage: DurableObjectStorage,
+    id: string,
+    config: EndpointConfig,
+    { kept, limits, isLarge }: Remains,
+  ) {
+    this.#socket = socket;
+    this.#storage = storage;
+    this.#id = id;
+    this.kept = kept;
+    this.keeps = config.hibernate;
+    this.limits = limits ?? limitsOf(config);
+    this.#isLimited = limits !== undefined;
+    this.#isTracked = config.trackSessions;
+    this.#isLarge = isLarge;
+    this.#hasRow = isLarge || this.#isTracked;
+  }
+
+  /**
+   * Keeps another session object, or other user properties.
+   *
+   * @throws the platform's error, or {@link SessionObjectError} if they are too large; the former stay
+   */
+  write(slot: 1 | 2, data: unknown): void {
+    const former = this.kept;
+    this.kept = former.with(slot, data) as Kept;
+    try {
+      this.#save();
+    } catch (error) {
+      this.kept = former;
+      this.#attach(this.#isLarge ? this.#id : former);
+      throw error;
+    }
+  }
+
+  /** What was kept last, as it will come back. */
+  read(slot: 1 | 2): unknown {
+    return readAttachment(this.#socket, this.#storage)!.kept[slot];
+  }
+
+  /** Adds to the facts of a session that has not been kept yet. */
+  settle(facts: Partial<SessionFacts>): void {
+    this.kept[0] = JSON.stringify({ ...(JSON.parse(this.kept[0]) as SessionFacts), ...facts });
+  }
+
+  limit(limits: Partial<Limits>): void {
+    Object.assign(this.limits, limits);
+    this.#isLimited = true;
+    if (this.keeps && this.#attach(this.#isLarge ? this.#id : this.kept)) this.#save();
+  }
+
+  /** Marks the session as ended: events that the platform still delivers for the socket are nobody's. */
+  end(): void {
+    const { keeps } = this;
+    this.keeps = false;
+    try {
+      if (keeps) this.#socket.serializeAttachment(null);
+    } catch (error) {
+      report("a socket took no mark of its session's end", error);
+    }
+  }
+
+  /** `onClose` has settled: nothing is left of the session. */
+  forget(): void {
+    if (this.#hasRow) deleteRow(this.#storage, this.#id);
+  }
+
+  #save(): void {
+    if (!this.keeps) return;
+    const size = this.#attach(this.kept);
+    if (size > MAX_ROW) {
+      throw new SessionObjectError(
+        `The session object can't be kept: with the session's facts it has ${size} bytes, and a row of storage takes ${MAX_ROW}. Keep parts of it in rows of your own.`,
+      );
+    }
+    if (size || this.#isTracked) {
+      const { kv } = this.#storage;
+      kv.put(ROW + this.#id, this.kept);
+      kv.put(ROWS, true);
+      this.#hasRow = true;
+    }
+    if (size) this.#attach(this.#id);
+    else if (this.#isLarge && !this.#isTracked) deleteRow(this.#storage, this.#id);
+    this.#isLarge = size > 0;
+  }
+
+  /** @returns the size in bytes of what doesn't fit; 0 if it does */
+  #attach(kept: Kept | string): number {
+    const attached: Attached = [MARK, kept];
+    if (this.#isLimited) attached.push(Object.values(this.limits) as number[]);
+    try {
+      this.#socket.serializeAttachment(attached);
+    } catch (error) {
+      const [, size] = /was (\d+) bytes/.exec(String(error)) ?? [];
+      if (!size) throw error;
+      return Number(size);
+    }
+    return 0;
+  }
+}
+
+const isAttached = (found: unknown): found is Attached => (found as Attached | null)?.[0] === MARK;
 
 /** What was kept; undefined for a session that has ended, and for a socket that Socle did not accept. */
-export function readAttachment(socket: WebSocket): Attachment | undefined {
-  const kept = socket.deserializeAttachment() as Attachment | null;
-  return kept?.[0] === MARK ? kept : undefined;
+export function readAttachment(socket: WebSocket, storage: DurableObjectStorage): Remains | undefined {
+  const attached: unknown = socket.deserializeAttachment();
+  if (!isAttached(attached)) return undefined;
+  const isLarge = typeof attached[1] === "string";
+  const kept = isLarge ? storage.kv.get<Kept>(ROW + attached[1]) : (attached[1] as Kept);
+  if (!kept) throw new SessionObjectError("The session's row in storage is gone: delete none that begins with socle.");
+  return { kept, limits: limitsIn(attached), isLarge };
 }
 
-/** Marks the session as ended: events that the platform still delivers for the socket are nobody's. */
-export const clearAttachment = (socket: WebSocket): void => socket.serializeAttachment(null);
+/** The limits alone, which are in the attachment however large the rest is. */
+export function readLimits(socket: WebSocket): Limits | undefined {
+  const attached: unknown = socket.deserializeAttachment();
+  return isAttached(attached) ? limitsIn(attached) : undefined;
+}
+
+function limitsIn([, , limits]: Attached): Limits | undefined {
+  if (!limits) return undefined;
+  const [maxIdleTimeout, maxTextMessageBufferSize, maxBinaryMessageBufferSize, activeUntil, spentUntil] = limits as [
+    number,
+    number,
+    number,
+    number,
+    number,
+  ];
+  return { maxIdleTimeout, maxTextMessageBufferSize, maxBinaryMessageBufferSize, activeUntil, spentUntil };
+}
+
+export function deleteRow({ kv }: DurableObjectStorage, id: string): void {
+  kv.delete(ROW + id);
+  if ([...kv.list({ prefix: ROW, limit: 1 })].length === 0) kv.delete(ROWS);
+}
+
+/**
+ * What was kept of the sessions that ended with the object's last life. Asked when an object wakes: then every socket is
+ * there, or, after a crash, none is.
+ */
+export function lostSessions(ctx: DurableObjectState): Kept[] {
+  const { kv } = ctx.storage;
+  // An object without SQLite has no rows.
+  if (!hasRows(kv) || ctx.getWebSockets().length > 0) return [];
+  return [...kv.list<Kept>({ prefix: ROW })].map(([, kept]) => kept);
+}
+
+function hasRows(kv: SyncKvStorage): boolean {
+  try {
+    return kv.get(ROWS) === true;
+  } catch {
+    return false;
+  }
+}

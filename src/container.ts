@@ -1,15 +1,19 @@
 // The container: a table of endpoints, and the Worker's fetch that takes each request to its Durable Object.
 import * as workers from "cloudflare:workers";
 
-import { define, type EndpointDefinition } from "./endpoint-definition.ts";
+import { define, wrong, type EndpointDefinition } from "./endpoint-definition.ts";
 import { Endpoint, ENDPOINTS, type EndpointClass } from "./endpoint.ts";
 import { DeploymentError, report } from "./errors.ts";
-import { answer, isUpgrade, notFound, shakeHands, tell } from "./handshake.ts";
-import { Router } from "./router.ts";
+import { answer, consult, isUpgrade, notFound, shakeHands, tell, unavailable } from "./handshake.ts";
+import { Router, type Match } from "./router.ts";
 import type { EndpointOptions, NamespaceBinding, WsEndpointMap } from "./types.ts";
 
 /** A class with options, or the binding of a class that another module or Worker has. */
-export interface EndpointOfClass<Env = unknown, T = unknown, Path extends string = string> extends EndpointOptions<T> {
+export interface EndpointOfClass<Env = unknown, T = unknown, Path extends string = string> extends EndpointOptions<
+  T,
+  Env,
+  Path
+> {
   /** The class, or the name of the binding of its namespace. */
   durableObject: EndpointClass<Env, T, Path> | NamespaceBinding<Env>;
 }
@@ -28,7 +32,24 @@ export type EndpointsByPath<Env, Sessions> = {
 export interface ServerContainerOptions {
   /** The name under which the Worker exports the class that extends `container.Endpoint`; "Endpoints" if absent. */
   endpoint?: string;
+  /** The `idleTimeoutMs` of the endpoints that have none of their own. */
+  defaultMaxSessionIdleTimeout?: number;
+  /** The `maxTextMessageBufferSize` of the endpoints that have none of their own. */
+  defaultMaxTextMessageBufferSize?: number;
+  /** The `maxBinaryMessageBufferSize` of the endpoints that have none of their own. */
+  defaultMaxBinaryMessageBufferSize?: number;
 }
+
+/** The options of which the container has defaults, by their names there. */
+const DEFAULTS: Record<string, string> = {
+  defaultMaxSessionIdleTimeout: "idleTimeoutMs",
+  defaultMaxTextMessageBufferSize: "maxTextMessageBufferSize",
+  defaultMaxBinaryMessageBufferSize: "maxBinaryMessageBufferSize",
+};
+
+/** How often a request is tried, and how long before the second time at most, in milliseconds. */
+const TRIES = 3;
+const DELAY = 100;
 
 interface Route extends EndpointDefinition {
   /** The class of its objects. */
@@ -63,15 +84,26 @@ export class ServerContainer<Env = Cloudflare.Env> {
   };
   readonly #routes = new Router<Route>();
   readonly #className: string;
+  readonly #defaults: EndpointOptions;
 
-  /** @throws {@link DeploymentError} */
-  constructor({ endpoint = "Endpoints", ...others }: ServerContainerOptions = {}) {
-    if (!endpoint || typeof endpoint !== "string" || Object.keys(others).length > 0) {
-      throw new DeploymentError(
-        "A ServerContainer has one option, endpoint: the name of a class that the Worker exports.",
-      );
-    }
+  /**
+   * @throws {@link DeploymentError}
+   * @see Jakarta: `WebSocketContainer`, for the defaults
+   */
+  constructor({ endpoint = "Endpoints", ...defaults }: ServerContainerOptions = {}) {
+    const names = Object.keys(DEFAULTS);
+    const given = Object.entries(defaults);
+    const must = [
+      (!endpoint || typeof endpoint !== "string") && "endpoint must be the name of a class that the Worker exports",
+      ...given.map(([name, value]) => {
+        if (!names.includes(name)) return `there is no ${name}, but endpoint, ${names.join(", ")}`;
+        const what = wrong(DEFAULTS[name]!, value);
+        return what && `${name} must be ${what}`;
+      }),
+    ].find(Boolean);
+    if (must) throw new DeploymentError(`A ServerContainer has a wrong option: ${must}.`);
     this.#className = endpoint;
+    this.#defaults = Object.fromEntries(given.map(([name, value]) => [DEFAULTS[name], value]));
   }
 
   /**
@@ -97,7 +129,12 @@ export class ServerContainer<Env = Cloudflare.Env> {
         `The endpoint at "${path}" must be an object of callbacks, or a class that extends Endpoint.`,
       );
     }
-    const definition = define(path, isClass ? { ...type.options, ...given } : given, isClass);
+    if (type.prototype.alarm !== Endpoint.prototype.alarm) {
+      throw new DeploymentError(
+        `The class ${type.name} has a method alarm: name it onAlarm, for idle timeouts share alarm.`,
+      );
+    }
+    const definition = define(path, isClass ? { ...type.options, ...given } : given, isClass, this.#defaults);
     this.#routes.add(path, { ...definition, type });
     if (!Object.hasOwn(type, ENDPOINTS)) type[ENDPOINTS] = new Router();
     type[ENDPOINTS]!.add(path, definition, true);
@@ -137,32 +174,81 @@ export class ServerContainer<Env = Cloudflare.Env> {
     const match = this.#routes.match(new URL(request.url).pathname);
     if (!match) return undefined;
     const { value: route, pathParameters, concretePath } = match;
-    let stub: DurableObjectStub;
-    let passed = request;
+    const { config, type } = route;
     try {
-      if (isUpgrade(request) || !("onRequest" in route.type.prototype)) {
-        const handshake = shakeHands(request, route, pathParameters);
-        if (handshake instanceof Response) return handshake;
-        passed = tell(request, handshake);
+      if (!isUpgrade(request) && "onRequest" in type.prototype) {
+        return await this.#ask(() => this.#stub(env, request, match), request, ctx);
       }
-      const name = route.options.instance ? route.options.instance(request, pathParameters) : concretePath;
-      if (!name || typeof name !== "string") {
-        throw new DeploymentError("The option instance must return the name of an object.");
-      }
-      stub = this.#namespace(env, route).getByName(name);
+      const agreed = shakeHands(request, config, pathParameters);
+      if (agreed instanceof Response) return agreed;
+      const consulted = await consult(request, { env, ctx, pathParameters, config }, agreed);
+      if (consulted instanceof Response) return consulted;
+      const [handshake, headers] = consulted;
+      const response = await this.#ask(() => this.#stub(env, request, match), tell(request, handshake), ctx);
+      return response.webSocket ? withHeaders(response, headers) : response;
     } catch (error) {
       report(`500 for ${concretePath}`, error);
       return answer(500, "The endpoint failed");
     }
-    const answered = stub.fetch(passed);
-    // A client that resets its connection ends this request. If that ended the object's too, nobody would take its 101,
-    // and the object would never hear that the client is gone.
-    ctx.waitUntil(answered.catch(() => {}));
-    return answered;
   }
 
-  #namespace(env: unknown, { options, type }: Route): DurableObjectNamespace {
-    const { durableObject } = options as WsEndpointMap;
+  /**
+   * The object behind a path, to call it from elsewhere in the Worker: its RPC methods, and those of every endpoint.
+   *
+   * ```ts
+   * await container.stub(env, "/chat/lobby").broadcast("maintenance at 9"); // how many sessions it went to
+   * await container.stub<Chat>(env, "/chat/lobby").members();
+   * ```
+   *
+   * @param path a concrete path, with a query if the option `instance` looks at it
+   * @typeParam Class the class of the endpoint, if it has methods of its own
+   * @throws {@link DeploymentError} if there is no endpoint at the path, or no binding for it
+   */
+  stub<Class extends Endpoint<Env> = Endpoint<Env>>(env: Env, path: string): DurableObjectStub<Class> {
+    const request = new Request(new URL(path, "https://socle.invalid"));
+    const match = this.#routes.match(new URL(request.url).pathname);
+    if (!match)
+      throw new DeploymentError(`No endpoint at ${path}: give the path of a session's URL, such as /chat/lobby.`);
+    return this.#stub(env, request, match) as unknown as DurableObjectStub<Class>;
+  }
+
+  #stub(env: Env, request: Request, { value: route, pathParameters, concretePath }: Match<Route>): DurableObjectStub {
+    const { instance, locationHint, jurisdiction } = route.config;
+    const name = instance ? instance(request, pathParameters) : concretePath;
+    if (!name || typeof name !== "string") {
+      throw new DeploymentError("The option instance must return the name of an object.");
+    }
+    const namespace = this.#namespace(env, route);
+    return (jurisdiction ? within(namespace, jurisdiction) : namespace).getByName(
+      name,
+      locationHint && { locationHint },
+    );
+  }
+
+  /** Asks an object, again if the platform says that it may help. */
+  async #ask(stub: () => DurableObjectStub, request: Request, ctx: ExecutionContext): Promise<Response> {
+    for (let tries = 1; ; tries++) {
+      try {
+        // A stub that has failed goes on failing.
+        const answered = stub().fetch(request);
+        // A client that resets its connection ends this request. If that ended the object's too, nobody would take its
+        // 101, and the object would never hear that the client is gone.
+        ctx.waitUntil(answered.catch(() => {}));
+        return await answered;
+      } catch (error) {
+        const { retryable, overloaded } = error as { retryable?: boolean; overloaded?: boolean };
+        if (!retryable && !overloaded) throw error;
+        if (overloaded || tries === TRIES || request.body) {
+          report("503", error);
+          return unavailable();
+        }
+        await scheduler.wait(Math.random() * DELAY * 2 ** tries);
+      }
+    }
+  }
+
+  #namespace(env: unknown, { config, type }: Route): DurableObjectNamespace {
+    const { durableObject } = config as WsEndpointMap;
     const className = type === this.Endpoint ? this.#className : type.name;
     const bindings = (env ?? {}) as Record<string, unknown>;
     const { exports } = workers as { exports?: Record<string, unknown> };
@@ -239,3 +325,20 @@ export const defineEndpoint = <Env, T, const Path extends string = string>(
 const isNamespace = (found: unknown): found is DurableObjectNamespace =>
   Object.prototype.toString.call((found as Partial<DurableObjectNamespace> | undefined)?.idFromName) ===
   "[object Function]";
+
+function within(namespace: DurableObjectNamespace, jurisdiction: DurableObjectJurisdiction): DurableObjectNamespace {
+  try {
+    return namespace.jurisdiction(jurisdiction);
+  } catch (error) {
+    // Local workerd has none. Elsewhere no object may live outside its own.
+    if (/not implemented in workerd/.test(String(error))) return namespace;
+    throw error;
+  }
+}
+
+/** Adds headers to a 101. */
+function withHeaders({ webSocket, headers }: Response, added: Headers): Response {
+  const all = new Headers(headers);
+  for (const [name, value] of added) all.append(name, value);
+  return new Response(null, { status: 101, webSocket, headers: all });
+}

@@ -1,7 +1,7 @@
 // The way of an event to its callback: one at a time per session, in the order of arrival, the end last and once.
 import { CloseReason } from "./close-reason.ts";
 import type { EndpointDefinition } from "./endpoint-definition.ts";
-import { report, toError } from "./errors.ts";
+import { LimitExceededError, report, toError } from "./errors.ts";
 import type { SessionObject } from "./session-object.ts";
 import type { Turns } from "./turns.ts";
 import type { Callbacks, Session } from "./types.ts";
@@ -20,22 +20,53 @@ export interface Subject extends Session {
   readonly object: SessionObject;
   /** What its callbacks share with those of the other sessions of the same object. */
   readonly turns: Turns;
+  /** What is to be done before `onOpen`. */
+  begin(): Promise<void> | undefined;
   /** Ends the session, open or not. */
   end(reason: CloseReason): void;
+  /** `onClose` comes next: what the platform still delivers is nobody's. */
+  leave(): void;
   /** `onClose` has settled. */
   forget(): void;
 }
 
+/** How long what waits behind an exceeded limit may hold the session, in milliseconds. */
+const GRACE = 30_000;
+
 export class Dispatch {
+  /** A limit was exceeded: no more messages are taken. */
+  isFull = false;
   readonly #session: Subject;
   #waiting: SessionEvent[] = [];
   /** A callback is under way: events wait. */
   #busy = false;
   /** The end has come: nothing is taken behind it. */
   #over = false;
+  /** Goes on without waiting for the callback under way. */
+  #release: (() => void) | undefined;
+  #grace: ReturnType<typeof setTimeout> | undefined;
 
   constructor(session: Subject) {
     this.#session = session;
+  }
+
+  /** How many events wait for the callback under way. */
+  get waiting(): number {
+    return this.#waiting.length;
+  }
+
+  /**
+   * The client has exceeded a limit: what waits is delivered, then `onError` is told and the session closes, in time also
+   * if a callback never settles.
+   */
+  refuse(error: LimitExceededError): Promise<void> | undefined {
+    if (this.#over) return undefined;
+    this.isFull = true;
+    this.#grace = setTimeout(() => {
+      this.#waiting = this.#waiting.filter((event) => event instanceof Error || event instanceof CloseReason);
+      this.#release?.();
+    }, GRACE);
+    return this.receive(error);
   }
 
   /**
@@ -68,6 +99,8 @@ export class Dispatch {
     const { callbacks, config } = session.definition;
     const { object } = session;
     const failure = await this.#attempt(async () => {
+      const beginning = session.begin();
+      if (beginning) await beginning;
       const opened = await callbacks.onOpen?.(session, config);
       // It may have assigned session.sessionObject instead.
       object.replace(opened === undefined ? object.value : opened);
@@ -100,7 +133,7 @@ export class Dispatch {
     const { callbacks } = session.definition;
     if (typeof event === "string") return callbacks.onText?.(object.value, event, session);
     if (event instanceof ArrayBuffer) return callbacks.onBinary?.(object.value, event, session);
-    object.end();
+    session.leave();
     return callbacks.onClose?.(object.value, session, event);
   }
 
@@ -112,7 +145,10 @@ export class Dispatch {
       ? await this.#attempt(() => callbacks.onError!(object.value, session, error))
       : error;
     if (failure) report("a callback or the socket failed", failure);
-    if (!callbacks.onError) session.close(1011);
+    if (error instanceof LimitExceededError) {
+      if (this.#grace) clearTimeout(this.#grace);
+      session.close(error.closeCode);
+    } else if (!callbacks.onError) session.close(1011);
   }
 
   /** Runs a callback and keeps what it changed. What fails is returned, never thrown. */
@@ -130,10 +166,10 @@ export class Dispatch {
     try {
       const result = callback() as PromiseLike<unknown> | undefined;
       return typeof result?.then === "function"
-        ? Promise.resolve(result).then(
-            () => end(),
-            (error) => end(toError(error)),
-          )
+        ? new Promise((resolve) => {
+            this.#release = () => resolve(end());
+            Promise.resolve(result).then(this.#release, (error) => resolve(end(toError(error))));
+          })
         : end();
     } catch (error) {
       return end(toError(error));

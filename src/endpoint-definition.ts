@@ -1,58 +1,144 @@
 // An endpoint as it was registered: checked once, in the form that the Worker and the object use.
 import { DeploymentError } from "./errors.ts";
-import type { Callbacks, EndpointConfig, EndpointOptions } from "./types.ts";
+import type { Callbacks, EndpointConfig, EndpointOptions, MutableEndpointConfig } from "./types.ts";
 
-const FUNCTION = "a function";
+type Fits = (value: unknown) => boolean;
 
-/** What each callback and option must be. The callbacks come first. */
-const KEYS: Record<string, string> = {
+const isFunction: Fits = (value) => typeof value === "function";
+const isBoolean: Fits = (value) => typeof value === "boolean";
+const isWhole =
+  (least: number): Fits =>
+  (value) =>
+    Number.isSafeInteger(value) && (value as number) >= least;
+const isText =
+  (pattern: RegExp): Fits =>
+  (value) =>
+    typeof value === "string" && pattern.test(value);
+const isList =
+  (pattern: RegExp, max = Infinity): Fits =>
+  (value) =>
+    Array.isArray(value) && value.length <= max && value.every(isText(pattern));
+const isPair =
+  (keys: string, fits: Fits): Fits =>
+  (value) =>
+    Object.keys(Object(value)).toSorted().join() === keys && Object.values(value as object).every(fits);
+/** The platform's limit for an automatic response. */
+const isShort: Fits = (value) => typeof value === "string" && new TextEncoder().encode(value).length <= 2048;
+
+const FUNCTION: [string, Fits] = ["a function", isFunction];
+const BYTES: [string, Fits] = ["a whole number of bytes, at least 1", isWhole(1)];
+const SWITCH: [string, Fits] = ["true or false", isBoolean];
+
+/** The platform's limits for tags. */
+export const isTags = isList(/^[^]{0,256}$/, 10);
+
+/** What each callback and option must be. */
+const KEYS: Record<string, [what: string, fits: Fits, orFits?: Fits]> = {
   onOpen: FUNCTION,
   onText: FUNCTION,
   onBinary: FUNCTION,
   onClose: FUNCTION,
   onError: FUNCTION,
+  onHandshake: FUNCTION,
+  configure: FUNCTION,
   instance: FUNCTION,
   serializeSession: FUNCTION,
   deserializeSession: FUNCTION,
-  durableObject: "a class or a binding's name",
-  subprotocols: "an array of names",
-  allowedOrigins: 'a function, or an array like ["https://example.com", "*.example.com"]',
+  durableObject: ["a class or a binding's name", isFunction, isText(/./)],
+  locationHint: [
+    "wnam, enam, sam, weur, eeur, apac, apac-ne, apac-se, oc, afr or me",
+    isText(/^([we]nam|sam|[we]eur|apac(-ne|-se)?|oc|afr|me)$/),
+  ],
+  jurisdiction: ["eu, us, fedramp or fedramp-high", isText(/^(eu|us|fedramp(-high)?)$/)],
+  subprotocols: ["an array of names", isList(/^[\w!#$%&'*+.^`|~-]+$/)],
+  allowedOrigins: [
+    'a function, or an array like ["https://example.com", "*.example.com"]',
+    isFunction,
+    isList(/^(([a-z][\w+.-]*:\/\/(\*\.)?|\*\.)[^\s*/?#A-Z"]+|null)$/),
+  ],
+  idleTimeoutMs: ["a whole number of milliseconds, 0 for never", isWhole(0)],
+  maxTextMessageBufferSize: BYTES,
+  maxBinaryMessageBufferSize: BYTES,
+  maxPendingMessages: ["a whole number, at least 1", isWhole(1)],
+  rateLimit: ["{ messages, perMs }, two whole numbers from 1", isPair("messages,perMs", isWhole(1))],
+  tags: ["a function, or an array of at most 10 strings of at most 256 characters", isFunction, isTags],
+  autoResponse: ["{ request, response }, two strings of at most 2,048 bytes", isPair("request,response", isShort)],
+  hibernate: SWITCH,
+  trackSessions: SWITCH,
 };
+const NAMES = Object.keys(KEYS);
+/** The callbacks come first. */
 const CALLBACKS = 5;
 
-/** What a value that is no function must look like, as JSON. */
-const PATTERNS: Record<string, RegExp> = {
-  durableObject: /^".+"$/,
-  subprotocols: /^\[(,?"[\w!#$%&'*+.^`|~-]+")*]$/,
-  allowedOrigins: /^\[(,?"([a-z][\w+.-]*:\/\/(\*\.)?|\*\.)[^\s*/?#A-Z"]+"|,?"null")*]$/,
+const DEFAULTS = {
+  subprotocols: [],
+  idleTimeoutMs: 0,
+  maxTextMessageBufferSize: 2 ** 25,
+  maxBinaryMessageBufferSize: 2 ** 25,
+  maxPendingMessages: 1000,
+  hibernate: true,
+  trackSessions: false,
 };
 
 export interface EndpointDefinition {
   readonly config: EndpointConfig;
   /** Absent for a class: its objects have the callbacks. */
   readonly callbacks?: Callbacks;
-  readonly options: EndpointOptions;
+}
+
+/** What a callback or an option must be, if it isn't that. */
+export function wrong(key: string, value: unknown): string | undefined {
+  const [what, ...fits] = KEYS[key]!;
+  return value === undefined || fits.some((fit) => fit?.(value)) ? undefined : what;
 }
 
 /**
  * Checks an endpoint.
  *
  * @param options the map, or the options of a class
+ * @param defaults the container's
  * @throws {@link DeploymentError}
  */
-export function define(path: string, options: EndpointOptions & Callbacks, isClass: boolean): EndpointDefinition {
-  const known = Object.keys(KEYS).slice(isClass ? CALLBACKS : 0);
-  for (const [key, value] of Object.entries(options)) {
-    const fits = () =>
-      typeof value === "function" ? key !== "subprotocols" : PATTERNS[key]?.test(JSON.stringify(value));
-    const wrong = !known.includes(key)
-      ? `${Object.hasOwn(KEYS, key) ? "a class, and beside it" : "the unknown option"} ${key}: use ${known.join(", ")}`
-      : value !== undefined && !fits() && `a wrong ${key}: it must be ${KEYS[key]}`;
-    if (wrong) throw new DeploymentError(`The endpoint at "${path}" has ${wrong}.`);
+export function define(
+  path: string,
+  options: EndpointOptions & Callbacks,
+  isClass: boolean,
+  defaults: EndpointOptions = {},
+): EndpointDefinition {
+  const refuse = (what: string): never => {
+    throw new DeploymentError(`The endpoint at "${path}" ${what}.`);
+  };
+  const known = NAMES.slice(isClass ? CALLBACKS : 0);
+  const check = (given: object) => {
+    for (const [key, value] of Object.entries(given)) {
+      if (!known.includes(key)) {
+        refuse(
+          `has ${Object.hasOwn(KEYS, key) ? "a class, and beside it" : "the unknown option"} ${key}: use ${known.join(", ")}`,
+        );
+      }
+      const what = wrong(key, value);
+      if (what) refuse(`has a wrong ${key}: it must be ${what}`);
+    }
+  };
+  check(options);
+  const given = Object.entries({ ...defaults, ...options }).filter(
+    ([key, value]) => value !== undefined && NAMES.indexOf(key) >= CALLBACKS,
+  );
+  const config = { ...DEFAULTS, ...Object.fromEntries(given), path, userProperties: {} } as MutableEndpointConfig;
+  if ((options.configure?.(config) as unknown) instanceof Promise) refuse("has an asynchronous configure");
+  const { path: samePath, userProperties, ...configured } = config;
+  check(configured);
+  if (samePath !== path) refuse("can't be given another path by its configure");
+  try {
+    structuredClone(userProperties);
+  } catch (error) {
+    refuse(`has userProperties that no session can keep: ${String(error)}`);
   }
-  if (!options.serializeSession !== !options.deserializeSession) {
-    throw new DeploymentError(`The endpoint at "${path}" needs both serializeSession and deserializeSession.`);
+  if (!config.serializeSession !== !config.deserializeSession)
+    refuse("needs both serializeSession and deserializeSession");
+  if (!config.hibernate && (config.trackSessions || config.serializeSession)) {
+    refuse("has hibernate: false, under which trackSessions and serializeSession are of no use: remove them");
   }
-  const definition = { config: { path, subprotocols: options.subprotocols ?? [] }, options };
-  return isClass ? definition : { ...definition, callbacks: options };
+  Object.freeze(config);
+  return isClass ? { config } : { config, callbacks: options };
 }

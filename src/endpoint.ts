@@ -1,17 +1,17 @@
 // The Durable Object: takes the platform's events for its sockets to their sessions.
 import { DurableObject } from "cloudflare:workers";
 
-import { readAttachment, type SessionFacts } from "./attachment.ts";
+import { Alarm } from "./alarm.ts";
+import { lostSessions } from "./attachment.ts";
 import { CloseReason } from "./close-reason.ts";
 import type { SessionDefinition } from "./dispatch.ts";
 import { define, type EndpointDefinition } from "./endpoint-definition.ts";
-import { DeploymentError, report, toError } from "./errors.ts";
-import { isUpgrade, notFound, shakeHands, told, type Handshake } from "./handshake.ts";
+import { report, toError } from "./errors.ts";
+import { answer, isUpgrade, notFound, shakeHands, told, type Handshake } from "./handshake.ts";
 import { sendsItself, wsSendAsync, type Payload } from "./payload.ts";
 import { checkData, closeSocket } from "./remote.ts";
 import type { Router } from "./router.ts";
-import { ServerSession, type SessionHost } from "./session.ts";
-import { Turns } from "./turns.ts";
+import { reasonOf, Sessions } from "./sessions.ts";
 import type { Callbacks, EndpointOptions, Session } from "./types.ts";
 
 /** Where a class has the endpoints that its objects serve. */
@@ -34,6 +34,19 @@ export interface Endpoint<Env = Cloudflare.Env, T = unknown, Path extends string
    * Without it they are refused with 405 or 426.
    */
   onRequest?(request: Request): Response | Promise<Response>;
+  /**
+   * Runs for the alarms that the class set by `this.ctx.storage.setAlarm`. Write it instead of `alarm`, which the idle
+   * timeouts share. If it throws it is tried again, as the platform does.
+   */
+  onAlarm?(info?: AlarmInvocationInfo): void | Promise<void>;
+}
+
+/** What {@link Endpoint.broadcast} takes beside the payload. */
+export interface BroadcastOptions {
+  /** Sessions that are not to get it, or their ids. */
+  except?: Session | string | Iterable<Session | string>;
+  /** Only the sessions with this tag get it. */
+  tag?: string;
 }
 
 /**
@@ -66,51 +79,85 @@ export class Endpoint<Env = Cloudflare.Env, T = unknown, Path extends string = s
   static [ENDPOINTS]?: Router<EndpointDefinition>;
 
   readonly #definitions = new Map<string, SessionDefinition>();
-  readonly #host: SessionHost = {
-    env: this.env,
-    ctx: this.ctx,
-    turns: new Turns(),
-    sessions: new Map(),
-    openSessions: (path) => this.openSessions(path),
-  };
+  readonly #alarm = new Alarm(this.ctx.storage, () => this.onAlarm !== undefined);
+  readonly #sessions = new Sessions(
+    this.ctx,
+    this.env,
+    (path) => this.#definition(path),
+    (time) => this.#wake(time),
+  );
+  /** The sessions that a crash has ended come before anything new. */
+  #recovery: Promise<void> | undefined;
+
+  constructor(ctx: DurableObjectState, env: Env) {
+    super(ctx, env);
+    const lost = lostSessions(ctx);
+    if (lost.length === 0) return;
+    // Not before the constructor of the subclass has run.
+    this.#recovery = Promise.resolve().then(() => this.#sessions.endLost(lost));
+    ctx.waitUntil(this.#recovery);
+  }
 
   /**
-   * The open sessions of this object, or of one of its endpoints: not those still in `onOpen`, nor those that are
-   * closing.
+   * The open sessions of this object: not those still in `onOpen`, nor those that are closing.
    *
-   * @param path the endpoint's path as it was registered
+   * @param tag only those with this tag
    * @see Jakarta: `Session.getOpenSessions`
    */
-  openSessions(path?: string): Set<Session<string, T, Env>> {
-    const sessions = this.ctx.getWebSockets().map((socket) => this.#session(socket));
-    return new Set(
-      sessions.filter((session) => session?.isOpen && session.path === (path ?? session.path)) as Session<
-        string,
-        T,
-        Env
-      >[],
-    );
+  openSessions(tag?: string): Set<Session<string, T, Env>> {
+    return this.#sessions.all(tag) as Set<unknown> as Set<Session<string, T, Env>>;
+  }
+
+  /**
+   * How many open sessions there are, by RPC too.
+   *
+   * @param tag only those with this tag
+   */
+  openSessionCount(tag?: string): number {
+    return this.#sessions.all(tag).size;
+  }
+
+  /**
+   * Closes every open session. By RPC too, where the reason is a code, or an object with the two properties of a
+   * {@link CloseReason}.
+   *
+   * ```ts
+   * await container.stub(env, "/chat/lobby").closeAll({ closeCode: 1012, reasonPhrase: "new version" });
+   * ```
+   *
+   * @returns how many it closed
+   * @throws {@link CloseReasonError}
+   */
+  closeAll(reason: number | { closeCode: number; reasonPhrase?: string } = 1000): number {
+    const { closeCode, reasonPhrase } = typeof reason === "number" ? { closeCode: reason } : reason;
+    const closeReason = new CloseReason(closeCode, reasonPhrase);
+    closeReason.check();
+    const sessions = this.#sessions.all();
+    for (const session of sessions) session.close(closeReason);
+    return sessions.size;
   }
 
   /**
    * Sends to every open session of this object, past their send channels. A session whose send fails keeps it from no
-   * other; the failure is logged.
+   * other; the failure is logged. By RPC too, where the payload is a text or bytes, and `except` ids.
    *
    * ```ts
    * this.broadcast(`${user.name} has joined`, { except: session });
+   * await container.stub(env, "/chat/lobby").broadcast("maintenance at 9", { tag: "staff" });
    * ```
    *
    * @returns how many sessions it went to
    * @throws {@link PayloadError}
    */
-  broadcast(payload: Payload, { except = [] }: { except?: Session | Iterable<Session> } = {}): number {
+  broadcast(payload: Payload, { except = [], tag }: BroadcastOptions = {}): number {
     const sends = sendsItself(payload);
     if (!sends) checkData(payload);
     const missed = (error: unknown) => report("a broadcast missed a session", error);
-    const sessions = this.openSessions() as Set<unknown> as Set<ServerSession>;
-    for (const session of Symbol.iterator in except ? except : [except]) sessions.delete(session as ServerSession);
+    const isOne = typeof except === "string" || !(Symbol.iterator in except);
+    const excepted = new Set(Array.from(isOne ? [except] : except, (one) => (typeof one === "string" ? one : one.id)));
     let reached = 0;
-    for (const { asyncRemote } of sessions) {
+    for (const { asyncRemote, id } of this.#sessions.all(tag)) {
+      if (excepted.has(id)) continue;
       try {
         if (sends) {
           const sending = wsSendAsync(payload, asyncRemote);
@@ -126,33 +173,55 @@ export class Endpoint<Env = Cloudflare.Env, T = unknown, Path extends string = s
 
   /** Opens a session, or answers what opens none. The container's router comes here, and so may your own routing. */
   override async fetch(request: Request): Promise<Response> {
+    await this.#recovery;
     if (this.onRequest && !isUpgrade(request)) return this.onRequest(request);
     const handshake = told(request) ?? this.#shakeHands(request);
-    return handshake instanceof Response ? handshake : this.#accept(request, handshake);
+    return handshake instanceof Response ? handshake : this.#sessions.open(request, handshake);
   }
 
   override webSocketMessage(socket: WebSocket, message: string | ArrayBuffer): Promise<void> | void {
-    return this.#session(socket)?.dispatch.receive(message);
+    return this.#sessions.of(socket)?.receive(message);
   }
 
   override webSocketClose(socket: WebSocket, code: number, phrase: string): Promise<void> | void {
     const reason = new CloseReason(code, phrase);
-    const session = this.#session(socket);
+    const session = this.#sessions.of(socket);
     return session ? session.lost(reason) : closeSocket(socket, reason);
   }
 
   override webSocketError(socket: WebSocket, error: unknown): Promise<void> | void {
-    // The platform tells the code in the text only.
-    const [, code = 1006] = /statusCode = (\d+)/.exec(String(error)) ?? [];
-    return this.#session(socket)?.lost(new CloseReason(Number(code)), toError(error));
+    return this.#sessions.of(socket)?.lost(reasonOf(error), toError(error));
   }
 
-  /** A request that came past the router passes the same checks. */
+  /** The idle timeouts share it with {@link onAlarm}. */
+  override async alarm(info?: AlarmInvocationInfo): Promise<void> {
+    await this.#recovery;
+    await this.#alarm.ring(
+      info,
+      (now) => this.#sessions.closeIdle(now),
+      (own) => this.onAlarm?.(own),
+    );
+  }
+
+  #wake(time: number): void {
+    const set = this.#alarm.wake(time);
+    this.ctx.waitUntil(set.catch((error: unknown) => report("the idle timeouts have no alarm", error)));
+  }
+
+  /** A request that came past the router passes the same checks, but nobody has asked the hook. */
   #shakeHands(request: Request): Handshake | Response {
     const { pathname } = new URL(request.url);
-    const match = this.#class[ENDPOINTS]?.match(pathname);
+    const endpoints = this.#class[ENDPOINTS];
+    const match = endpoints?.match(pathname);
     const definition = match?.value ?? this.#definition(pathname);
-    return definition ? shakeHands(request, definition, match?.pathParameters ?? {}) : notFound(request);
+    if (!definition) return notFound(request);
+    // At a path where the class is not registered the checks of all its paths hold.
+    for (const { config } of match ? [definition] : [definition, ...(endpoints?.values ?? [])]) {
+      const checked = shakeHands(request, config, {});
+      if (checked instanceof Response) return checked;
+      if (config.onHandshake) return answer(403, "The way to this endpoint is by its router");
+    }
+    return shakeHands(request, definition.config, match?.pathParameters ?? {});
   }
 
   get #class(): typeof Endpoint {
@@ -169,56 +238,5 @@ export class Endpoint<Env = Cloudflare.Env, T = unknown, Path extends string = s
     const definition = { callbacks: this as Callbacks, ...found };
     this.#definitions.set(path, definition);
     return definition;
-  }
-
-  async #accept(request: Request, handshake: Handshake): Promise<Response> {
-    const { 0: webSocket, 1: socket } = new WebSocketPair();
-    const session = this.#begin(socket, { id: crypto.randomUUID(), uri: request.url, ...handshake }, false);
-    await session.dispatch.open(() => {
-      try {
-        if (session.isOpen) this.ctx.acceptWebSocket(socket);
-      } catch (error) {
-        // The object has as many sockets as it can.
-        void session.lost(new CloseReason(1013), toError(error));
-      }
-      // A hibernatable socket whose client never sent would be let go only when the object is idle, 10 s later.
-      if (!session.isOpen) socket.accept();
-      session.asyncRemote.accepted();
-    });
-    const { negotiatedSubprotocol: name } = session;
-    return new Response(null, { status: 101, webSocket, headers: name ? { "Sec-WebSocket-Protocol": name } : {} });
-  }
-
-  /** The session of a socket, from memory or out of hibernation; undefined once it has ended. */
-  #session(socket: WebSocket): ServerSession | undefined {
-    const known = this.#host.sessions.get(socket);
-    const attachment = known ? undefined : readAttachment(socket);
-    if (!attachment) return known;
-    const [, json, kept] = attachment;
-    let session: ServerSession | undefined;
-    try {
-      session = this.#begin(socket, JSON.parse(json) as SessionFacts, true, json);
-      session.object.resume(kept);
-    } catch (error) {
-      // As after a failed onOpen, there is nothing to go on with: no session object, or not even the endpoint.
-      if (session) {
-        this.ctx.waitUntil(Promise.resolve(session.dispatch.receive(toError(error))));
-        session.close(1011);
-      } else {
-        report("a session is closed with 1011", error);
-        closeSocket(socket, new CloseReason(1011));
-      }
-    }
-    return session;
-  }
-
-  #begin(socket: WebSocket, facts: SessionFacts, accepted: boolean, json = JSON.stringify(facts)): ServerSession {
-    const definition = this.#definition(facts.path);
-    if (!definition) {
-      throw new DeploymentError(`No endpoint at ${facts.path}: register it while the Worker's module loads.`);
-    }
-    const session = new ServerSession(this.#host, socket, definition, json, facts, accepted);
-    this.#host.sessions.set(socket, session);
-    return session;
   }
 }

@@ -39,6 +39,23 @@ export class SessionObjectError extends TypeError {
   override readonly name = "SessionObjectError";
 }
 
+/** A limit that can't be: of a session's, on assignment. */
+export class LimitError extends RangeError {
+  override readonly name = "LimitError";
+}
+
+/** The client has exceeded a limit. Given to `onError`; the session then closes with {@link closeCode}. */
+export class LimitExceededError extends Error {
+  override readonly name = "LimitExceededError";
+  /** 1008 for too many messages in a time, 1009 for one too large, 1013 for too many that wait. */
+  readonly closeCode: 1008 | 1009 | 1013;
+
+  constructor(closeCode: LimitExceededError["closeCode"], message: string) {
+    super(message);
+    this.closeCode = closeCode;
+  }
+}
+
 /** What was thrown, as an Error. */
 export const toError = (thrown: unknown): Error =>
   thrown instanceof Error ? thrown : new Error("No Error was thrown, but this cause", { cause: thrown });

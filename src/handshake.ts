@@ -1,9 +1,13 @@
 // The opening handshake: what is refused, what is agreed on, and what the Worker tells the object.
 import type { SessionFacts } from "./attachment.ts";
-import type { EndpointDefinition } from "./endpoint-definition.ts";
+import { difference } from "./difference.ts";
+import { DeploymentError } from "./errors.ts";
+import type { EndpointConfig, HandshakeContext } from "./types.ts";
 
 /** What is settled in the Worker, before the object is woken. */
-export type Handshake = Omit<SessionFacts, "id" | "uri">;
+export interface Handshake extends Omit<SessionFacts, "id" | "uri" | "tags"> {
+  readonly userProperties?: Record<string, unknown> | undefined;
+}
 
 const Upgrade = "websocket";
 
@@ -11,6 +15,9 @@ export const isUpgrade = ({ headers }: Request): boolean => headers.get("Upgrade
 
 export const answer = (status: number, text: string, headers: HeadersInit = {}): Response =>
   new Response(text, { status, headers });
+
+/** The answer where an object can take no more. */
+export const unavailable = (): Response => answer(503, "Try again later", { "Retry-After": "5" });
 
 /** The answer where there is no endpoint. */
 export function notFound({ url }: Request): Response {
@@ -25,7 +32,7 @@ export function notFound({ url }: Request): Response {
 /** What client and endpoint agree on, or the answer to a request that opens no session. */
 export function shakeHands(
   request: Request,
-  { config: { path, subprotocols }, options: { allowedOrigins: allowed } }: EndpointDefinition,
+  { path, subprotocols, allowedOrigins: allowed }: EndpointConfig,
   pathParameters: Handshake["pathParameters"],
 ): Handshake | Response {
   const { headers, method } = request;
@@ -55,6 +62,47 @@ const matches = (origin: string) => (pattern: string) => {
   const [start, end = start] = pattern.split("*");
   return start === end ? origin === pattern : origin.startsWith(start!) && origin.endsWith(end!);
 };
+
+/**
+ * Asks the endpoint's hook.
+ *
+ * @returns what was agreed on with what the hook adds, and the headers for the 101; or the hook's answer
+ * @throws {@link DeploymentError} for a result that can't be; what the hook throws
+ */
+export async function consult(
+  request: Request,
+  context: HandshakeContext,
+  agreed: Handshake,
+): Promise<Response | [Handshake, Headers]> {
+  const result = await context.config.onHandshake?.(request, context);
+  if (result instanceof Response) return result;
+  const { headers, userProperties, userPrincipal, ...others } = result ?? {};
+  const added = { userProperties, userPrincipal };
+  const wrong =
+    Object.getPrototypeOf(result ?? {}) !== Object.prototype || Object.keys(others).length > 0
+      ? "something else"
+      : userProperties !== undefined && userProperties?.constructor !== Object
+        ? "userProperties that are no plain object"
+        : notJson(added);
+  const extra = new Headers(headers);
+  const own = [...extra.keys()].find((name) => /^(sec-websocket-.*|upgrade|connection)$/.test(name));
+  if (wrong || own) {
+    throw new DeploymentError(
+      `onHandshake must return a Response, nothing, or { headers, userProperties, userPrincipal } of JSON values, not ${wrong || `the header ${own}, which is Socle's`}.`,
+    );
+  }
+  return [{ ...agreed, ...added }, extra];
+}
+
+/** Where a value is no JSON. What is undefined at the top is absent. */
+function notJson(value: Record<string, unknown>): string | undefined {
+  for (const [key, member] of Object.entries(value)) {
+    const json = JSON.stringify(member) as string | undefined;
+    const found = difference(member, json && JSON.parse(json), () => false, true);
+    if (found) return key + found[0];
+  }
+  return undefined;
+}
 
 /** The request as the object gets it. No client can set `cf`, as it could set a header. */
 export const tell = (request: Request, socle: Handshake): Request =>

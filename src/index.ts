@@ -11,10 +11,12 @@ export {
   type EndpointsByPath,
   type ServerContainerOptions,
 } from "./container.ts";
-export { Endpoint, type EndpointClass } from "./endpoint.ts";
+export { Endpoint, type BroadcastOptions, type EndpointClass } from "./endpoint.ts";
 export {
   CloseReasonError,
   DeploymentError,
+  LimitError,
+  LimitExceededError,
   MessageDroppedError,
   PayloadError,
   SessionClosedError,
@@ -35,8 +37,12 @@ export type {
   Callbacks,
   EndpointConfig,
   EndpointOptions,
+  HandshakeContext,
+  HandshakeResult,
+  MutableEndpointConfig,
   NamespaceBinding,
   PathParameters,
+  RateLimit,
   Session,
   WsEndpointMap,
 } from "./types.ts";

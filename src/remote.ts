@@ -35,13 +35,16 @@ export function checkData(value: unknown): asserts value is Data {
 
 export class Remote implements RemoteEndpointAsync {
   readonly #socket: WebSocket;
+  readonly #touch: () => void;
   /** What is sent before the socket is accepted, which the platform refuses: it goes out after the 101. */
   #kept: Data[] | undefined;
   #reason: CloseReason | undefined;
   isOpen: boolean;
 
-  constructor(socket: WebSocket, accepted: boolean) {
+  /** @param touch is told of each message */
+  constructor(socket: WebSocket, accepted: boolean, touch: () => void) {
     this.#socket = socket;
+    this.#touch = touch;
     this.#kept = accepted ? undefined : [];
     this.isOpen = !accepted || socket.readyState === WebSocket.OPEN;
   }
@@ -50,8 +53,15 @@ export class Remote implements RemoteEndpointAsync {
   send(data: unknown): void {
     checkData(data);
     if (!this.isOpen) throw new SessionClosedError();
-    if (!this.#kept) return this.#socket.send(data);
-    this.#kept.push(structuredClone(data));
+    if (this.#kept) this.#kept.push(structuredClone(data));
+    else {
+      this.#socket.send(data);
+      this.#touch();
+    }
+  }
+
+  get isAccepted(): boolean {
+    return !this.#kept;
   }
 
   sendText(data: unknown): Promise<void> {

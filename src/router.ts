@@ -70,6 +70,10 @@ export class Router<V> {
     this.#routes.sort((a, b) => (a.shape < b.shape ? -1 : 1));
   }
 
+  get values(): V[] {
+    return this.#routes.map(({ value }) => value);
+  }
+
   /** The value registered under a template. */
   get(path: string): V | undefined {
     return this.#routes.find((route) => route.path === path)?.value;

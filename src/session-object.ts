@@ -1,7 +1,7 @@
-// The session object: in memory while the object lives, in the socket's attachment while it hibernates.
-import { clearAttachment, readAttachment, writeAttachment } from "./attachment.ts";
+// The session object, or the user properties: in memory while the object lives, in the attachment while it hibernates.
+import type { Attachment } from "./attachment.ts";
 import { difference, uncloneable, type Difference } from "./difference.ts";
-import { report, SessionObjectError, toError } from "./errors.ts";
+import { SessionObjectError, toError } from "./errors.ts";
 import { isKeptChannel, reviveChannels, type SendLink } from "./send-channel.ts";
 
 /** How an endpoint turns its session object into plain data and back, where it is no plain data itself. */
@@ -12,21 +12,21 @@ export interface SessionCodec<T> {
   deserializeSession?(data: unknown): T;
 }
 
+/** Where the attachment has each. */
+const NAMES = { 1: "sessionObject", 2: "userProperties" };
+
 export class SessionObject {
   value: unknown;
-  readonly #socket: WebSocket;
-  readonly #facts: string;
+  readonly #attachment: Attachment;
+  readonly #slot: 1 | 2;
   readonly #link: SendLink;
   readonly #codec: SessionCodec<unknown>;
-  /** What the attachment brings back. */
-  #copy: unknown;
-  /** Undefined before the first is kept, false after the session's end. */
-  #keeps: boolean | undefined;
+  /** Something is in the attachment: what it brings back is there as it was kept. */
+  #isKept = false;
 
-  /** @param facts what the attachment holds beside the session object */
-  constructor(socket: WebSocket, facts: string, link: SendLink, codec: SessionCodec<unknown>) {
-    this.#socket = socket;
-    this.#facts = facts;
+  constructor(attachment: Attachment, slot: 1 | 2, link: SendLink, codec: SessionCodec<unknown> = {}) {
+    this.#attachment = attachment;
+    this.#slot = slot;
     this.#link = link;
     this.#codec = codec;
   }
@@ -37,7 +37,7 @@ export class SessionObject {
    * @throws {@link SessionObjectError}; the former stays
    */
   replace(value: unknown): void {
-    if (this.#keeps !== false) this.#write(this.#codec.serializeSession ? this.#codec.serializeSession(value) : value);
+    if (this.#attachment.keeps) this.#write(this.#codec.serializeSession ? this.#codec.serializeSession(value) : value);
     this.value = value;
   }
 
@@ -65,65 +65,51 @@ export class SessionObject {
     }
   }
 
+  /** Takes what was kept last. */
+  resume(): void {
+    const data = reviveChannels(structuredClone(this.#copy), this.#link);
+    this.value = this.#codec.deserializeSession ? this.#codec.deserializeSession(data) : data;
+    this.#isKept = true;
+  }
+
+  get #copy(): unknown {
+    return this.#attachment.kept[this.#slot];
+  }
+
   get #changed(): boolean {
-    if (!this.#keeps) return false;
+    if (!this.#isKept || !this.#attachment.keeps) return false;
     return this.#codec.serializeSession !== undefined || this.#difference(this.value, this.#copy) !== undefined;
   }
 
-  /**
-   * Takes the session object from the attachment.
-   *
-   * @param copy what it holds, if that was read already
-   */
-  resume(copy = this.#read()): void {
-    this.#copy = copy;
-    const data = reviveChannels(this.#read(), this.#link);
-    this.value = this.#codec.deserializeSession ? this.#codec.deserializeSession(data) : data;
-    this.#keeps = true;
-  }
-
-  /** The session has ended: the object stays for `onClose`, and the socket forgets it. */
-  end(): void {
-    this.#keeps = false;
-    try {
-      clearAttachment(this.#socket);
-    } catch (error) {
-      report("a socket took no mark of its session's end", error);
-    }
-  }
-
-  #read(): unknown {
-    return readAttachment(this.#socket)![2];
-  }
-
   #write(data: unknown): void {
+    const former = this.#copy;
     try {
-      writeAttachment(this.#socket, this.#facts, data);
+      this.#attachment.write(this.#slot, data);
     } catch (thrown) {
       const cause = toError(thrown);
-      if (cause.name === "DataCloneError") throw refusal(uncloneable(data));
-      throw new SessionObjectError(
-        `The session object can't be kept in the socket, which holds 16,384 bytes with the session's URL: ${cause.message}`,
-      );
+      if (cause.name === "DataCloneError") throw this.#refusal(uncloneable(data));
+      throw cause;
     }
-    const copy = this.#read();
+    const copy = this.#attachment.read(this.#slot);
     const found = this.#difference(data, copy, true);
+    this.#attachment.kept[this.#slot] = copy;
     if (found) {
-      writeAttachment(this.#socket, this.#facts, this.#copy);
-      throw refusal(found);
+      this.#attachment.write(this.#slot, former);
+      throw this.#refusal(found);
     }
-    this.#copy = copy;
-    this.#keeps = true;
+    this.#isKept = true;
   }
 
   #difference(data: unknown, copy: unknown, own?: boolean): Difference | undefined {
     return difference(data, copy, (object, kept) => isKeptChannel(object, kept, this.#link), own);
   }
-}
 
-function refusal([path, value]: Difference): SessionObjectError {
-  const what = typeof value === "object" && value ? (value.constructor?.name ?? "no prototype") : typeof value;
-  return new SessionObjectError(
-    `Hibernation would change sessionObject${path} (${what}): keep plain data there, or use serializeSession and deserializeSession.`,
-  );
+  #refusal([path, value]: Difference): SessionObjectError {
+    const what = typeof value === "object" && value ? (value.constructor?.name ?? "no prototype") : typeof value;
+    return new SessionObjectError(
+      `Hibernation would change ${NAMES[this.#slot]}${path} (${what}): keep plain data there, or use ${
+        this.#slot === 1 ? "serializeSession and deserializeSession, or " : ""
+      }hibernate: false.`,
+    );
+  }
 }

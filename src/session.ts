@@ -1,22 +1,27 @@
 // A session as the callbacks see it, and the parts it is made of. It doesn't know the object that holds it.
-import type { SessionFacts } from "./attachment.ts";
+import { Attachment, type Remains, type SessionFacts } from "./attachment.ts";
 import { CloseReason } from "./close-reason.ts";
 import { Dispatch, type SessionDefinition, type Subject } from "./dispatch.ts";
+import { isTags } from "./endpoint-definition.ts";
+import { DeploymentError, LimitError, LimitExceededError, SessionObjectError } from "./errors.ts";
+import { isOver, spanEnd, spend, type Limits } from "./limits.ts";
 import { Remote } from "./remote.ts";
 import type { SendLink, SessionSendChannel } from "./send-channel.ts";
 import { SessionObject } from "./session-object.ts";
 import type { Turns } from "./turns.ts";
-import type { Session } from "./types.ts";
+import type { RateLimit, Session } from "./types.ts";
 
 /** What a session is handed by the object that holds it. */
 export interface SessionHost {
   readonly env: unknown;
   readonly ctx: DurableObjectState;
   readonly turns: Turns;
-  /** The sessions that had an event since the object woke. */
-  readonly sessions: Map<WebSocket, ServerSession>;
   /** The open sessions of an endpoint. */
   openSessions(path: string): Set<Session>;
+  /** Has the idle timeouts looked at, at this time or before. */
+  wake(time: number): void;
+  /** The session has ended. */
+  forget(socket: WebSocket): void;
 }
 
 // oxlint-disable-next-line typescript/no-unsafe-declaration-merging -- assigned from the facts
@@ -24,6 +29,7 @@ export interface ServerSession extends SessionFacts {}
 
 // oxlint-disable-next-line typescript/no-unsafe-declaration-merging
 export class ServerSession implements Session, Subject, SendLink {
+  declare readonly userPrincipal: unknown;
   readonly protocolVersion = "13";
   readonly env: unknown;
   readonly ctx: DurableObjectState;
@@ -32,21 +38,31 @@ export class ServerSession implements Session, Subject, SendLink {
   readonly object: SessionObject;
   readonly dispatch = new Dispatch(this);
   readonly channels: (SessionSendChannel | undefined)[] = [];
+  readonly #attachment: Attachment;
   #uri: URL | undefined;
+  #properties: SessionObject | undefined;
+  /** As it was written last. */
+  #spentUntil: number;
 
-  /** @param json the facts as the attachment keeps them */
   constructor(
     readonly host: SessionHost,
     readonly webSocket: WebSocket,
     readonly definition: SessionDefinition,
-    json: string,
     facts: SessionFacts,
+    remains: Remains,
     accepted: boolean,
   ) {
     Object.assign(this, facts);
     ({ env: this.env, ctx: this.ctx, turns: this.turns } = host);
-    this.asyncRemote = new Remote(webSocket, accepted);
-    this.object = new SessionObject(webSocket, json, this, definition.options);
+    const { config } = definition;
+    this.#attachment = new Attachment(webSocket, this.ctx.storage, facts.id, config, remains);
+    this.#spentUntil = this.limits.spentUntil;
+    this.asyncRemote = new Remote(webSocket, accepted, () => this.touch());
+    this.object = new SessionObject(this.#attachment, 1, this, config);
+  }
+
+  get limits(): Limits {
+    return this.#attachment.limits;
   }
 
   get requestURI(): URL {
@@ -86,10 +102,80 @@ export class ServerSession implements Session, Subject, SendLink {
     this.object.replace(value);
   }
 
+  get userProperties(): Record<string, unknown> {
+    const properties = this.#userProperties;
+    this.turns.read(properties);
+    return properties.value as Record<string, unknown>;
+  }
+
+  set userProperties(value: Record<string, unknown>) {
+    if (value?.constructor !== Object)
+      throw new SessionObjectError("The userProperties of a session must be a plain object.");
+    this.#userProperties.replace(value);
+  }
+
+  get maxIdleTimeout(): number {
+    return this.limits.maxIdleTimeout;
+  }
+
+  set maxIdleTimeout(milliseconds: number) {
+    this.#limit("maxIdleTimeout", milliseconds, 0);
+    this.#attachment.limit({ activeUntil: 0 });
+    this.touch();
+  }
+
+  get maxTextMessageBufferSize(): number {
+    return this.limits.maxTextMessageBufferSize;
+  }
+
+  set maxTextMessageBufferSize(bytes: number) {
+    this.#limit("maxTextMessageBufferSize", bytes, 1);
+  }
+
+  get maxBinaryMessageBufferSize(): number {
+    return this.limits.maxBinaryMessageBufferSize;
+  }
+
+  set maxBinaryMessageBufferSize(bytes: number) {
+    this.#limit("maxBinaryMessageBufferSize", bytes, 1);
+  }
+
+  /** A message has come. */
+  receive(message: string | ArrayBuffer): Promise<void> | undefined {
+    if (this.dispatch.isFull) return undefined;
+    this.touch();
+    const exceeded = this.#exceededBy(message);
+    return exceeded ? this.dispatch.refuse(exceeded) : this.dispatch.receive(message);
+  }
+
+  /** A message came or went. */
+  touch(): void {
+    const { maxIdleTimeout, activeUntil } = this.limits;
+    if (!maxIdleTimeout) return;
+    const now = Date.now();
+    if (now < activeUntil) return;
+    this.#attachment.limit({ activeUntil: spanEnd(now, maxIdleTimeout) });
+    this.host.wake(this.limits.activeUntil + maxIdleTimeout);
+  }
+
   close(reason: CloseReason | number = 1000, phrase?: string): void {
     const closeReason = reason instanceof CloseReason ? reason : new CloseReason(reason, phrase);
     closeReason.check();
     if (this.isOpen) this.end(closeReason);
+  }
+
+  begin(): Promise<void> | undefined {
+    const { tags, path } = this.definition.config;
+    if (typeof tags !== "function") return undefined;
+    return Promise.resolve(tags(this)).then((made) => {
+      if (!isTags(made)) {
+        throw new DeploymentError(
+          `The option tags of ${path} must return at most 10 strings of at most 256 characters.`,
+        );
+      }
+      this.#attachment.settle({ tags: made });
+      Object.assign(this, { tags: made });
+    });
   }
 
   end(reason: CloseReason): void {
@@ -105,8 +191,64 @@ export class ServerSession implements Session, Subject, SendLink {
     return told ?? ended;
   }
 
+  /** `onClose` comes next. */
+  leave(): void {
+    this.#attachment.end();
+  }
+
   forget(): void {
-    this.host.sessions.delete(this.webSocket);
+    this.host.forget(this.webSocket);
+    this.#attachment.forget();
+  }
+
+  get #userProperties(): SessionObject {
+    if (!this.#properties) {
+      this.#properties = new SessionObject(this.#attachment, 2, this);
+      this.#properties.resume();
+    }
+    return this.#properties;
+  }
+
+  #limit(name: keyof Limits & keyof Session, value: number, least: number): void {
+    if (!Number.isSafeInteger(value) || value < least) {
+      throw new LimitError(`A session's ${name} must be a whole number from ${least}, not ${value}.`);
+    }
+    this.#attachment.limit({ [name]: value });
+  }
+
+  /** The limit that a message exceeds. */
+  #exceededBy(message: string | ArrayBuffer): LimitExceededError | undefined {
+    const { rateLimit, maxPendingMessages } = this.definition.config;
+    if (rateLimit && !this.#spend(rateLimit)) {
+      const { messages, perMs } = rateLimit;
+      return new LimitExceededError(
+        1008,
+        `The client sent more than ${messages} messages in ${perMs} ms: see rateLimit.`,
+      );
+    }
+    const name = typeof message === "string" ? "maxTextMessageBufferSize" : "maxBinaryMessageBufferSize";
+    if (isOver(message, this.limits[name])) {
+      return new LimitExceededError(1009, `The client sent a message of over ${this.limits[name]} bytes: see ${name}.`);
+    }
+    if (this.dispatch.waiting < maxPendingMessages) return undefined;
+    return new LimitExceededError(
+      1013,
+      `${maxPendingMessages} messages wait for the callbacks, which are too slow: see maxPendingMessages.`,
+    );
+  }
+
+  #spend(rateLimit: RateLimit): boolean {
+    const now = Date.now();
+    const spentUntil = spend(rateLimit, this.limits.spentUntil, now);
+    if (spentUntil === undefined) return false;
+    this.limits.spentUntil = spentUntil;
+    // An eviction between two writes gives back a twentieth of the budget at most, and none of one that is used up.
+    const isUsedUp = spend(rateLimit, spentUntil, now) === undefined;
+    if (isUsedUp || spentUntil - this.#spentUntil >= rateLimit.perMs / 20) {
+      this.#spentUntil = spentUntil;
+      this.#attachment.limit({ spentUntil });
+    }
+    return true;
   }
 
   /** From here on nothing is sent, and nobody waits for a send. */

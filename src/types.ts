@@ -22,16 +22,36 @@ export type PathParameters<Path extends string> = string extends Path
   : { readonly [Name in ParameterNames<Path>]: string };
 
 /**
- * What an endpoint was registered with, given to `onOpen`.
+ * What an endpoint was registered with, given to `onOpen`: its options, with the defaults filled in.
  *
  * @see Jakarta: `ServerEndpointConfig`
  */
-export interface EndpointConfig {
+export interface EndpointConfig
+  extends
+    Readonly<Omit<EndpointOptions, DefaultedOption | "configure">>,
+    Readonly<Required<Pick<EndpointOptions, DefaultedOption>>> {
   /** The path as it was registered. */
   readonly path: string;
-  /** The subprotocols of the endpoint, the preferred first. */
-  readonly subprotocols: readonly string[];
+  /** What the user properties of each session begin with. */
+  readonly userProperties: Readonly<Record<string, unknown>>;
 }
+
+type DefaultedOption =
+  | "subprotocols"
+  | "idleTimeoutMs"
+  | "maxTextMessageBufferSize"
+  | "maxBinaryMessageBufferSize"
+  | "maxPendingMessages"
+  | "hibernate"
+  | "trackSessions";
+
+/** An {@link EndpointConfig} that can still be changed: what the option `configure` is given. */
+export type MutableEndpointConfig = Mutable<Omit<EndpointConfig, "path" | "userProperties">> & {
+  readonly path: string;
+  userProperties: Record<string, unknown>;
+};
+
+type Mutable<T> = { -readonly [Key in keyof T]: T[Key] };
 
 /**
  * One client's conversation with an endpoint, from `onOpen` to `onClose`. All of it is the same after hibernation.
@@ -54,6 +74,29 @@ export interface Session<Path extends string = string, T = unknown, Env = unknow
   readonly requestParameterMap: URLSearchParams;
   /** The subprotocol on which client and endpoint agreed, "" if none. */
   readonly negotiatedSubprotocol: string;
+  /** Who the client is, as `onHandshake` said; undefined if it said nothing. */
+  readonly userPrincipal: unknown;
+  /**
+   * The session's own data beside the session object: what `onHandshake` gave, and what callbacks add. Changes are kept
+   * as those of the session object are.
+   */
+  userProperties: Record<string, unknown>;
+  /** What the option `tags` gave. */
+  readonly tags: readonly string[];
+  /**
+   * After how many milliseconds without a message, in or out, the session closes with 1001; 0 for never.
+   *
+   * @throws {@link LimitError} on assignment of anything but a whole number from 0
+   */
+  maxIdleTimeout: number;
+  /**
+   * How many bytes a text message may have; one with more closes the session with 1009.
+   *
+   * @throws {@link LimitError} on assignment of anything but a whole number from 1
+   */
+  maxTextMessageBufferSize: number;
+  /** As {@link maxTextMessageBufferSize}, for binary messages. */
+  maxBinaryMessageBufferSize: number;
   /** The extensions that the runtime says it agreed on with the client. */
   readonly negotiatedExtensions: readonly string[];
   /** The version of the WebSocket protocol, "13". */
@@ -95,13 +138,44 @@ export interface Session<Path extends string = string, T = unknown, Env = unknow
   close(closeCode: number, reasonPhrase?: string): void;
 }
 
+/** How often messages may come. */
+export interface RateLimit {
+  /** How many may come at once. */
+  messages: number;
+  /** In how many milliseconds as many more may come. */
+  perMs: number;
+}
+
+/** What `onHandshake` may return to let the client in: all of it JSON. */
+export interface HandshakeResult {
+  /** Go onto the 101. */
+  headers?: HeadersInit;
+  /** Become the session's. */
+  userProperties?: Record<string, unknown>;
+  /** Becomes the session's. */
+  userPrincipal?: unknown;
+}
+
+/** What `onHandshake` is given beside the request. */
+export interface HandshakeContext<Env = unknown, Path extends string = string> {
+  readonly env: Env;
+  /** The Worker's, for `waitUntil`. */
+  readonly ctx: ExecutionContext;
+  readonly pathParameters: PathParameters<Path>;
+  readonly config: EndpointConfig;
+}
+
 /** What an endpoint may be given beside its callbacks. */
-export interface EndpointOptions<T = unknown> extends SessionCodec<T> {
+export interface EndpointOptions<T = unknown, Env = unknown, Path extends string = string> extends SessionCodec<T> {
   /**
    * Names the Durable Object for a request. Without it the object is named by the concrete path, so that
    * `/chat/lobby` is one object.
    */
-  instance?(request: Request, pathParameters: Readonly<Record<string, string>>): string;
+  instance?(request: Request, pathParameters: PathParameters<Path>): string;
+  /** Near where a new object is to be made; it stays there. Without it near its first client. */
+  locationHint?: DurableObjectLocationHint;
+  /** Where the object and its storage must stay. Local workerd can't, and does without. */
+  jurisdiction?: DurableObjectJurisdiction;
   /** The subprotocols that the endpoint speaks, the preferred first: the first that the client offers is agreed on. */
   subprotocols?: readonly string[];
   /**
@@ -110,6 +184,58 @@ export interface EndpointOptions<T = unknown> extends SessionCodec<T> {
    * passes.
    */
   allowedOrigins?: readonly string[] | ((origin: string, request: Request) => boolean);
+  /**
+   * Decides in the Worker, before an object is woken, who may connect. A `Response` goes to the client instead of the
+   * 101; what else it returns goes to the session.
+   *
+   * ```ts
+   * async onHandshake(request, { env }) {
+   *   const user = await userOf(request, env);
+   *   return user ? { userPrincipal: user } : new Response("Sign in first", { status: 401 });
+   * }
+   * ```
+   *
+   * What throws, or returns anything else, is answered with 500 and logged.
+   *
+   * @see Jakarta: `ServerEndpointConfig.Configurator.modifyHandshake`
+   */
+  onHandshake?(
+    request: Request,
+    context: HandshakeContext<Env, Path>,
+  ): Response | HandshakeResult | undefined | void | Promise<Response | HandshakeResult | undefined | void>;
+  /**
+   * Is given the endpoint's configuration once, when it is registered, and may change it.
+   *
+   * @see Pedestal: `:configure`
+   */
+  configure?(config: MutableEndpointConfig): void;
+  /** After how many milliseconds without a message, in or out, a session closes with 1001; 0, the default, for never. */
+  idleTimeoutMs?: number;
+  /** How many bytes a text message may have, past which the session closes with 1009; 32 MiB, the platform's limit, if absent. */
+  maxTextMessageBufferSize?: number;
+  /** As {@link maxTextMessageBufferSize}, for binary messages. */
+  maxBinaryMessageBufferSize?: number;
+  /** How many messages may wait for a session's callback, past which the session closes with 1013; 1,000 if absent. */
+  maxPendingMessages?: number;
+  /** How often messages may come, past which the session closes with 1008; without it as often as they do. */
+  rateLimit?: RateLimit;
+  /**
+   * Up to 10 strings of up to 256 characters, or a function that makes them before `onOpen` runs, by which `openSessions`
+   * and `broadcast` find the session.
+   */
+  tags?: readonly string[] | ((session: Session<Path, unknown, Env>) => readonly string[] | Promise<readonly string[]>);
+  /**
+   * A text to which the platform itself answers with another, without waking the object. Up to 2,048 bytes each. It
+   * holds for all the sockets of an object.
+   */
+  autoResponse?: { readonly request: string; readonly response: string };
+  /**
+   * False keeps the object in memory while it has sessions: then the session object may be anything, and costs duration
+   * all the time.
+   */
+  hibernate?: boolean;
+  /** True records the open sessions in storage, so that after a crash or a deploy `onClose` runs for each of them. */
+  trackSessions?: boolean;
 }
 
 /** The names of the bindings in `Env` that are Durable Object namespaces. */
@@ -147,7 +273,7 @@ export interface Callbacks<Env = unknown, T = unknown, Path extends string = str
  * @see Pedestal: `ws-endpoint-map`
  */
 export interface WsEndpointMap<Env = unknown, T = unknown, Path extends string = string>
-  extends Callbacks<Env, T, Path>, EndpointOptions<T> {
+  extends Callbacks<Env, T, Path>, EndpointOptions<T, Env, Path> {
   /** The binding of the namespace that serves the map, if it isn't that of the container's own `Endpoint` class. */
   durableObject?: NamespaceBinding<Env>;
 }

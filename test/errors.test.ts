@@ -2,6 +2,7 @@
 import { onOpenStartWsConnection, SessionObjectError, startWsConnection } from "socle";
 import { afterEach, beforeEach, describe, expect, it, vi, type MockInstance } from "vitest";
 
+import { upgrade } from "./support/client.ts";
 import { Log, recorded, serve } from "./support/endpoint.ts";
 
 describe("an exception", () => {
@@ -113,7 +114,7 @@ describe("an exception", () => {
     }
   });
 
-  it("R14: a session whose socket the object can't take ends with 1013, and its callbacks hear of it", async () => {
+  it("R8: a session whose socket the object can't take ends with 1013, and its client gets 503", async () => {
     const log = new Log();
     const endpoint = serve({
       async onOpen(session) {
@@ -125,9 +126,9 @@ describe("an exception", () => {
       },
       ...recorded(log),
     });
-    const client = await endpoint.connect();
-    expect(await client.next()).toBe("kept");
-    expect(await client.closed).toMatchObject({ code: 1013 });
+    const response = await upgrade(endpoint.path);
+    expect(response.status).toBe(503);
+    expect(response.headers.get("Retry-After")).toBe("5");
     await log.has(["close", "object", 1013, ""]);
     expect(log.entries).toEqual(["success", ["error", "object", "too many sockets"], ["close", "object", 1013, ""]]);
   });
@@ -201,7 +202,7 @@ describe("an exception", () => {
     expect(log.entries).toEqual([
       [
         true,
-        "Hibernation would change sessionObject.bad (function): keep plain data there, or use serializeSession and deserializeSession.",
+        "Hibernation would change sessionObject.bad (function): keep plain data there, or use serializeSession and deserializeSession, or hibernate: false.",
         { n: 1, bad: undefined },
       ],
     ]);

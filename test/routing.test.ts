@@ -55,10 +55,8 @@ describe("registration", () => {
     expect(add("/a", { onMessage() {} })).toThrow(
       'The endpoint at "/a" has the unknown option onMessage: use onOpen, onText,',
     );
-    expect(add("/a", { idleTimeoutMs: 5 })).toThrow("the unknown option idleTimeoutMs");
-    expect(add("/a", { durableObject: Room, trackSessions: true })).toThrow(
-      "the unknown option trackSessions: use instance,",
-    );
+    expect(add("/a", { idleTimeout: 5 })).toThrow("the unknown option idleTimeout:");
+    expect(add("/a", { durableObject: Room, track: true })).toThrow("the unknown option track: use onHandshake,");
     expect(add("/a", { toString: 1 })).toThrow("the unknown option toString");
   });
 
@@ -90,7 +88,9 @@ describe("registration", () => {
     }
     expect(add("/a", { instance: "lobby" })).toThrow("a wrong instance");
     expect(add("/a", { subprotocols: undefined, onText: undefined })).not.toThrow();
-    expect(() => new ServerContainer({ endpoint: "" })).toThrow("A ServerContainer has one option, endpoint");
+    expect(() => new ServerContainer({ endpoint: "" })).toThrow(
+      "A ServerContainer has a wrong option: endpoint must be the name",
+    );
     expect(() => new ServerContainer({ endpoints: "X" } as {})).toThrow(DeploymentError);
   });
 

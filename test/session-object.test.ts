@@ -390,7 +390,7 @@ describe("refused", () => {
       await endpoint.hibernate();
       expect(logged.entries.at(-1)).toEqual([
         true,
-        `Hibernation would change sessionObject${path} (${what}): keep plain data there, or use serializeSession and deserializeSession.`,
+        `Hibernation would change sessionObject${path} (${what}): keep plain data there, or use serializeSession and deserializeSession, or hibernate: false.`,
       ]);
       expect(await client.ask(String(index))).toBe("true");
     });
@@ -406,18 +406,18 @@ describe("refused", () => {
     expect(log.entries).toEqual([[undefined, expect.stringContaining("sessionObject.user (User)")]]);
   });
 
-  it("R22: an object over 16,384 bytes is refused with both sizes", async () => {
+  it("R23: an object over 2 MiB is refused with both sizes", async () => {
     const log = new Log();
     const large = serve({
       onOpen: () => ({ text: "" }),
-      onText: (object) => void (object.text += "x".repeat(9000)),
+      onText: (object) => void (object.text += "x".repeat(1_500_000)),
       onError: (object, _, error) => log.add(error instanceof SessionObjectError, error.message, object?.text.length),
     });
     const client = await large.connect();
     client.send("", "");
     await expect.poll(() => log.entries.length).toBe(1);
     expect(log.entries).toEqual([
-      [true, expect.stringMatching(/can't be kept.*holds 16,384 bytes.*was 18\d{3} bytes/), 9000],
+      [true, expect.stringMatching(/can't be kept.* has 3000\d{3} bytes.* takes 2097152/), 1_500_000],
     ]);
   });
 });

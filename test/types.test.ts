@@ -117,8 +117,8 @@ describe("what is wrong does not compile", () => {
       addEndpoint(typed(), "/a", { onText: (_: unknown, text: number) => text });
       // @ts-expect-error -- the session object is a number
       addEndpoint(typed(), "/a", { onOpen: () => 1, onText: (object) => object.length });
-      // @ts-expect-error -- not yet an option
-      addEndpoint(typed(), "/a", { idleTimeoutMs: 1 });
+      // @ts-expect-error -- milliseconds are a number
+      addEndpoint(typed(), "/a", { idleTimeoutMs: "1" });
       // @ts-expect-error -- no Endpoint
       addEndpoint(typed(), "/a", class {});
       // @ts-expect-error -- the class is written for another path

@@ -1,0 +1,125 @@
+// The object's one alarm, shared by the idle timeouts of its sessions and by the subclass that sets its own.
+import { DeploymentError, report } from "./errors.ts";
+
+/** Present while some session has an idle timeout. Without it the platform's alarm is the subclass's alone. */
+const ROW = "socle:alarm";
+/** As many as the platform makes, with its delays: 2 s first, then twice as long each time. */
+const RETRIES = 6;
+
+/** When the idle timeouts are looked at, when the subclass wants its alarm, and how often that has failed. */
+type Times = [idle: number, own: number | null, retries: number];
+
+type OnAlarm = (info?: AlarmInvocationInfo) => unknown;
+
+export class Alarm {
+  readonly #storage: DurableObjectStorage;
+  readonly #platform: Pick<DurableObjectStorage, "getAlarm" | "setAlarm" | "deleteAlarm">;
+  /** The subclass's alarm is being read, to share the platform's with it. */
+  #sharing: Promise<void> | undefined;
+  /** The subclass's alarm that is being handled: it counts as gone, but stays in storage until it is done. */
+  #handled: number | undefined;
+
+  /**
+   * Takes the place of the storage's three methods, so that the subclass goes on using them.
+   *
+   * @param isHeard whether the subclass has an `onAlarm`
+   */
+  constructor(storage: DurableObjectStorage, isHeard: () => boolean) {
+    this.#storage = storage;
+    const platform = {
+      getAlarm: storage.getAlarm.bind(storage),
+      setAlarm: storage.setAlarm.bind(storage),
+      deleteAlarm: storage.deleteAlarm.bind(storage),
+    };
+    this.#platform = platform;
+    const shared = <T>(ours: (times: Times) => Promise<T>, theirs: () => Promise<T>): Promise<T> => {
+      const run = () => (this.#times ? ours(this.#times) : theirs());
+      return this.#sharing ? this.#sharing.then(run) : run();
+    };
+    storage.getAlarm = (options) =>
+      shared(
+        async ([, own]) => (own === this.#handled ? null : own),
+        () => platform.getAlarm(options),
+      );
+    storage.setAlarm = (time, options) => {
+      if (!isHeard()) throw new DeploymentError("setAlarm needs the method onAlarm in the class: the alarm calls it.");
+      return shared(
+        ([idle]) => this.#own(idle, Number(time)),
+        () => platform.setAlarm(time, options),
+      );
+    };
+    storage.deleteAlarm = (options) =>
+      shared(
+        ([idle]) => this.#own(idle, null),
+        () => platform.deleteAlarm(options),
+      );
+  }
+
+  /** Has the idle timeouts looked at, at this time or before. */
+  async wake(time: number): Promise<void> {
+    while (!this.#times) {
+      await (this.#sharing ??= this.#platform
+        .getAlarm()
+        .then((own) => this.#set(time, own))
+        .finally(() => (this.#sharing = undefined)));
+    }
+    const [idle, own, retries] = this.#times;
+    if (time < idle) await this.#set(time, own, retries);
+  }
+
+  /**
+   * The platform's alarm has come: at its time, late, or a second time.
+   *
+   * @param sweep looks at the idle timeouts, and tells when to look again
+   */
+  async ring(
+    info: AlarmInvocationInfo | undefined,
+    sweep: (now: number) => number | undefined,
+    onAlarm: OnAlarm,
+  ): Promise<void> {
+    const times = this.#times;
+    if (!times) return void (await onAlarm(info));
+    const now = Date.now();
+    const [, own, retries] = times;
+    const idle = times[0] > now ? times[0] : sweep(now);
+    const isDue = own !== null && own <= now;
+    if (idle === undefined) {
+      // From here on the platform's alarm is the subclass's alone.
+      this.#storage.kv.delete(ROW);
+      if (isDue) await onAlarm(info);
+      else if (own !== null) await this.#platform.setAlarm(own);
+      return;
+    }
+    let next = own;
+    let failures = retries;
+    if (isDue) {
+      this.#storage.kv.put<Times>(ROW, [idle, own, retries]);
+      this.#handled = own;
+      next = null;
+      try {
+        await onAlarm({ scheduledTime: own, isRetry: retries > 0, retryCount: retries });
+      } catch (error) {
+        report("onAlarm failed", error);
+        if (failures < RETRIES) next = Date.now() + 2000 * 2 ** failures++;
+      }
+      // It may have set another.
+      if (this.#handled === undefined) [, next, failures] = this.#times ?? [idle, null, 0];
+      this.#handled = undefined;
+    }
+    await this.#set(this.#times?.[0] ?? idle, next, next === null ? 0 : failures);
+  }
+
+  get #times(): Times | undefined {
+    return this.#storage.kv.get<Times>(ROW);
+  }
+
+  async #own(idle: number, own: number | null): Promise<void> {
+    this.#handled = undefined;
+    await this.#set(idle, own);
+  }
+
+  async #set(idle: number, own: number | null, retries = 0): Promise<void> {
+    this.#storage.kv.put<Times>(ROW, [idle, own, retries]);
+    await this.#platform.setAlarm(own === null || own === this.#handled ? idle : Math.min(idle, own));
+  }
+}

@@ -1,0 +1,47 @@
+// What a session may take: how much at once, how often, and how long it may be silent. Nothing of sockets here.
+import type { EndpointConfig, RateLimit } from "./types.ts";
+
+/** A session's limits and where it stands against them. They change while it lives, and hibernate with it. */
+export interface Limits {
+  maxIdleTimeout: number;
+  maxTextMessageBufferSize: number;
+  maxBinaryMessageBufferSize: number;
+  /** The last message came or went before this time. */
+  activeUntil: number;
+  /** The messages so far have used up the rate limit's budget until this time. */
+  spentUntil: number;
+}
+
+export const limitsOf = (config: EndpointConfig): Limits => ({
+  maxIdleTimeout: config.idleTimeoutMs,
+  maxTextMessageBufferSize: config.maxTextMessageBufferSize,
+  maxBinaryMessageBufferSize: config.maxBinaryMessageBufferSize,
+  activeUntil: 0,
+  spentUntil: 0,
+});
+
+/**
+ * The end of the span in which a message came. Activity is written once per span, a twentieth of the timeout or a second.
+ * All sessions with the same timeout have the same spans, so that one alarm serves many of them.
+ */
+export function spanEnd(time: number, timeout: number): number {
+  const span = Math.max(timeout / 20, 1000);
+  return (Math.floor(time / span) + 1) * span;
+}
+
+/** Whether a message has more bytes than it may. A text is encoded only if its length leaves that open. */
+export const isOver = (message: string | ArrayBuffer, max: number): boolean =>
+  typeof message !== "string"
+    ? message.byteLength > max
+    : message.length * 3 > max && (message.length > max || new TextEncoder().encode(message).length > max);
+
+/**
+ * Takes one message from the budget of a token bucket, told by the time at which it will be full again.
+ *
+ * @returns the new such time; undefined if the budget is used up
+ */
+export function spend({ messages, perMs }: RateLimit, spentUntil: number, now: number): number | undefined {
+  const spent = Math.max(spentUntil, now) + perMs / messages;
+  // Half a message more, because the fractions add up inexactly.
+  return spent - now > perMs + perMs / messages / 2 ? undefined : spent;
+}

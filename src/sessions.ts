@@ -1,0 +1,197 @@
+// The sessions of a Durable Object: opened, found again by their sockets, and ended when their time is over.
+import { deleteRow, readAttachment, readLimits, type Kept, type Remains, type SessionFacts } from "./attachment.ts";
+import { CloseReason } from "./close-reason.ts";
+import type { SessionDefinition } from "./dispatch.ts";
+import { DeploymentError, report, toError } from "./errors.ts";
+import { unavailable, type Handshake } from "./handshake.ts";
+import { spanEnd } from "./limits.ts";
+import { closeSocket } from "./remote.ts";
+import { ServerSession, type SessionHost } from "./session.ts";
+import { Turns } from "./turns.ts";
+import type { EndpointConfig } from "./types.ts";
+
+/** How long the `onClose` of a lost session may hold what is new, in milliseconds. */
+const PATIENCE = 10_000;
+
+export class Sessions implements SessionHost {
+  readonly turns = new Turns();
+  /** Those that had an event since the object woke. */
+  readonly #known = new Map<WebSocket, ServerSession>();
+
+  /**
+   * @param definition the endpoint at a path as it was registered
+   * @param wake has {@link closeIdle} called, at this time or before
+   */
+  constructor(
+    readonly ctx: DurableObjectState,
+    readonly env: unknown,
+    readonly definition: (path: string) => SessionDefinition | undefined,
+    readonly wake: (time: number) => void,
+  ) {}
+
+  /** Opens a session: the 101. */
+  async open(request: Request, { userProperties, ...agreed }: Handshake): Promise<Response> {
+    const { 0: webSocket, 1: socket } = new WebSocketPair();
+    const { tags, ...config } = this.#defined(agreed.path).config;
+    const facts = {
+      ...agreed,
+      id: crypto.randomUUID(),
+      uri: request.url,
+      tags: typeof tags === "object" ? [...new Set(tags)] : [],
+    };
+    const properties = { ...config.userProperties, ...userProperties };
+    const session = this.#begin(socket, facts, {
+      kept: [JSON.stringify(facts), undefined, properties],
+      isLarge: false,
+    });
+    let isFull = false;
+    await session.dispatch.open(() => {
+      try {
+        if (session.isOpen) this.#accept(socket, session);
+      } catch (error) {
+        isFull = true;
+        void session.lost(new CloseReason(1013), toError(error));
+      }
+      // A hibernatable socket whose client never sent would be let go only when the object is idle, 10 s later.
+      if (!session.isOpen) socket.accept();
+      session.asyncRemote.accepted();
+    });
+    if (isFull) return unavailable();
+    const { negotiatedSubprotocol: name } = session;
+    return new Response(null, { status: 101, webSocket, headers: name ? { "Sec-WebSocket-Protocol": name } : {} });
+  }
+
+  /** The session of a socket, from memory or out of hibernation; undefined once it has ended. */
+  of(socket: WebSocket): ServerSession | undefined {
+    const known = this.#known.get(socket);
+    if (known) return known;
+    let session: ServerSession | undefined;
+    try {
+      const remains = readAttachment(socket, this.ctx.storage);
+      if (!remains) return undefined;
+      session = this.#begin(socket, JSON.parse(remains.kept[0]) as SessionFacts, remains, true);
+      session.object.resume();
+    } catch (error) {
+      // As after a failed onOpen, there is nothing to go on with: no session object, or not even the endpoint.
+      if (session) {
+        this.keepAwake(session.dispatch.receive(toError(error)));
+        session.close(1011);
+      } else {
+        report("a session is closed with 1011", error);
+        closeSocket(socket, new CloseReason(1011));
+      }
+    }
+    return session;
+  }
+
+  /** The open sessions: not those still in `onOpen`, nor those that are closing. */
+  all(tag?: string): Set<ServerSession> {
+    const sessions = new Set<ServerSession | undefined>(this.ctx.getWebSockets(tag).map((socket) => this.of(socket)));
+    for (const session of this.#known.values()) {
+      const { config } = session.definition;
+      if (!config.hibernate && (tag === undefined || session.tags.includes(tag))) sessions.add(session);
+    }
+    for (const session of sessions) if (!session?.isOpen || !session.asyncRemote.isAccepted) sessions.delete(session);
+    return sessions as Set<ServerSession>;
+  }
+
+  openSessions(path: string): Set<ServerSession> {
+    return new Set([...this.all()].filter((session) => session.path === path));
+  }
+
+  forget(socket: WebSocket): void {
+    this.#known.delete(socket);
+  }
+
+  keepAwake(pending: Promise<void> | undefined): void {
+    if (pending) this.ctx.waitUntil(pending);
+  }
+
+  /**
+   * Closes the sessions whose clients have been silent for too long, without waking the others.
+   *
+   * @returns when to look again; undefined if none has a timeout
+   */
+  closeIdle(now: number): number | undefined {
+    let next = Infinity;
+    for (const socket of new Set([...this.#known.keys(), ...this.ctx.getWebSockets()])) {
+      const known = this.#known.get(socket);
+      if (known && !(known.isOpen && known.asyncRemote.isAccepted)) continue;
+      const { maxIdleTimeout, activeUntil } = (known ? known.limits : readLimits(socket)) ?? {};
+      if (!maxIdleTimeout) continue;
+      const answered = this.ctx.getWebSocketAutoResponseTimestamp(socket)?.getTime() ?? 0;
+      const due = Math.max(activeUntil!, answered && spanEnd(answered, maxIdleTimeout)) + maxIdleTimeout;
+      if (due > now) next = Math.min(next, due);
+      else this.of(socket)?.close(1001);
+    }
+    return next < Infinity ? next : undefined;
+  }
+
+  /**
+   * Ends the sessions that a crash left behind. `onClose` runs for those that are tracked; one that doesn't settle stops
+   * holding what is new after a while.
+   */
+  async endLost(lost: readonly Kept[]): Promise<void> {
+    const patience = new AbortController();
+    const ending = lost.map(async (kept) => {
+      const facts = JSON.parse(kept[0]) as SessionFacts;
+      try {
+        if (!this.#defined(facts.path).config.trackSessions) return deleteRow(this.ctx.storage, facts.id);
+        const session = this.#begin(new WebSocketPair()[1], facts, { kept, isLarge: true });
+        session.object.resume();
+        await session.lost(new CloseReason(1006));
+      } catch (error) {
+        report("the onClose of a lost session can't run", error);
+        deleteRow(this.ctx.storage, facts.id);
+      }
+    });
+    await Promise.race([Promise.all(ending), scheduler.wait(PATIENCE, patience)]);
+    patience.abort();
+  }
+
+  #accept(socket: WebSocket, session: ServerSession): void {
+    const { autoResponse, hibernate } = session.definition.config;
+    if (!hibernate) this.#listen(socket, session, autoResponse);
+    else {
+      if (autoResponse) {
+        const { request, response } = autoResponse;
+        this.ctx.setWebSocketAutoResponse(new WebSocketRequestResponsePair(request, response));
+      }
+      this.ctx.acceptWebSocket(socket, [...session.tags]);
+    }
+    session.touch();
+  }
+
+  /** The standard API, under which the object stays in memory: the same events, from listeners. */
+  #listen(socket: WebSocket, session: ServerSession, autoResponse: EndpointConfig["autoResponse"]): void {
+    socket.binaryType = "arraybuffer";
+    socket.accept();
+    socket.addEventListener("message", ({ data }) => {
+      if (!autoResponse || data !== autoResponse.request) this.keepAwake(session.receive(data as string | ArrayBuffer));
+      else {
+        socket.send(autoResponse.response);
+        session.touch();
+      }
+    });
+    socket.addEventListener("close", ({ code, reason }) => this.keepAwake(session.lost(new CloseReason(code, reason))));
+    socket.addEventListener("error", ({ error }) => this.keepAwake(session.lost(reasonOf(error), toError(error))));
+  }
+
+  #defined(path: string): SessionDefinition {
+    const definition = this.definition(path);
+    if (definition) return definition;
+    throw new DeploymentError(`No endpoint at ${path}: register it while the Worker's module loads.`);
+  }
+
+  #begin(socket: WebSocket, facts: SessionFacts, remains: Remains, accepted = false): ServerSession {
+    const session = new ServerSession(this, socket, this.#defined(facts.path), facts, remains, accepted);
+    this.#known.set(socket, session);
+    return session;
+  }
+}
+
+/** Why a socket failed: the platform tells the code in the text only. */
+export function reasonOf(error: unknown): CloseReason {
+  const [, code = 1006] = /statusCode = (\d+)/.exec(String(error)) ?? [];
+  return new CloseReason(Number(code));
+}
