@@ -121,6 +121,7 @@ export class Dispatch {
       if (failure instanceof Promise) failure = await failure;
       if (event instanceof CloseReason) {
         if (failure) report("onClose failed", failure);
+        if (this.#grace) clearTimeout(this.#grace);
         this.#session.forget();
       } else if (failure) await this.#failed(failure);
     }
@@ -145,10 +146,8 @@ export class Dispatch {
       ? await this.#attempt(() => callbacks.onError!(object.value, session, error))
       : error;
     if (failure) report("a callback or the socket failed", failure);
-    if (error instanceof LimitExceededError) {
-      if (this.#grace) clearTimeout(this.#grace);
-      session.close(error.closeCode);
-    } else if (!callbacks.onError) session.close(1011);
+    if (error instanceof LimitExceededError) session.close(error.closeCode);
+    else if (!callbacks.onError) session.close(1011);
   }
 
   /** Runs a callback and keeps what it changed. What fails is returned, never thrown. */

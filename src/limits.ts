@@ -25,7 +25,7 @@ export const limitsOf = (config: EndpointConfig): Limits => ({
  * All sessions with the same timeout have the same spans, so that one alarm serves many of them.
  */
 export function spanEnd(time: number, timeout: number): number {
-  const span = Math.max(timeout / 20, 1000);
+  const span = Math.max(Math.ceil(timeout / 20), 1000);
   return (Math.floor(time / span) + 1) * span;
 }
 

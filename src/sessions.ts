@@ -32,13 +32,9 @@ export class Sessions implements SessionHost {
   /** Opens a session: the 101. */
   async open(request: Request, { userProperties, ...agreed }: Handshake): Promise<Response> {
     const { 0: webSocket, 1: socket } = new WebSocketPair();
-    const { tags, ...config } = this.#defined(agreed.path).config;
-    const facts = {
-      ...agreed,
-      id: crypto.randomUUID(),
-      uri: request.url,
-      tags: typeof tags === "object" ? [...new Set(tags)] : [],
-    };
+    const { config } = this.#defined(agreed.path);
+    const tags = typeof config.tags === "object" ? config.tags : [];
+    const facts = { ...agreed, id: crypto.randomUUID(), uri: request.url, tags };
     const properties = { ...config.userProperties, ...userProperties };
     const session = this.#begin(socket, facts, {
       kept: [JSON.stringify(facts), undefined, properties],
