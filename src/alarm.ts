@@ -92,8 +92,8 @@ export class Alarm {
     }
     let next = own;
     let failures = retries;
+    this.#storage.kv.put<Times>(ROW, [idle, own, retries]);
     if (isDue) {
-      this.#storage.kv.put<Times>(ROW, [idle, own, retries]);
       this.#handled = own;
       next = null;
       try {

@@ -6,7 +6,7 @@ import { Endpoint, ENDPOINTS, type EndpointClass } from "./endpoint.ts";
 import { DeploymentError, report } from "./errors.ts";
 import { answer, consult, isUpgrade, notFound, shakeHands, tell, unavailable } from "./handshake.ts";
 import { Router, type Match } from "./router.ts";
-import type { EndpointOptions, NamespaceBinding, WsEndpointMap } from "./types.ts";
+import type { EndpointOptions, NamespaceBinding, WorkerContext, WsEndpointMap } from "./types.ts";
 
 /** A class with options, or the binding of a class that another module or Worker has. */
 export interface EndpointOfClass<Env = unknown, T = unknown, Path extends string = string> extends EndpointOptions<
@@ -158,7 +158,7 @@ export class ServerContainer<Env = Cloudflare.Env> {
   }
 
   /** The Worker: answers a request, with 404 where there is no endpoint. It may be passed on without the container. */
-  readonly fetch = async (request: Request, env: Env, ctx: ExecutionContext): Promise<Response> =>
+  readonly fetch = async (request: Request, env: Env, ctx: WorkerContext): Promise<Response> =>
     (await this.handle(request, env, ctx)) ?? notFound(request);
 
   /**
@@ -170,7 +170,7 @@ export class ServerContainer<Env = Cloudflare.Env> {
    *
    * @returns the answer, or undefined where there is no endpoint
    */
-  async handle(request: Request, env: Env, ctx: ExecutionContext): Promise<Response | undefined> {
+  async handle(request: Request, env: Env, ctx: WorkerContext): Promise<Response | undefined> {
     const match = this.#routes.match(new URL(request.url).pathname);
     if (!match) return undefined;
     const { value: route, pathParameters, concretePath } = match;
@@ -185,7 +185,8 @@ export class ServerContainer<Env = Cloudflare.Env> {
       if (consulted instanceof Response) return consulted;
       const [handshake, headers] = consulted;
       const response = await this.#ask(() => this.#stub(env, request, match), tell(request, handshake), ctx);
-      return response.webSocket ? withHeaders(response, headers) : response;
+      if (response.webSocket) for (const [name, value] of headers) response.headers.append(name, value);
+      return response;
     } catch (error) {
       report(`500 for ${concretePath}`, error);
       return answer(500, "The endpoint failed");
@@ -204,8 +205,9 @@ export class ServerContainer<Env = Cloudflare.Env> {
    * @typeParam Class the class of the endpoint, if it has methods of its own
    * @throws {@link DeploymentError} if there is no endpoint at the path, or no binding for it
    */
-  stub<Class extends Endpoint<Env> = Endpoint<Env>>(env: Env, path: string): DurableObjectStub<Class> {
-    const request = new Request(new URL(path, "https://socle.invalid"));
+  stub<Class extends Rpc.DurableObjectBranded = Endpoint<Env>>(env: Env, path: string): DurableObjectStub<Class> {
+    // The dot keeps it a path, however it begins.
+    const request = new Request(`https://socle.invalid/.${path}`);
     const match = this.#routes.match(new URL(request.url).pathname);
     if (!match)
       throw new DeploymentError(`No endpoint at ${path}: give the path of a session's URL, such as /chat/lobby.`);
@@ -226,7 +228,7 @@ export class ServerContainer<Env = Cloudflare.Env> {
   }
 
   /** Asks an object, again if the platform says that it may help. */
-  async #ask(stub: () => DurableObjectStub, request: Request, ctx: ExecutionContext): Promise<Response> {
+  async #ask(stub: () => DurableObjectStub, request: Request, ctx: WorkerContext): Promise<Response> {
     for (let tries = 1; ; tries++) {
       try {
         // A stub that has failed goes on failing.
@@ -234,11 +236,13 @@ export class ServerContainer<Env = Cloudflare.Env> {
         // A client that resets its connection ends this request. If that ended the object's too, nobody would take its
         // 101, and the object would never hear that the client is gone.
         ctx.waitUntil(answered.catch(() => {}));
-        return await answered;
+        const response = await answered;
+        // The platform's has headers that can't be changed, and middleware around the container does change them.
+        return new Response(response.body, response);
       } catch (error) {
-        const { retryable, overloaded } = error as { retryable?: boolean; overloaded?: boolean };
+        const { retryable, overloaded } = (error ?? {}) as { retryable?: boolean; overloaded?: boolean };
         if (!retryable && !overloaded) throw error;
-        if (overloaded || tries === TRIES || request.body) {
+        if (overloaded || tries === TRIES || !/^(GET|HEAD)$/.test(request.method)) {
           report("503", error);
           return unavailable();
         }
@@ -334,11 +338,4 @@ function within(namespace: DurableObjectNamespace, jurisdiction: DurableObjectJu
     if (/not implemented in workerd/.test(String(error))) return namespace;
     throw error;
   }
-}
-
-/** Adds headers to a 101. */
-function withHeaders({ webSocket, headers }: Response, added: Headers): Response {
-  const all = new Headers(headers);
-  for (const [name, value] of added) all.append(name, value);
-  return new Response(null, { status: 101, webSocket, headers: all });
 }

@@ -45,6 +45,8 @@ export class Dispatch {
   /** Goes on without waiting for the callback under way. */
   #release: (() => void) | undefined;
   #grace: ReturnType<typeof setTimeout> | undefined;
+  /** The time after an exceeded limit is over: no callback is waited for but `onClose`. */
+  #isLate = false;
 
   constructor(session: Subject) {
     this.#session = session;
@@ -63,6 +65,7 @@ export class Dispatch {
     if (this.#over) return undefined;
     this.isFull = true;
     this.#grace = setTimeout(() => {
+      this.#isLate = true;
       this.#waiting = this.#waiting.filter((event) => event instanceof Error || event instanceof CloseReason);
       this.#release?.();
     }, GRACE);
@@ -121,7 +124,6 @@ export class Dispatch {
       if (failure instanceof Promise) failure = await failure;
       if (event instanceof CloseReason) {
         if (failure) report("onClose failed", failure);
-        if (this.#grace) clearTimeout(this.#grace);
         this.#session.forget();
       } else if (failure) await this.#failed(failure);
     }
@@ -134,6 +136,7 @@ export class Dispatch {
     const { callbacks } = session.definition;
     if (typeof event === "string") return callbacks.onText?.(object.value, event, session);
     if (event instanceof ArrayBuffer) return callbacks.onBinary?.(object.value, event, session);
+    if (this.#grace) clearTimeout(this.#grace);
     session.leave();
     return callbacks.onClose?.(object.value, session, event);
   }
@@ -142,9 +145,8 @@ export class Dispatch {
     const session = this.#session;
     const { object } = session;
     const { callbacks } = session.definition;
-    const failure = callbacks.onError
-      ? await this.#attempt(() => callbacks.onError!(object.value, session, error))
-      : error;
+    let failure = callbacks.onError ? this.#attempt(() => callbacks.onError!(object.value, session, error)) : error;
+    if (failure instanceof Promise) failure = this.#isLate ? undefined : await failure;
     if (failure) report("a callback or the socket failed", failure);
     if (error instanceof LimitExceededError) session.close(error.closeCode);
     else if (!callbacks.onError) session.close(1011);

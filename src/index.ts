@@ -44,6 +44,7 @@ export type {
   PathParameters,
   RateLimit,
   Session,
+  WorkerContext,
   WsEndpointMap,
 } from "./types.ts";
 export { onOpenStartWsConnection, startWsConnection, type WsConnectionOptions } from "./ws-connection.ts";

@@ -203,6 +203,7 @@ export class ServerSession implements Session, Subject, SendLink {
 
   get #userProperties(): SessionObject {
     if (!this.#properties) {
+      this.#attachment.kept[2] ??= {};
       this.#properties = new SessionObject(this.#attachment, 2, this);
       this.#properties.resume();
     }

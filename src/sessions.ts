@@ -37,7 +37,8 @@ export class Sessions implements SessionHost {
     const facts = { ...agreed, id: crypto.randomUUID(), uri: request.url, tags };
     const properties = { ...config.userProperties, ...userProperties };
     const session = this.#begin(socket, facts, {
-      kept: [JSON.stringify(facts), undefined, properties],
+      // Without any there is nothing to write again with each change of the session object.
+      kept: [JSON.stringify(facts), undefined, Object.keys(properties).length > 0 ? properties : undefined],
       isLarge: false,
     });
     let isFull = false;

@@ -156,11 +156,13 @@ export interface HandshakeResult {
   userPrincipal?: unknown;
 }
 
+/** What Socle needs of a Worker's `ExecutionContext`: frameworks have types of their own for it. */
+export type WorkerContext = Pick<ExecutionContext, "waitUntil">;
+
 /** What `onHandshake` is given beside the request. */
 export interface HandshakeContext<Env = unknown, Path extends string = string> {
   readonly env: Env;
-  /** The Worker's, for `waitUntil`. */
-  readonly ctx: ExecutionContext;
+  readonly ctx: WorkerContext;
   readonly pathParameters: PathParameters<Path>;
   readonly config: EndpointConfig;
 }

@@ -192,15 +192,17 @@ export async function wranglerDev(config: string): Promise<Server> {
 
 /** Runs a Worker as the only one in workerd: nothing stands between it and its clients. */
 export async function workerd(entry: string): Promise<Server> {
-  const { outputFiles } = await build({
+  const { outputFiles, metafile } = await build({
     entryPoints: [join(root, entry)],
     bundle: true,
     format: "esm",
     target: "es2024",
     external: ["cloudflare:*"],
+    metafile: true,
     write: false,
   });
   const contents = outputFiles[0]!.text;
+  const classes = Object.values(metafile.outputs)[0]!.exports.filter((name) => name !== "default");
   const durableObject = { type: "durable-object", storage: "sqlite" } as const;
   const miniflare = new Miniflare({
     workers: [
@@ -209,7 +211,7 @@ export async function workerd(entry: string): Promise<Server> {
           name: "socle-e2e",
           compatibilityDate: "2026-08-01",
           manifest: { mainModule: "worker.js", modulesRoot: root, modules: { "worker.js": { type: "esm", contents } } },
-          exports: { Endpoints: durableObject, Counter: durableObject, Journal: durableObject },
+          exports: Object.fromEntries(classes.map((name) => [name, durableObject])),
         },
       },
     ],
