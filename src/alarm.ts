@@ -110,7 +110,12 @@ export class Alarm {
   }
 
   get #times(): Times | undefined {
-    return this.#storage.kv.get<Times>(ROW);
+    try {
+      return this.#storage.kv.get<Times>(ROW);
+    } catch {
+      // An object without SQLite: its alarm is the subclass's alone.
+      return undefined;
+    }
   }
 
   async #own(idle: number, own: number | null): Promise<void> {

@@ -119,7 +119,7 @@ export class Attachment {
 
   /** `onClose` has settled: nothing is left of the session. */
   forget(): void {
-    if (this.#hasRow) deleteRow(this.#storage, this.#id);
+    if (this.#hasRow && hasRows(this.#storage.kv)) deleteRow(this.#storage, this.#id);
   }
 
   #save(): void {

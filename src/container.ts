@@ -1,7 +1,7 @@
 // The container: a table of endpoints, and the Worker's fetch that takes each request to its Durable Object.
 import * as workers from "cloudflare:workers";
 
-import { define, wrong, type EndpointDefinition } from "./endpoint-definition.ts";
+import { define, defined, wrong, type EndpointDefinition } from "./endpoint-definition.ts";
 import { Endpoint, ENDPOINTS, type EndpointClass } from "./endpoint.ts";
 import { DeploymentError, report } from "./errors.ts";
 import { answer, consult, isUpgrade, notFound, shakeHands, tell, unavailable } from "./handshake.ts";
@@ -29,14 +29,23 @@ export type EndpointsByPath<Env, Sessions> = {
   [Path in keyof Sessions]: EndpointLike<Env, Sessions[Path], Path & string>;
 };
 
+/**
+ * What a {@link ServerContainer} may be given.
+ *
+ * ```ts
+ * new ServerContainer<Env>({ defaultMaxSessionIdleTimeout: 300_000, defaultMaxTextMessageBufferSize: 16_384 });
+ * ```
+ *
+ * @see Jakarta: `WebSocketContainer`, for the defaults
+ */
 export interface ServerContainerOptions {
   /** The name under which the Worker exports the class that extends `container.Endpoint`; "Endpoints" if absent. */
   endpoint?: string;
-  /** The `idleTimeoutMs` of the endpoints that have none of their own. */
+  /** The `idleTimeoutMs` of the endpoints that have none of their own, in milliseconds; 0, for never, if absent. */
   defaultMaxSessionIdleTimeout?: number;
-  /** The `maxTextMessageBufferSize` of the endpoints that have none of their own. */
+  /** The `maxTextMessageBufferSize` of the endpoints that have none of their own, in bytes; 32 MiB if absent. */
   defaultMaxTextMessageBufferSize?: number;
-  /** The `maxBinaryMessageBufferSize` of the endpoints that have none of their own. */
+  /** The `maxBinaryMessageBufferSize` of the endpoints that have none of their own, in bytes; 32 MiB if absent. */
   defaultMaxBinaryMessageBufferSize?: number;
 }
 
@@ -47,7 +56,7 @@ const DEFAULTS: Record<string, string> = {
   defaultMaxBinaryMessageBufferSize: "maxBinaryMessageBufferSize",
 };
 
-/** How often a request is tried, and how long before the second time at most, in milliseconds. */
+/** How often a request is tried, and half of how long before the second time at most, in milliseconds. */
 const TRIES = 3;
 const DELAY = 100;
 
@@ -86,10 +95,7 @@ export class ServerContainer<Env = Cloudflare.Env> {
   readonly #className: string;
   readonly #defaults: EndpointOptions;
 
-  /**
-   * @throws {@link DeploymentError}
-   * @see Jakarta: `WebSocketContainer`, for the defaults
-   */
+  /** @throws {@link DeploymentError} for an option that does not exist, or has a value that can't be */
   constructor({ endpoint = "Endpoints", ...defaults }: ServerContainerOptions = {}) {
     const names = Object.keys(DEFAULTS);
     const given = Object.entries(defaults);
@@ -134,7 +140,7 @@ export class ServerContainer<Env = Cloudflare.Env> {
         `The class ${type.name} has a method alarm: name it onAlarm, for idle timeouts share alarm.`,
       );
     }
-    const definition = define(path, isClass ? { ...type.options, ...given } : given, isClass, this.#defaults);
+    const definition = define(path, isClass ? { ...type.options, ...defined(given) } : given, isClass, this.#defaults);
     this.#routes.add(path, { ...definition, type });
     if (!Object.hasOwn(type, ENDPOINTS)) type[ENDPOINTS] = new Router();
     type[ENDPOINTS]!.add(path, definition, true);
@@ -200,6 +206,8 @@ export class ServerContainer<Env = Cloudflare.Env> {
    * await container.stub(env, "/chat/lobby").broadcast("maintenance at 9"); // how many sessions it went to
    * await container.stub<Chat>(env, "/chat/lobby").members();
    * ```
+   *
+   * No check and no hook runs. What the object throws rejects the call.
    *
    * @param path a concrete path, with a query if the option `instance` looks at it
    * @typeParam Class the class of the endpoint, if it has methods of its own

@@ -1,4 +1,5 @@
 // An endpoint as it was registered: checked once, in the form that the Worker and the object use.
+import { difference, uncloneable } from "./difference.ts";
 import { DeploymentError } from "./errors.ts";
 import type { Callbacks, EndpointConfig, EndpointOptions, MutableEndpointConfig } from "./types.ts";
 
@@ -86,10 +87,23 @@ export interface EndpointDefinition {
   readonly callbacks?: Callbacks;
 }
 
+/** Without what is undefined, which counts as absent. */
+export const defined = <T extends object>(options: T): T =>
+  Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as T;
+
 /** What a callback or an option must be, if it isn't that. */
 export function wrong(key: string, value: unknown): string | undefined {
   const [what, ...fits] = KEYS[key]!;
   return value === undefined || fits.some((fit) => fit?.(value)) ? undefined : what;
+}
+
+/** The path of the first property that the copies of each session would not have as it is. */
+function lostProperty(userProperties: object): string | undefined {
+  try {
+    return difference(userProperties, structuredClone(userProperties), () => false, true)?.[0];
+  } catch {
+    return uncloneable(userProperties)[0];
+  }
 }
 
 /**
@@ -121,19 +135,17 @@ export function define(
     }
   };
   check(options);
-  const given = Object.entries({ ...defaults, ...options }).filter(
-    ([key, value]) => value !== undefined && NAMES.indexOf(key) >= CALLBACKS,
+  const given = Object.entries({ ...defined(defaults), ...defined(options) }).filter(
+    ([key]) => NAMES.indexOf(key) >= CALLBACKS,
   );
   const config = { ...DEFAULTS, ...Object.fromEntries(given), path, userProperties: {} } as MutableEndpointConfig;
   if ((options.configure?.(config) as unknown) instanceof Promise) refuse("has an asynchronous configure");
   const { path: samePath, userProperties, ...configured } = config;
   check(configured);
+  Object.assign(config, { ...DEFAULTS, ...defined(config) });
   if (samePath !== path) refuse("can't be given another path by its configure");
-  try {
-    structuredClone(userProperties);
-  } catch (error) {
-    refuse(`has userProperties that no session can keep: ${String(error)}`);
-  }
+  const lost = lostProperty(userProperties);
+  if (lost !== undefined) refuse(`has a configure whose userProperties${lost} no session can keep: use plain data`);
   if (!config.serializeSession !== !config.deserializeSession)
     refuse("needs both serializeSession and deserializeSession");
   if (!config.hibernate && (config.trackSessions || config.serializeSession)) {

@@ -35,8 +35,9 @@ export interface Endpoint<Env = Cloudflare.Env, T = unknown, Path extends string
    */
   onRequest?(request: Request): Response | Promise<Response>;
   /**
-   * Runs for the alarms that the class set by `this.ctx.storage.setAlarm`. Write it instead of `alarm`, which the idle
-   * timeouts share. If it throws it is tried again, as the platform does.
+   * Runs for the alarms that the class set by `this.ctx.storage.setAlarm`, which throws a {@link DeploymentError}
+   * without it. Write it instead of `alarm`, which the idle timeouts share. If it throws it is tried again, as the
+   * platform does.
    */
   onAlarm?(info?: AlarmInvocationInfo): void | Promise<void>;
 }
@@ -72,7 +73,13 @@ export interface BroadcastOptions {
  */
 // oxlint-disable-next-line no-unused-vars -- the callbacks of the interface above have them
 export class Endpoint<Env = Cloudflare.Env, T = unknown, Path extends string = string> extends DurableObject<Env> {
-  /** The options of the class, wherever it is registered; those given there win. */
+  /**
+   * The options of the class, wherever it is registered; those given there win.
+   *
+   * ```ts
+   * static override options: EndpointOptions = { idleTimeoutMs: 60_000 };
+   * ```
+   */
   static options?: EndpointOptions;
 
   /** What the container tells the objects of the class. */
@@ -109,7 +116,11 @@ export class Endpoint<Env = Cloudflare.Env, T = unknown, Path extends string = s
   }
 
   /**
-   * How many open sessions there are, by RPC too.
+   * How many open sessions there are: not those still in `onOpen`, nor those that are closing. By RPC too.
+   *
+   * ```ts
+   * await container.stub(env, "/chat/lobby").openSessionCount();
+   * ```
    *
    * @param tag only those with this tag
    */
@@ -125,8 +136,9 @@ export class Endpoint<Env = Cloudflare.Env, T = unknown, Path extends string = s
    * await container.stub(env, "/chat/lobby").closeAll({ closeCode: 1012, reasonPhrase: "new version" });
    * ```
    *
+   * @param reason 1000 if absent
    * @returns how many it closed
-   * @throws {@link CloseReasonError}
+   * @throws {@link CloseReasonError} for a code that may not be sent, or a phrase over 123 bytes of UTF-8
    */
   closeAll(reason: number | { closeCode: number; reasonPhrase?: string } = 1000): number {
     const { closeCode, reasonPhrase } = typeof reason === "number" ? { closeCode: reason } : reason;
@@ -147,7 +159,7 @@ export class Endpoint<Env = Cloudflare.Env, T = unknown, Path extends string = s
    * ```
    *
    * @returns how many sessions it went to
-   * @throws {@link PayloadError}
+   * @throws {@link PayloadError} for what is no payload
    */
   broadcast(payload: Payload, { except = [], tag }: BroadcastOptions = {}): number {
     const sends = sendsItself(payload);

@@ -10,7 +10,10 @@ export class DeploymentError extends Error {
   override readonly name = "DeploymentError";
 }
 
-/** A message was sent on a session that has ended or is closing: look at `session.isOpen` first. */
+/**
+ * A message was sent on a session that has ended or is closing, or put on a channel that is closed: look at
+ * `session.isOpen` first.
+ */
 export class SessionClosedError extends Error {
   override readonly name = "SessionClosedError";
   override readonly message = "Not sent, as the session is closed: look at session.isOpen first.";
@@ -39,12 +42,21 @@ export class SessionObjectError extends TypeError {
   override readonly name = "SessionObjectError";
 }
 
-/** A limit that can't be: of a session's, on assignment. */
+/** A limit that can't be, assigned to a session's `maxIdleTimeout` or one of its sizes; the former stays. */
 export class LimitError extends RangeError {
   override readonly name = "LimitError";
 }
 
-/** The client has exceeded a limit. Given to `onError`; the session then closes with {@link closeCode}. */
+/**
+ * The client has exceeded a limit. Given to `onError`, or logged without one; the session then closes with
+ * {@link closeCode}.
+ *
+ * ```ts
+ * onError(_, session, error) {
+ *   if (error instanceof LimitExceededError) console.warn(session.id, error.closeCode);
+ * }
+ * ```
+ */
 export class LimitExceededError extends Error {
   override readonly name = "LimitExceededError";
   /** 1008 for too many messages in a time, 1009 for one too large, 1013 for too many that wait. */

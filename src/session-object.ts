@@ -4,7 +4,14 @@ import { difference, uncloneable, type Difference } from "./difference.ts";
 import { SessionObjectError, toError } from "./errors.ts";
 import { isKeptChannel, reviveChannels, type SendLink } from "./send-channel.ts";
 
-/** How an endpoint turns its session object into plain data and back, where it is no plain data itself. */
+/**
+ * How an endpoint turns its session object into plain data and back, where it is no plain data itself.
+ *
+ * ```ts
+ * serializeSession: (cursor: Cursor) => [cursor.line, cursor.column],
+ * deserializeSession: (data) => new Cursor(...(data as [number, number])),
+ * ```
+ */
 export interface SessionCodec<T> {
   /** Turns the session object into plain data, in which send channels may stand. Called after each callback. */
   serializeSession?(sessionObject: T): unknown;

@@ -135,8 +135,13 @@ export class Sessions implements SessionHost {
       try {
         if (!this.#defined(facts.path).config.trackSessions) return deleteRow(this.ctx.storage, facts.id);
         const session = this.#begin(new WebSocketPair()[1], facts, { kept, isLarge: true });
-        session.object.resume();
-        await session.lost(new CloseReason(1006));
+        let failure: Error | undefined;
+        try {
+          session.object.resume();
+        } catch (error) {
+          failure = toError(error);
+        }
+        await session.lost(new CloseReason(1006), failure);
       } catch (error) {
         report("the onClose of a lost session can't run", error);
         deleteRow(this.ctx.storage, facts.id);

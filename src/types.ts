@@ -74,25 +74,35 @@ export interface Session<Path extends string = string, T = unknown, Env = unknow
   readonly requestParameterMap: URLSearchParams;
   /** The subprotocol on which client and endpoint agreed, "" if none. */
   readonly negotiatedSubprotocol: string;
-  /** Who the client is, as `onHandshake` said; undefined if it said nothing. */
+  /**
+   * Who the client is, as `onHandshake` said: a JSON value; undefined if it said nothing. No client can set it.
+   *
+   * @see Jakarta: `getUserPrincipal`
+   */
   readonly userPrincipal: unknown;
   /**
-   * The session's own data beside the session object: what `onHandshake` gave, and what callbacks add. Changes are kept
-   * as those of the session object are.
+   * The session's own data beside the session object: what `configure` and `onHandshake` gave, and what callbacks add.
+   * Changes are kept as those of the session object are.
+   *
+   * @throws {@link SessionObjectError} on assignment of what is no plain object, or what hibernation would change
+   * @see Jakarta: `getUserProperties`
    */
   userProperties: Record<string, unknown>;
-  /** What the option `tags` gave. */
+  /** What the option `tags` gave: by these `broadcast` and `openSessions` of the object find the session. */
   readonly tags: readonly string[];
   /**
-   * After how many milliseconds without a message, in or out, the session closes with 1001; 0 for never.
+   * After how many milliseconds without a message, in or out, the session closes with 1001; 0 for never. An assignment
+   * begins the time anew. Late by at most a twentieth of it, or a second.
    *
    * @throws {@link LimitError} on assignment of anything but a whole number from 0
+   * @see Jakarta: `getMaxIdleTimeout`, `setMaxIdleTimeout`
    */
   maxIdleTimeout: number;
   /**
-   * How many bytes a text message may have; one with more closes the session with 1009.
+   * How many bytes of UTF-8 a text message may have; one with more closes the session with 1009.
    *
    * @throws {@link LimitError} on assignment of anything but a whole number from 1
+   * @see Jakarta: `getMaxTextMessageBufferSize`, `setMaxTextMessageBufferSize`
    */
   maxTextMessageBufferSize: number;
   /** As {@link maxTextMessageBufferSize}, for binary messages. */
@@ -138,21 +148,24 @@ export interface Session<Path extends string = string, T = unknown, Env = unknow
   close(closeCode: number, reasonPhrase?: string): void;
 }
 
-/** How often messages may come. */
+/**
+ * How often messages may come: `{ messages: 20, perMs: 10_000 }` lets twenty come at once, and then one each half
+ * second. Both are whole numbers from 1.
+ */
 export interface RateLimit {
   /** How many may come at once. */
   messages: number;
-  /** In how many milliseconds as many more may come. */
+  /** In how many milliseconds as many more may come, evenly. */
   perMs: number;
 }
 
-/** What `onHandshake` may return to let the client in: all of it JSON. */
+/** What `onHandshake` may return to let the client in. */
 export interface HandshakeResult {
-  /** Go onto the 101. */
+  /** Are added to the 101. `Sec-WebSocket-*`, `Upgrade` and `Connection` are Socle's. */
   headers?: HeadersInit;
-  /** Become the session's. */
+  /** Become those of the {@link Session}, over those of `configure`: a plain object of JSON values. */
   userProperties?: Record<string, unknown>;
-  /** Becomes the session's. */
+  /** Becomes that of the {@link Session}: a JSON value. */
   userPrincipal?: unknown;
 }
 
@@ -161,17 +174,30 @@ export type WorkerContext = Pick<ExecutionContext, "waitUntil">;
 
 /** What `onHandshake` is given beside the request. */
 export interface HandshakeContext<Env = unknown, Path extends string = string> {
+  /** The Worker's bindings. */
   readonly env: Env;
+  /** The Worker's, for `waitUntil`. */
   readonly ctx: WorkerContext;
+  /** The values of the path's parameters, percent-decoded. */
   readonly pathParameters: PathParameters<Path>;
+  /** What the endpoint was registered with. */
   readonly config: EndpointConfig;
 }
 
-/** What an endpoint may be given beside its callbacks. */
+/**
+ * What an endpoint may be given beside its callbacks. Any other name or value is a {@link DeploymentError} when the
+ * endpoint is registered.
+ */
 export interface EndpointOptions<T = unknown, Env = unknown, Path extends string = string> extends SessionCodec<T> {
   /**
    * Names the Durable Object for a request. Without it the object is named by the concrete path, so that
    * `/chat/lobby` is one object.
+   *
+   * ```ts
+   * instance: (_request, { room }) => room.toLowerCase()
+   * ```
+   *
+   * What throws, or returns anything but a string that is not empty, is answered with 500 and logged.
    */
   instance?(request: Request, pathParameters: PathParameters<Path>): string;
   /** Near where a new object is to be made; it stays there. Without it near its first client. */
@@ -183,7 +209,9 @@ export interface EndpointOptions<T = unknown, Env = unknown, Path extends string
   /**
    * Whose pages may connect: exact origins (`"https://example.com"`), any subdomain (`"*.example.com"`,
    * `"https://*.example.com"`), or a function. Without it any. A request without `Origin` comes from no browser and
-   * passes.
+   * passes. A function allows by returning true, so it can't be async.
+   *
+   * @see Jakarta: `ServerEndpointConfig.Configurator.checkOrigin`
    */
   allowedOrigins?: readonly string[] | ((origin: string, request: Request) => boolean);
   /**
@@ -206,37 +234,62 @@ export interface EndpointOptions<T = unknown, Env = unknown, Path extends string
     context: HandshakeContext<Env, Path>,
   ): Response | HandshakeResult | undefined | void | Promise<Response | HandshakeResult | undefined | void>;
   /**
-   * Is given the endpoint's configuration once, when it is registered, and may change it.
+   * Is given the endpoint's configuration once, when it is registered, and may change it. It can't be async.
+   *
+   * ```ts
+   * configure(config) {
+   *   config.userProperties.topic = "news";
+   * }
+   * ```
    *
    * @see Pedestal: `:configure`
    */
   configure?(config: MutableEndpointConfig): void;
-  /** After how many milliseconds without a message, in or out, a session closes with 1001; 0, the default, for never. */
+  /**
+   * After how many milliseconds without a message, in or out, a session closes with 1001; 0 for never, which is the
+   * default. Never early, late by at most a twentieth of it or a second. Needs a class with SQLite storage.
+   *
+   * @see Pedestal: `:idle-timeout-ms`. {@link Session.maxIdleTimeout} is the same for one session.
+   */
   idleTimeoutMs?: number;
-  /** How many bytes a text message may have, past which the session closes with 1009; 32 MiB, the platform's limit, if absent. */
+  /**
+   * How many bytes of UTF-8 a text message may have, past which the session closes with 1009; 32 MiB, the platform's
+   * limit, if absent.
+   */
   maxTextMessageBufferSize?: number;
   /** As {@link maxTextMessageBufferSize}, for binary messages. */
   maxBinaryMessageBufferSize?: number;
-  /** How many messages may wait for a session's callback, past which the session closes with 1013; 1,000 if absent. */
+  /** How many messages may wait for a session's callback, past which it closes with 1013; 1,000 if absent. */
   maxPendingMessages?: number;
   /** How often messages may come, past which the session closes with 1008; without it as often as they do. */
   rateLimit?: RateLimit;
   /**
    * Up to 10 strings of up to 256 characters, or a function that makes them before `onOpen` runs, by which `openSessions`
-   * and `broadcast` find the session.
+   * and `broadcast` find the session. A function that fails is as an `onOpen` that fails.
+   *
+   * ```ts
+   * tags: (session) => [`user:${session.userPrincipal}`]
+   * ```
    */
   tags?: readonly string[] | ((session: Session<Path, unknown, Env>) => readonly string[] | Promise<readonly string[]>);
   /**
    * A text to which the platform itself answers with another, without waking the object. Up to 2,048 bytes each. It
-   * holds for all the sockets of an object.
+   * counts as activity under {@link idleTimeoutMs}, and holds for all the sockets of an object.
+   *
+   * ```ts
+   * autoResponse: { request: "ping", response: "pong" }
+   * ```
    */
   autoResponse?: { readonly request: string; readonly response: string };
   /**
-   * False keeps the object in memory while it has sessions: then the session object may be anything, and costs duration
-   * all the time.
+   * False keeps the object in memory while it has sessions: then the session object may be anything, and the object
+   * costs duration all the time. Not together with `serializeSession` or {@link trackSessions}.
    */
   hibernate?: boolean;
-  /** True records the open sessions in storage, so that after a crash or a deploy `onClose` runs for each of them. */
+  /**
+   * True records the open sessions in storage, so that after a crash or a deploy `onClose` runs with 1006 for each of
+   * them, when the object next wakes. Needs a class with SQLite storage.
+   */
   trackSessions?: boolean;
 }
 
@@ -258,7 +311,10 @@ export interface Callbacks<Env = unknown, T = unknown, Path extends string = str
   onBinary?(sessionObject: T, data: ArrayBuffer, session: Session<Path, NoInfer<T>, Env>): unknown;
   /** The session has ended, in whatever way. Runs last, and once. */
   onClose?(sessionObject: T, session: Session<Path, NoInfer<T>, Env>, closeReason: CloseReason): unknown;
-  /** A callback threw or rejected, or the socket failed. `sessionObject` is undefined if `onOpen` failed. */
+  /**
+   * A callback threw or rejected, or the socket failed: the session stays open unless this closes it. Or the client
+   * exceeded a limit, a {@link LimitExceededError}: then it closes. `sessionObject` is undefined if `onOpen` failed.
+   */
   onError?(sessionObject: T | undefined, session: Session<Path, NoInfer<T>, Env>, error: Error): unknown;
 }
 
