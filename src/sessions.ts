@@ -170,10 +170,8 @@ export class Sessions implements SessionHost {
     socket.accept();
     socket.addEventListener("message", ({ data }) => {
       if (!autoResponse || data !== autoResponse.request) this.keepAwake(session.receive(data as string | ArrayBuffer));
-      else {
-        socket.send(autoResponse.response);
-        session.touch();
-      }
+      // It is activity too, and nothing once the session is closed.
+      else void session.asyncRemote.sendText(autoResponse.response);
     });
     socket.addEventListener("close", ({ code, reason }) => this.keepAwake(session.lost(new CloseReason(code, reason))));
     socket.addEventListener("error", ({ error }) => this.keepAwake(session.lost(reasonOf(error), toError(error))));

@@ -10,9 +10,9 @@ import {
 } from "socle";
 import { describe, expect, it } from "vitest";
 
-import { Log, recorded, serve } from "./support/endpoint.ts";
+import { hibernating, Log, modes, recorded } from "./support/endpoint.ts";
 
-describe("the client closes", () => {
+describe.each(modes)("the client closes, hibernate: $hibernate", ({ serve }) => {
   it("R15: a close without a code is answered at once, and onClose gets 1005", async () => {
     const log = new Log();
     const client = await serve({ onOpen: () => "object", ...recorded(log) }).connect();
@@ -32,23 +32,12 @@ describe("the client closes", () => {
     }
   });
 
-  it("R15: a close is answered when the object hibernates, and while a callback is under way", async () => {
-    const log = new Log();
-    const endpoint = serve({
-      onOpen: () => ({ n: 1 }),
-      onText: () => new Promise<void>((resolve) => setTimeout(resolve, 50)),
-      ...recorded(log),
-    });
-    const hibernating = await endpoint.connect();
-    await endpoint.hibernate();
-    hibernating.socket.close(4000);
-    expect(await hibernating.closed).toMatchObject({ code: 4000 });
-    await log.has(["close", { n: 1 }, 4000, ""]);
-
-    const waiting = await endpoint.connect();
-    waiting.send("wait");
-    waiting.socket.close();
-    expect(await waiting.closed).toMatchObject({ code: 1005 });
+  it("R15: a close is answered while a callback is under way", async () => {
+    const endpoint = serve({ onText: () => new Promise<void>((resolve) => setTimeout(resolve, 50)) });
+    const client = await endpoint.connect();
+    client.send("wait");
+    client.socket.close();
+    expect(await client.closed).toMatchObject({ code: 1005 });
   });
 
   it("R14: messages that came before the close are delivered first, while isOpen is false", async () => {
@@ -72,7 +61,7 @@ describe("the client closes", () => {
   });
 });
 
-describe("session.close", () => {
+describe.each(modes)("session.close, hibernate: $hibernate", ({ serve }) => {
   it("R17: without arguments it is 1000, and it takes a CloseReason, or a code and a phrase", async () => {
     const endpoint = serve({
       onText(_, text, session) {
@@ -106,23 +95,6 @@ describe("session.close", () => {
     expect(await client.closed).toMatchObject({ code: 4002 });
     client.socket.close();
     expect(log.entries).toEqual(["a", "a done", "close", "close done", ["close", undefined, 4002, "enough"]]);
-  });
-
-  it("R14: onClose runs once though the client answers after the object has hibernated", async () => {
-    const log = new Log();
-    const endpoint = serve({
-      onOpen: onOpenStartWsConnection(),
-      onText: (send, text, session) => (text === "close" ? session.close(4005) : send.put(text)),
-      onClose: (_, _session, { closeCode }) => log.add(closeCode),
-    });
-    const other = await endpoint.connect();
-    const client = await endpoint.connect();
-    client.send("close", "late");
-    await log.has(4005);
-    await endpoint.hibernate();
-    await client.closed;
-    expect(await other.ask("after")).toBe("after");
-    expect(log.entries).toEqual([4005]);
   });
 
   it("R14: it may come from another session's callback", async () => {
@@ -190,7 +162,7 @@ describe("session.close", () => {
   });
 });
 
-describe("onClose", () => {
+describe.each(modes)("onClose, hibernate: $hibernate", ({ hibernate, serve }) => {
   const ways: Record<string, (client: WebSocket) => void> = {
     "a close frame": (socket) => socket.close(1000),
     "no code": (socket) => socket.close(),
@@ -223,13 +195,57 @@ describe("onClose", () => {
       await log.has("closed");
       other.send("other");
       await log.has("other");
-      await endpoint.hibernate();
+      if (hibernate) await endpoint.hibernate();
       other.send("again");
       await log.has("again");
       expect(log.entries.filter((entry) => entry === "closed")).toHaveLength(1);
       expect(log.entries.slice(-3)).toEqual(["closed", "other", "again"]);
     });
   }
+
+  it("R14: runs once after a failed onOpen, with no session object", async () => {
+    const log = new Log();
+    const endpoint = serve<string>({
+      onOpen: async () => Promise.reject(new Error("no room")),
+      ...recorded(log),
+    });
+    const client = await endpoint.connect();
+    expect(await client.closed).toEqual({ code: 1011, reason: "", wasClean: true });
+    await log.has(["close", undefined, 1011, ""]);
+    expect(log.entries).toEqual([
+      ["error", undefined, "no room"],
+      ["close", undefined, 1011, ""],
+    ]);
+  });
+});
+
+describe.each([hibernating])("hibernate: $hibernate", ({ serve }) => {
+  it("R15: a close is answered", async () => {
+    const log = new Log();
+    const endpoint = serve({ onOpen: () => ({ n: 1 }), ...recorded(log) });
+    const client = await endpoint.connect();
+    await endpoint.hibernate();
+    client.socket.close(4000);
+    expect(await client.closed).toMatchObject({ code: 4000 });
+    await log.has(["close", { n: 1 }, 4000, ""]);
+  });
+
+  it("R14: onClose runs once though the client answers after the object has hibernated", async () => {
+    const log = new Log();
+    const endpoint = serve({
+      onOpen: onOpenStartWsConnection(),
+      onText: (send, text, session) => (text === "close" ? session.close(4005) : send.put(text)),
+      onClose: (_, _session, { closeCode }) => log.add(closeCode),
+    });
+    const other = await endpoint.connect();
+    const client = await endpoint.connect();
+    client.send("close", "late");
+    await log.has(4005);
+    await endpoint.hibernate();
+    await client.closed;
+    expect(await other.ask("after")).toBe("after");
+    expect(log.entries).toEqual([4005]);
+  });
 
   it("R14: runs once though the platform reports the end twice, or a failure behind it", async () => {
     const log = new Log();
@@ -281,20 +297,5 @@ describe("onClose", () => {
       await log.has(["object", code]);
       expect(log.entries.slice(-3)).toEqual(["before", ["object", false, message], ["object", code]]);
     }
-  });
-
-  it("R14: runs once after a failed onOpen, with no session object", async () => {
-    const log = new Log();
-    const endpoint = serve<string>({
-      onOpen: async () => Promise.reject(new Error("no room")),
-      ...recorded(log),
-    });
-    const client = await endpoint.connect();
-    expect(await client.closed).toEqual({ code: 1011, reason: "", wasClean: true });
-    await log.has(["close", undefined, 1011, ""]);
-    expect(log.entries).toEqual([
-      ["error", undefined, "no room"],
-      ["close", undefined, 1011, ""],
-    ]);
   });
 });

@@ -3,15 +3,15 @@ import { onOpenStartWsConnection, SessionObjectError, startWsConnection } from "
 import { afterEach, beforeEach, describe, expect, it, vi, type MockInstance } from "vitest";
 
 import { upgrade } from "./support/client.ts";
-import { Log, recorded, serve } from "./support/endpoint.ts";
+import { hibernating, Log, modes, recorded } from "./support/endpoint.ts";
 
-describe("an exception", () => {
-  let logged: MockInstance<typeof console.error>;
-  beforeEach(() => {
-    logged = vi.spyOn(console, "error").mockImplementation(() => {});
-  });
-  afterEach(() => logged.mockRestore());
+let logged: MockInstance<typeof console.error>;
+beforeEach(() => {
+  logged = vi.spyOn(console, "error").mockImplementation(() => {});
+});
+afterEach(() => logged.mockRestore());
 
+describe.each(modes)("an exception, hibernate: $hibernate", ({ serve }) => {
   it("R16: goes to onError, and the session stays open", async () => {
     const log = new Log();
     const endpoint = serve({
@@ -114,25 +114,6 @@ describe("an exception", () => {
     }
   });
 
-  it("R8: a session whose socket the object can't take ends with 1013, and its client gets 503", async () => {
-    const log = new Log();
-    const endpoint = serve({
-      async onOpen(session) {
-        vi.spyOn(session.ctx, "acceptWebSocket").mockImplementationOnce(() => {
-          throw new Error("too many sockets");
-        });
-        log.add(await startWsConnection(session).send("kept"));
-        return "object";
-      },
-      ...recorded(log),
-    });
-    const response = await upgrade(endpoint.path);
-    expect(response.status).toBe(503);
-    expect(response.headers.get("Retry-After")).toBe("5");
-    await log.has(["close", "object", 1013, ""]);
-    expect(log.entries).toEqual(["success", ["error", "object", "too many sockets"], ["close", "object", 1013, ""]]);
-  });
-
   it("R16: in onError or onClose it is logged, and nothing else happens", async () => {
     const log = new Log();
     const endpoint = serve({
@@ -181,6 +162,27 @@ describe("an exception", () => {
       expect(await good.ask(bad)).toBe(bad);
     });
   }
+});
+
+describe.each([hibernating])("hibernate: $hibernate", ({ serve }) => {
+  it("R8: a session whose socket the object can't take ends with 1013, and its client gets 503", async () => {
+    const log = new Log();
+    const endpoint = serve({
+      async onOpen(session) {
+        vi.spyOn(session.ctx, "acceptWebSocket").mockImplementationOnce(() => {
+          throw new Error("too many sockets");
+        });
+        log.add(await startWsConnection(session).send("kept"));
+        return "object";
+      },
+      ...recorded(log),
+    });
+    const response = await upgrade(endpoint.path);
+    expect(response.status).toBe(503);
+    expect(response.headers.get("Retry-After")).toBe("5");
+    await log.has(["close", "object", 1013, ""]);
+    expect(log.entries).toEqual(["success", ["error", "object", "too many sockets"], ["close", "object", 1013, ""]]);
+  });
 
   it("R16: a session object that can't be kept counts as the callback's, and the last good copy stays", async () => {
     const log = new Log();

@@ -13,7 +13,7 @@ import {
 import { describe, expect, it, vi } from "vitest";
 
 import { connect } from "./support/client.ts";
-import { freshPath, Log, serve } from "./support/endpoint.ts";
+import { freshPath, Log, modes } from "./support/endpoint.ts";
 import { container } from "./support/worker.ts";
 
 /** Writes down every event. */
@@ -26,11 +26,11 @@ const recording = (log: Log) => ({
   onError: (_: unknown, __: Session, error: Error) => log.add("error", error.message),
 });
 
-describe("add-endpoint", () => {
+describe.each(modes)("add-endpoint, hibernate: $hibernate", ({ hibernate, serve }) => {
   it("adds an endpoint whose path starts with a slash, and returns nothing", async () => {
     const log = new Log();
     const path = freshPath();
-    expect(addEndpoint(container, path, recording(log))).toBeUndefined();
+    expect(addEndpoint(container, path, { hibernate, ...recording(log) })).toBeUndefined();
     await connect(path);
     expect(log.entries).toEqual(["open"]);
   });
@@ -81,7 +81,7 @@ it("add-endpoints adds all endpoints of the map of paths", async () => {
   expect(log.entries).toEqual(["a", "b"]);
 });
 
-describe("Pedestal's own cases", () => {
+describe.each(modes)("Pedestal's own cases, hibernate: $hibernate", ({ hibernate, serve }) => {
   it("a client sends text, and closes with a code and a reason", async () => {
     const log = new Log();
     const client = await serve(recording(log)).connect();
@@ -95,6 +95,7 @@ describe("Pedestal's own cases", () => {
     const log = new Log();
     const path = freshPath();
     addEndpoint(container, `${path}/echo/:prefix`, {
+      hibernate,
       onText: (_, text, session) => log.add(`${session.pathParameters.prefix} ${text}`),
     });
     const client = await connect(`${path}/echo/back`);
@@ -172,7 +173,7 @@ describe("Pedestal's own cases", () => {
   });
 });
 
-describe("start-ws-connection", () => {
+describe.each(modes)("start-ws-connection, hibernate: $hibernate", ({ serve }) => {
   it("returns a channel that sends strings, bytes, and objects of the protocol, or tuples with a response channel", async () => {
     const log = new Log();
     const endpoint = serve({

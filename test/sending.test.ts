@@ -23,7 +23,7 @@ import {
 } from "socle";
 import { describe, expect, it, vi } from "vitest";
 
-import { Log, serve } from "./support/endpoint.ts";
+import { hibernating, Log, modes } from "./support/endpoint.ts";
 
 /** A payload that sends itself once it is released. */
 class Slow {
@@ -36,20 +36,23 @@ class Slow {
 }
 
 /** Runs its messages as commands on the session's channel, and answers past it. */
-function commanded(
-  commands: Record<string, (send: SendChannel, session: Session) => unknown>,
-  sendBufferOrN?: Parameters<typeof startWsConnection>[1],
-) {
-  return serve({
-    onOpen: onOpenStartWsConnection(sendBufferOrN),
-    async onText(send, text, session) {
-      const done = await commands[text]?.(send, session);
-      if (done !== undefined) await session.asyncRemote.sendText(`${text}: ${JSON.stringify(done)}`);
-    },
-  });
-}
+const commandedBy =
+  ({ serve }: (typeof modes)[number]) =>
+  (
+    commands: Record<string, (send: SendChannel, session: Session) => unknown>,
+    sendBufferOrN?: Parameters<typeof startWsConnection>[1],
+  ) =>
+    serve({
+      onOpen: onOpenStartWsConnection(sendBufferOrN),
+      async onText(send, text, session) {
+        const done = await commands[text]?.(send, session);
+        if (done !== undefined) await session.asyncRemote.sendText(`${text}: ${JSON.stringify(done)}`);
+      },
+    });
 
-describe("a send channel", () => {
+describe.each(modes)("a send channel, hibernate: $hibernate", (mode) => {
+  const commanded = commandedBy(mode);
+
   it("R27: sends texts, buffers, views and objects that send themselves, in the order in which they were put", async () => {
     const slow = new Slow("slow");
     const endpoint = commanded({
@@ -172,24 +175,6 @@ describe("a send channel", () => {
       "socle: a response channel took no result:",
     ]);
     error.mockRestore();
-  });
-
-  it("R27: what is put is not lost to hibernation: the object stays awake while a payload sends itself", async () => {
-    const slow = new Slow("slow");
-    const endpoint = commanded({
-      go(send) {
-        void send.put(slow);
-        void send.put("behind");
-        return "put";
-      },
-      release: () => slow.release(),
-    });
-    const client = await endpoint.connect();
-    expect(await client.ask("go")).toBe('go: "put"');
-    const hibernating = endpoint.hibernate();
-    client.send("release");
-    expect(await client.take(2)).toEqual(["slow", "behind"]);
-    await hibernating;
   });
 
   it("R28: put is true at once while the buffer has room, waits while it is full, and offer never waits", async () => {
@@ -359,24 +344,6 @@ describe("a send channel", () => {
     }
   });
 
-  it("R29: a payload that never settles keeps the object awake no longer than its session", async () => {
-    const endpoint = commanded({
-      go(send) {
-        void send.put({ [WebSocketSendAsync]: () => new Promise<void>(() => {}) });
-        return "sending";
-      },
-    });
-    const other = await endpoint.connect();
-    const client = await endpoint.connect();
-    await client.ask("go");
-    client.socket.close();
-    await client.closed;
-    const before = await runInDurableObject(endpoint.stub, (object) => new WeakRef(object));
-    await endpoint.hibernate();
-    expect(await runInDurableObject(endpoint.stub, (object) => object === before.deref())).toBe(false);
-    other.socket.close();
-  });
-
   it("R28: on a closed channel put is false, and its response channel gets a SessionClosedError", async () => {
     const log = new Log();
     const endpoint = commanded({
@@ -413,7 +380,47 @@ describe("a send channel", () => {
   });
 });
 
-describe("the protocol", () => {
+describe("a send channel in an object that hibernates", () => {
+  const commanded = commandedBy(hibernating);
+
+  it("R27: what is put is not lost to hibernation: the object stays awake while a payload sends itself", async () => {
+    const slow = new Slow("slow");
+    const endpoint = commanded({
+      go(send) {
+        void send.put(slow);
+        void send.put("behind");
+        return "put";
+      },
+      release: () => slow.release(),
+    });
+    const client = await endpoint.connect();
+    expect(await client.ask("go")).toBe('go: "put"');
+    const evicting = endpoint.hibernate();
+    client.send("release");
+    expect(await client.take(2)).toEqual(["slow", "behind"]);
+    await evicting;
+  });
+
+  it("R29: a payload that never settles keeps the object awake no longer than its session", async () => {
+    const endpoint = commanded({
+      go(send) {
+        void send.put({ [WebSocketSendAsync]: () => new Promise<void>(() => {}) });
+        return "sending";
+      },
+    });
+    const other = await endpoint.connect();
+    const client = await endpoint.connect();
+    await client.ask("go");
+    client.socket.close();
+    await client.closed;
+    const before = await runInDurableObject(endpoint.stub, (object) => new WeakRef(object));
+    await endpoint.hibernate();
+    expect(await runInDurableObject(endpoint.stub, (object) => object === before.deref())).toBe(false);
+    other.socket.close();
+  });
+});
+
+describe.each(modes)("the protocol, hibernate: $hibernate", ({ serve }) => {
   class Temperature {
     constructor(readonly celsius: number) {}
   }
@@ -465,7 +472,7 @@ describe("the protocol", () => {
   });
 });
 
-describe("broadcast", () => {
+describe.each(modes)("broadcast, hibernate: $hibernate", ({ hibernate, serve }) => {
   it("R31: reaches the open sessions, but for those excepted, and says how many", async () => {
     const endpoint = serve({
       onOpen: (session) => session.queryString,
@@ -489,7 +496,7 @@ describe("broadcast", () => {
       ["all", "not a"],
       ["all", "not a", "only c"],
     ]);
-    await endpoint.hibernate();
+    if (hibernate) await endpoint.hibernate();
     expect(await broadcast("awake")).toBe(3);
     expect(await a.next()).toBe("awake");
     a.socket.close();

@@ -7,6 +7,11 @@ import {
   onOpenStartWsConnection,
   ServerContainer,
   startWsConnection,
+  type EndpointClass,
+  type EndpointConfig,
+  type EndpointOptions,
+  type HandshakeResult,
+  type MutableEndpointConfig,
   type PathParameters,
   type SendChannel,
   type Session,
@@ -104,6 +109,129 @@ describe("path parameters", () => {
     expectTypeOf<keyof PathParameters<"/a">>().toEqualTypeOf<never>();
     expectTypeOf<PathParameters<string>>().toEqualTypeOf<Readonly<Record<string, string>>>();
   });
+
+  it("reach the hook, the tags and the instance, as the bindings do", () => {
+    addEndpoint(typed(), "/chat/{room}", {
+      async onHandshake(request, { env, ctx, pathParameters, config }) {
+        expectTypeOf(request).toEqualTypeOf<Request>();
+        expectTypeOf(env).toEqualTypeOf<Env>();
+        expectTypeOf(ctx).toExtend<Pick<ExecutionContext, "waitUntil">>();
+        expectTypeOf(pathParameters).toEqualTypeOf<{ readonly room: string }>();
+        expectTypeOf(config).toEqualTypeOf<EndpointConfig>();
+        // @ts-expect-error -- no such parameter
+        void pathParameters.rom;
+        return pathParameters.room ? { userPrincipal: { name: "ann" } } : new Response(null, { status: 401 });
+      },
+      tags(session) {
+        expectTypeOf(session).toEqualTypeOf<Session<"/chat/{room}", unknown, Env>>();
+        // @ts-expect-error -- no such parameter
+        void session.pathParameters.rom;
+        return [session.pathParameters.room];
+      },
+      instance: (_, { room }) => room,
+      onOpen: () => 1,
+      onText: (n) => expectTypeOf(n).toEqualTypeOf<number>(),
+    });
+    addEndpoint(typed(), "/chat/{room}", {
+      durableObject: Chat,
+      onHandshake: (_, { env, pathParameters }) => ({
+        headers: { "X-Room": pathParameters.room },
+        userPrincipal: env.SECRET,
+      }),
+      tags: async ({ pathParameters }) => [pathParameters.room],
+    });
+  });
+
+  it("reach them in addEndpoints too, and in the static options of a class", () => {
+    addEndpoints(typed(), {
+      "/map/{room}": {
+        onHandshake(_, { env, pathParameters }) {
+          expectTypeOf([env.SECRET, pathParameters.room]).toEqualTypeOf<string[]>();
+          // @ts-expect-error -- no such parameter
+          void pathParameters.rom;
+        },
+        tags: ({ pathParameters }) => [pathParameters.room],
+      },
+    });
+    class Guarded extends Endpoint<Env, unknown, "/chat/{room}"> {
+      static override options: EndpointOptions<unknown, Env, "/chat/{room}"> = {
+        onHandshake: (_, { env, pathParameters }) => ({ userPrincipal: [env.SECRET, pathParameters.room] }),
+        tags: ({ pathParameters }) => [pathParameters.room],
+      };
+    }
+    addEndpoint(typed(), "/chat/{room}", Guarded);
+    expectTypeOf(Guarded).toExtend<EndpointClass<Env, unknown, "/chat/{room}">>();
+  });
+
+  it("a hook's result may have what is undefined", () => {
+    const absent = {} as { cookie?: string };
+    addEndpoint(typed(), "/a", {
+      onHandshake: () => ({
+        headers: absent.cookie ? { "Set-Cookie": absent.cookie } : undefined,
+        userProperties: absent.cookie ? { cookie: absent.cookie } : undefined,
+        userPrincipal: absent.cookie,
+      }),
+    });
+    expectTypeOf<HandshakeResult["headers"]>().toEqualTypeOf<HeadersInit | undefined>();
+  });
+});
+
+describe("the session's members", () => {
+  it("have Jakarta's types", () => {
+    const members = (session: Session) => {
+      expectTypeOf(session.userProperties).toEqualTypeOf<Record<string, unknown>>();
+      expectTypeOf(session.userPrincipal).toBeUnknown();
+      expectTypeOf(session.tags).toEqualTypeOf<readonly string[]>();
+      session.maxIdleTimeout = 1000;
+      session.maxTextMessageBufferSize = 1000;
+      session.maxBinaryMessageBufferSize = 1000;
+      session.userProperties.name = "ann";
+      session.userProperties = {};
+      // @ts-expect-error -- milliseconds are a number
+      session.maxIdleTimeout = "1000";
+      // @ts-expect-error -- bytes are a number
+      session.maxTextMessageBufferSize = undefined;
+      // @ts-expect-error -- bytes are a number
+      session.maxBinaryMessageBufferSize = 1n;
+      // @ts-expect-error -- no record
+      session.userProperties = "ann";
+      // @ts-expect-error -- settled when the session opens
+      session.userPrincipal = "ann";
+      // @ts-expect-error -- settled when the session opens
+      session.tags = ["a"];
+      // @ts-expect-error -- a tag is a text
+      session.tags.push("a");
+    };
+    expectTypeOf(members).toBeFunction();
+  });
+
+  it("the configuration can be changed in configure only, and its path nowhere", () => {
+    const map = defineEndpoint({
+      configure(config) {
+        expectTypeOf(config).toEqualTypeOf<MutableEndpointConfig>();
+        config.idleTimeoutMs = 1000;
+        config.tags = ["a"];
+        config.userProperties.name = "ann";
+        // @ts-expect-error -- the path stays
+        config.path = "/b";
+        // @ts-expect-error -- milliseconds are a number
+        config.idleTimeoutMs = "1000";
+        // @ts-expect-error -- there is always a number
+        config.maxPendingMessages = undefined;
+        // @ts-expect-error -- no option of that name
+        config.timeout = 1;
+      },
+      onOpen(_, config) {
+        expectTypeOf(config).toEqualTypeOf<EndpointConfig>();
+        expectTypeOf(config.maxPendingMessages).toEqualTypeOf<number>();
+        // @ts-expect-error -- settled when the endpoint is registered
+        config.idleTimeoutMs = 1000;
+        // @ts-expect-error -- settled when the endpoint is registered
+        config.userProperties.name = "ann";
+      },
+    });
+    expectTypeOf(map).toExtend<WsEndpointMap>();
+  });
 });
 
 describe("what is wrong does not compile", () => {
@@ -136,6 +264,52 @@ describe("what is wrong does not compile", () => {
       return bad;
     };
     expectTypeOf(wrong).toBeFunction();
+  });
+
+  it("values of options", () => {
+    const values = () => {
+      // @ts-expect-error -- a hook gives no text
+      addEndpoint(typed(), "/a", { onHandshake: () => "welcome" });
+      // @ts-expect-error -- no key of that name
+      addEndpoint(typed(), "/a", { onHandshake: () => ({ user: "ann" }) });
+      // @ts-expect-error -- no record
+      addEndpoint(typed(), "/a", { onHandshake: () => ({ userProperties: "ann" }) });
+      // @ts-expect-error -- no such binding
+      addEndpoint(typed(), "/a", { onHandshake: (_, { env }) => void env.CHAD });
+      // @ts-expect-error -- no such parameter
+      addEndpoint(typed(), "/a/{x}", { onHandshake: (_, { pathParameters }) => void pathParameters.y });
+      // @ts-expect-error -- no list
+      addEndpoint(typed(), "/a", { tags: "staff" });
+      // @ts-expect-error -- tags are texts
+      addEndpoint(typed(), "/a", { tags: [1] });
+      // @ts-expect-error -- tags are texts
+      addEndpoint(typed(), "/a", { tags: () => [1] });
+      // @ts-expect-error -- no list
+      addEndpoint(typed(), "/a", { tags: async () => "staff" });
+      // @ts-expect-error -- no function
+      addEndpoint(typed(), "/a", { configure: {} });
+      // @ts-expect-error -- the name of an object is a text
+      addEndpoint(typed(), "/a", { instance: () => 1 });
+      // @ts-expect-error -- both numbers
+      addEndpoint(typed(), "/a", { rateLimit: { messages: 1 } });
+      // @ts-expect-error -- both texts
+      addEndpoint(typed(), "/a", { autoResponse: { request: "ping" } });
+      // @ts-expect-error -- no jurisdiction of that name
+      addEndpoint(typed(), "/a", { jurisdiction: "mars" });
+      // @ts-expect-error -- true or false
+      addEndpoint(typed(), "/a", { hibernate: "no" });
+      // @ts-expect-error -- true or false
+      addEndpoint(typed(), "/a", { trackSessions: 1 });
+      // @ts-expect-error -- no option of that name
+      addEndpoint(typed(), "/a", { idleTimeout: 1 });
+      // @ts-expect-error -- no option of that name, beside a class
+      addEndpoint(typed(), "/chat/{room}", { durableObject: Chat, idleTimeout: 1 });
+      // @ts-expect-error -- no option of that name
+      void new ServerContainer({ defaultIdleTimeout: 1 });
+      // @ts-expect-error -- milliseconds are a number
+      void new ServerContainer({ defaultMaxSessionIdleTimeout: "1" });
+    };
+    expectTypeOf(values).toBeFunction();
   });
 
   it("binding names", () => {

@@ -37,14 +37,18 @@ export class Counter extends Endpoint<Env, Counting> {
   }
 }
 
-/** Writes down what happens to its sessions. GET takes the next entry, and POST lets one held `onOpen` go on. */
+/**
+ * Writes down what happens to its sessions. GET takes the next entry, POST lets one held callback go on, and DELETE closes
+ * the sessions. A text is answered after as many milliseconds, "hold" when it is let go on, and "close" by closing.
+ */
 export class Journal extends Endpoint<Env, string> {
   readonly #entries = chan<string>(100);
   readonly #held = chan<true>();
 
   override async onRequest({ method }: Request): Promise<Response> {
     if (method === "GET") return new Response(await this.#entries.take());
-    await this.#held.put(true);
+    if (method === "DELETE") this.closeAll({ closeCode: 4001, reasonPhrase: "closed" });
+    else await this.#held.put(true);
     return new Response();
   }
 
@@ -53,6 +57,12 @@ export class Journal extends Endpoint<Env, string> {
     this.#entries.offer(`${name} opens`);
     if (requestParameterMap.has("held")) await this.#held.take();
     return name;
+  }
+
+  override async onText(_name: string, text: string, session: Session): Promise<void> {
+    if (text === "close") return session.close(4001, "closed");
+    await (text === "hold" ? this.#held.take() : scheduler.wait(Number(text)));
+    await session.asyncRemote.sendText(text);
   }
 
   override onClose(name: string, _session: Session, { closeCode }: CloseReason): void {
@@ -66,7 +76,9 @@ const container = new ServerContainer<Env>();
 
 addEndpoints(container, {
   "/counter": Counter,
+  "/counter/standard": { durableObject: Counter, hibernate: false },
   "/journal/{name}": Journal,
+  "/journal/standard/{name}": { durableObject: Journal, hibernate: false },
   "/kick": { onText: (_, phrase, session) => session.close(4001, phrase) },
   "/broken": {
     onOpen() {

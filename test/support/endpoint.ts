@@ -52,6 +52,14 @@ export function serve<T>(map: WsEndpointMap<Cloudflare.Env, T>): Served {
   return new Served(path);
 }
 
+/** The two ways in which an object can hold its sockets. What is not about hibernation is shown in both. */
+export const hibernating = { hibernate: true, serve };
+export const standard = {
+  hibernate: false,
+  serve: <T>(map: WsEndpointMap<Cloudflare.Env, T>) => serve({ ...map, hibernate: false }),
+};
+export const modes = [hibernating, standard];
+
 /** `onClose` and `onError` that write down what they were given. */
 export const recorded = (log: Log) => ({
   onClose: (object: unknown, _session: Session, { closeCode, reasonPhrase }: CloseReason) =>

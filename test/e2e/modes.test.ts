@@ -1,0 +1,163 @@
+// What both modes do alike, over TCP and with nothing between workerd and the client.
+import { once } from "node:events";
+import { setTimeout as pause } from "node:timers/promises";
+
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+
+import { workerd, type Client, type Server } from "./server.ts";
+
+let server: Server;
+
+beforeAll(async () => {
+  server = await workerd("test/e2e/worker.ts");
+});
+
+afterAll(() => server?.stop());
+
+/** The next entries of a journal, each waited for. */
+async function entries(path: string, count: number): Promise<string[]> {
+  const taken: string[] = [];
+  while (taken.length < count) taken.push(await server.text(path));
+  return taken;
+}
+
+/** Nothing more is written about the sessions before: what comes next is the next session's. */
+async function isDone(path: string): Promise<void> {
+  const next = await server.connect(`${path}?name=next`);
+  expect(await next.close(1000)).toMatchObject({ code: 1000 });
+  expect(await entries(path, 2)).toEqual(["next opens", "next ends with 1000"]);
+}
+
+/** A masked frame, empty, of an opcode that the protocol doesn't have. */
+const RESERVED = new Uint8Array([0x83, 0x80, 0, 0, 0, 0]);
+
+describe.each([
+  { hibernate: true, journals: "/journal" },
+  { hibernate: false, journals: "/journal/standard" },
+])("hibernate: $hibernate", ({ journals }) => {
+  it("R11: messages are answered in the order sent, whatever their callbacks take", async () => {
+    const client = await server.connect(`${journals}/order`);
+    client.send("120", "0", "60", "1", "0");
+    expect(await client.take(5)).toEqual(["120", "0", "60", "1", "0"]);
+    await client.close();
+  });
+
+  it("R11: a session is not held by another one's callback", async () => {
+    const path = `${journals}/held`;
+    const held = await server.connect(path);
+    const free = await server.connect(path);
+    held.send("hold", "0");
+    free.send("0");
+    expect(await free.next()).toBe("0");
+    expect(held.unread).toEqual([]);
+    await server.fetch(path, { method: "POST" });
+    expect(await held.take(2)).toEqual(["hold", "0"]);
+    await Promise.all([held.close(), free.close()]);
+  });
+
+  it.each([
+    ["no code", undefined, 1005],
+    ["1000", 1000, 1000],
+    ["4999", 4999, 4999],
+  ])("R15: a close with %s is answered, and R14: is onClose once", async (what, code, closeCode) => {
+    const path = `${journals}/close-${what.replace(" ", "-")}`;
+    const client = await server.connect(`${path}?name=A`);
+    expect(await client.close(code)).toEqual({ code: closeCode, reason: "" });
+    expect(await entries(path, 2)).toEqual(["A opens", `A ends with ${closeCode}`]);
+    await isDone(path);
+  });
+
+  it("R15: a close without a code is answered while a callback is under way", async () => {
+    const path = `${journals}/close-held`;
+    const client = await server.connect(`${path}?name=A`);
+    client.send("hold");
+    expect(await client.close()).toEqual({ code: 1005, reason: "" });
+    await server.fetch(path, { method: "POST" });
+    expect(await entries(path, 2)).toEqual(["A opens", "A ends with 1005"]);
+  });
+
+  describe.each([
+    ["ends", (client: Client) => client.socket.terminate()],
+    ["resets", (client: Client) => client.connection.resetAndDestroy()],
+  ])("R14: onClose runs once, with 1006, when a client %s its connection", (how, go) => {
+    it("while no callback is under way", async () => {
+      const path = `${journals}/${how}`;
+      const client = await server.connect(`${path}?name=A`);
+      go(client);
+      expect(await entries(path, 2)).toEqual(["A opens", "A ends with 1006"]);
+      await isDone(path);
+    });
+
+    it("while onText is under way", async () => {
+      const path = `${journals}/${how}-in-onText`;
+      const client = await server.connect(`${path}?name=A`);
+      client.send("0", "hold");
+      expect(await client.next()).toBe("0");
+      go(client);
+      await client.closed;
+      await server.fetch(path, { method: "POST" });
+      expect(await entries(path, 2)).toEqual(["A opens", "A ends with 1006"]);
+      await isDone(path);
+    });
+
+    it("while onOpen is under way", async () => {
+      const path = `${journals}/${how}-in-onOpen`;
+      const client = server.begin(`${path}?held&name=A`);
+      expect(await entries(path, 1)).toEqual(["A opens"]);
+      go(client);
+      await client.closed;
+      await server.fetch(path, { method: "POST" });
+      expect(await entries(path, 1)).toEqual(["A ends with 1006"]);
+      await isDone(path);
+    });
+  });
+
+  it("R14: a client that breaks the protocol is told 1002, and so is onClose, once", async () => {
+    const path = `${journals}/protocol`;
+    const client = await server.connect(`${path}?name=A`);
+    const told = once(client.connection, "data") as Promise<[Buffer]>;
+    client.connection.write(RESERVED);
+    const [frame] = await told;
+    // A Close frame, and behind its length the code.
+    expect([frame[0], frame.readUInt16BE(2)]).toEqual([0x88, 1002]);
+    expect(await entries(path, 2)).toEqual(["A opens", "A ends with 1002"]);
+    await client.vanish();
+    await isDone(path);
+  });
+
+  it("R17: a client sees the code and the phrase of session.close", async () => {
+    const path = `${journals}/server-close`;
+    const client = await server.connect(`${path}?name=A`);
+    client.send("close", "0");
+    expect(await client.closed).toEqual({ code: 4001, reason: "closed" });
+    expect(client.unread).toEqual([]);
+    expect(await entries(path, 2)).toEqual(["A opens", "A ends with 4001"]);
+    await isDone(path);
+  });
+});
+
+it("R14: hibernate: false lets a client go that has never sent when the session closes", async () => {
+  const path = "/journal/standard/silent";
+  const client = await server.connect(`${path}?name=A`);
+  await server.fetch(path, { method: "DELETE" });
+  expect(await client.closed).toEqual({ code: 4001, reason: "closed" });
+  expect(await entries(path, 2)).toEqual(["A opens", "A ends with 4001"]);
+});
+
+it("R22: hibernate: false keeps the object past the time at which it would hibernate", async () => {
+  const clients = [await server.connect("/counter"), await server.connect("/counter/standard")];
+  const instances = () =>
+    Promise.all(
+      clients.map(async (client) => {
+        client.send("");
+        return ((await client.json()) as { instance: string }).instance;
+      }),
+    );
+  const [hibernating, standard] = await instances();
+  // An object hibernates about 10 s after its last event, and nothing outside tells when it did.
+  await pause(13_000);
+  const after = await instances();
+  expect(after[0]).not.toBe(hibernating);
+  expect(after[1]).toBe(standard);
+  await Promise.all(clients.map((client) => client.close()));
+});
