@@ -133,6 +133,8 @@ export class Alarm {
 
   async #set(idle: number, own: number | null, retries = 0): Promise<void> {
     this.#storage.kv.put<Times>(ROW, [idle, own, retries]);
-    await this.#platform.setAlarm(own === null || own === this.#handled ? idle : Math.min(idle, own));
+    const time = own === null || own === this.#handled ? idle : Math.min(idle, own);
+    // The platform refuses times after 2189.
+    await this.#platform.setAlarm(Math.min(time, Date.now() + 1e12));
   }
 }

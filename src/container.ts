@@ -1,6 +1,7 @@
 // The container: a table of endpoints, and the Worker's fetch that takes each request to its Durable Object.
 import * as workers from "cloudflare:workers";
 
+import { isPlain } from "./difference.ts";
 import { define, defined, wrong, type EndpointDefinition } from "./endpoint-definition.ts";
 import { Endpoint, ENDPOINTS, type EndpointClass } from "./endpoint.ts";
 import { DeploymentError, report } from "./errors.ts";
@@ -130,7 +131,7 @@ export class ServerContainer<Env = Cloudflare.Env> {
     const durableObject: unknown = given?.durableObject;
     const isClass = typeof durableObject === "function";
     const type = (isClass ? durableObject : this.Endpoint) as typeof Endpoint;
-    if (!(type.prototype instanceof Endpoint) || given?.constructor !== Object) {
+    if (!(type.prototype instanceof Endpoint) || !isPlain(given)) {
       throw new DeploymentError(
         `The endpoint at "${path}" must be an object of callbacks, or a class that extends Endpoint.`,
       );

@@ -5,6 +5,9 @@ export type Difference = [path: string, value: unknown];
 
 export const isObject = (value: unknown): value is object => typeof value === "object" && value !== null;
 
+export const isPlain = (value: unknown): value is Record<string, unknown> =>
+  isObject(value) && Object.getPrototypeOf(value) === Object.prototype;
+
 /** What an object that is neither plain nor an array holds beside its properties. */
 function contents(object: object): unknown {
   if (ArrayBuffer.isView(object)) {

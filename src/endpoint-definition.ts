@@ -1,5 +1,5 @@
 // An endpoint as it was registered: checked once, in the form that the Worker and the object use.
-import { difference, uncloneable } from "./difference.ts";
+import { difference, isPlain, uncloneable } from "./difference.ts";
 import { DeploymentError } from "./errors.ts";
 import type { Callbacks, EndpointConfig, EndpointOptions, MutableEndpointConfig } from "./types.ts";
 
@@ -16,22 +16,25 @@ const isText =
   (value) =>
     typeof value === "string" && pattern.test(value);
 const isList =
-  (pattern: RegExp, max = Infinity): Fits =>
+  (pattern: RegExp): Fits =>
   (value) =>
-    Array.isArray(value) && value.length <= max && value.every(isText(pattern));
+    Array.isArray(value) && value.every(isText(pattern));
 const isPair =
   (keys: string, fits: Fits): Fits =>
   (value) =>
     Object.keys(Object(value)).toSorted().join() === keys && Object.values(value as object).every(fits);
-/** The platform's limit for an automatic response. */
-const isShort: Fits = (value) => typeof value === "string" && new TextEncoder().encode(value).length <= 2048;
+/** The platform counts bytes of UTF-8, for tags too. */
+const isShort =
+  (max: number): Fits =>
+  (value) =>
+    typeof value === "string" && new TextEncoder().encode(value).length <= max;
 
 const FUNCTION: [string, Fits] = ["a function", isFunction];
 const BYTES: [string, Fits] = ["a whole number of bytes, at least 1", isWhole(1)];
 const SWITCH: [string, Fits] = ["true or false", isBoolean];
 
 /** The platform's limits for tags. */
-export const isTags = isList(/^[^]{0,256}$/, 10);
+export const isTags: Fits = (value) => Array.isArray(value) && value.length <= 10 && value.every(isShort(256));
 
 /** What each callback and option must be. */
 const KEYS: Record<string, [what: string, fits: Fits, orFits?: Fits]> = {
@@ -62,8 +65,11 @@ const KEYS: Record<string, [what: string, fits: Fits, orFits?: Fits]> = {
   maxBinaryMessageBufferSize: BYTES,
   maxPendingMessages: ["a whole number, at least 1", isWhole(1)],
   rateLimit: ["{ messages, perMs }, two whole numbers from 1", isPair("messages,perMs", isWhole(1))],
-  tags: ["a function, or an array of at most 10 strings of at most 256 characters", isFunction, isTags],
-  autoResponse: ["{ request, response }, two strings of at most 2,048 bytes", isPair("request,response", isShort)],
+  tags: ["a function, or an array of at most 10 strings of at most 256 bytes", isFunction, isTags],
+  autoResponse: [
+    "{ request, response }, two strings of at most 2,048 bytes",
+    isPair("request,response", isShort(2048)),
+  ],
   hibernate: SWITCH,
   trackSessions: SWITCH,
 };
@@ -72,7 +78,6 @@ const NAMES = Object.keys(KEYS);
 const CALLBACKS = 5;
 
 const DEFAULTS = {
-  subprotocols: [],
   idleTimeoutMs: 0,
   maxTextMessageBufferSize: 2 ** 25,
   maxBinaryMessageBufferSize: 2 ** 25,
@@ -122,8 +127,8 @@ export function define(
   const refuse = (what: string): never => {
     throw new DeploymentError(`The endpoint at "${path}" ${what}.`);
   };
-  const known = NAMES.slice(isClass ? CALLBACKS : 0);
-  const check = (given: object) => {
+  const optionNames = NAMES.slice(CALLBACKS);
+  const check = (given: object, known: readonly string[]) => {
     for (const [key, value] of Object.entries(given)) {
       if (!known.includes(key)) {
         refuse(
@@ -134,16 +139,18 @@ export function define(
       if (what) refuse(`has a wrong ${key}: it must be ${what}`);
     }
   };
-  check(options);
-  const given = Object.entries({ ...defined(defaults), ...defined(options) }).filter(
-    ([key]) => NAMES.indexOf(key) >= CALLBACKS,
+  check(options, isClass ? optionNames : NAMES);
+  const given = Object.entries({ ...defined(defaults), ...defined(options) }).filter(([key]) =>
+    optionNames.includes(key),
   );
-  const config = { ...DEFAULTS, ...Object.fromEntries(given), path, userProperties: {} } as MutableEndpointConfig;
+  const filled = { ...DEFAULTS, subprotocols: [] };
+  const config = { ...filled, ...Object.fromEntries(given), path, userProperties: {} } as MutableEndpointConfig;
   if ((options.configure?.(config) as unknown) instanceof Promise) refuse("has an asynchronous configure");
   const { path: samePath, userProperties, ...configured } = config;
-  check(configured);
-  Object.assign(config, { ...DEFAULTS, ...defined(config) });
+  check(configured, optionNames);
+  Object.assign(config, { ...filled, ...defined(config) });
   if (samePath !== path) refuse("can't be given another path by its configure");
+  if (!isPlain(userProperties)) refuse("has userProperties that are no plain object");
   const lost = lostProperty(userProperties);
   if (lost !== undefined) refuse(`has a configure whose userProperties${lost} no session can keep: use plain data`);
   if (!config.serializeSession !== !config.deserializeSession)

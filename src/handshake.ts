@@ -1,6 +1,6 @@
 // The opening handshake: what is refused, what is agreed on, and what the Worker tells the object.
 import type { SessionFacts } from "./attachment.ts";
-import { difference } from "./difference.ts";
+import { isObject, isPlain } from "./difference.ts";
 import { DeploymentError } from "./errors.ts";
 import type { EndpointConfig, HandshakeContext } from "./types.ts";
 
@@ -79,11 +79,11 @@ export async function consult(
   const { headers, userProperties, userPrincipal, ...others } = result ?? {};
   const added = { userProperties, userPrincipal };
   const wrong =
-    Object.getPrototypeOf(result ?? {}) !== Object.prototype || Object.keys(others).length > 0
+    !isPlain(result ?? {}) || Object.keys(others).length > 0
       ? "something else"
-      : userProperties !== undefined && userProperties?.constructor !== Object
+      : userProperties !== undefined && !isPlain(userProperties)
         ? "userProperties that are no plain object"
-        : notJson(added);
+        : (notJson(userPrincipal ?? null, "userPrincipal") ?? notJson(userProperties ?? null, "userProperties"));
   const extra = new Headers(headers);
   const own = [...extra.keys()].find((name) => /^(sec-websocket-.*|upgrade|connection)$/.test(name));
   if (wrong || own) {
@@ -94,12 +94,18 @@ export async function consult(
   return [{ ...agreed, ...added }, extra];
 }
 
-/** Where a value is no JSON. What is undefined at the top is absent. */
-function notJson(value: Record<string, unknown>): string | undefined {
-  for (const [key, member] of Object.entries(value)) {
-    const json = JSON.stringify(member) as string | undefined;
-    const found = difference(member, json && JSON.parse(json), () => false, true);
-    if (found) return key + found[0];
+/** The path of what is no JSON in a value: what JSON would leave out, or bring back as something else. */
+function notJson(value: unknown, path: string, within: readonly unknown[] = []): string | undefined {
+  if (!isObject(value)) {
+    const isJson = value === null || typeof value === "string" || typeof value === "boolean" || Number.isFinite(value);
+    return isJson ? undefined : path;
+  }
+  const isList = Array.isArray(value) && Object.keys(value).length === value.length;
+  if ((!isList && !isPlain(value)) || within.includes(value)) return path;
+  for (const key of isList ? value.keys() : Reflect.ownKeys(value)) {
+    const member: unknown = typeof key === "symbol" ? key : Reflect.get(value, key);
+    const found = notJson(member, `${path}.${String(key)}`, [...within, value]);
+    if (found) return found;
   }
   return undefined;
 }

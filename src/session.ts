@@ -1,6 +1,7 @@
 // A session as the callbacks see it, and the parts it is made of. It doesn't know the object that holds it.
 import { Attachment, type Remains, type SessionFacts } from "./attachment.ts";
 import { CloseReason } from "./close-reason.ts";
+import { isPlain } from "./difference.ts";
 import { Dispatch, type SessionDefinition, type Subject } from "./dispatch.ts";
 import { isTags } from "./endpoint-definition.ts";
 import { DeploymentError, LimitError, LimitExceededError, SessionObjectError } from "./errors.ts";
@@ -109,8 +110,7 @@ export class ServerSession implements Session, Subject, SendLink {
   }
 
   set userProperties(value: Record<string, unknown>) {
-    if (value?.constructor !== Object)
-      throw new SessionObjectError("The userProperties of a session must be a plain object.");
+    if (!isPlain(value)) throw new SessionObjectError("The userProperties of a session must be a plain object.");
     this.#userProperties.replace(value);
   }
 
@@ -169,9 +169,7 @@ export class ServerSession implements Session, Subject, SendLink {
     if (typeof tags !== "function") return undefined;
     return Promise.resolve(tags(this)).then((made) => {
       if (!isTags(made)) {
-        throw new DeploymentError(
-          `The option tags of ${path} must return at most 10 strings of at most 256 characters.`,
-        );
+        throw new DeploymentError(`The option tags of ${path} must return at most 10 strings of at most 256 bytes.`);
       }
       this.#attachment.settle({ tags: made });
       Object.assign(this, { tags: made });

@@ -162,9 +162,9 @@ export interface RateLimit {
 /** What `onHandshake` may return to let the client in. */
 export interface HandshakeResult {
   /** Are added to the 101. `Sec-WebSocket-*`, `Upgrade` and `Connection` are Socle's. */
-  headers?: HeadersInit;
+  headers?: HeadersInit | undefined;
   /** Become those of the {@link Session}, over those of `configure`: a plain object of JSON values. */
-  userProperties?: Record<string, unknown>;
+  userProperties?: Record<string, unknown> | undefined;
   /** Becomes that of the {@link Session}: a JSON value. */
   userPrincipal?: unknown;
 }
@@ -182,6 +182,11 @@ export interface HandshakeContext<Env = unknown, Path extends string = string> {
   readonly pathParameters: PathParameters<Path>;
   /** What the endpoint was registered with. */
   readonly config: EndpointConfig;
+}
+
+/** A method, so that the options of a class may be written for its own path and bindings. */
+interface TagsOf<Env, Path extends string> {
+  tags(session: Session<Path, unknown, Env>): readonly string[] | Promise<readonly string[]>;
 }
 
 /**
@@ -264,14 +269,14 @@ export interface EndpointOptions<T = unknown, Env = unknown, Path extends string
   /** How often messages may come, past which the session closes with 1008; without it as often as they do. */
   rateLimit?: RateLimit;
   /**
-   * Up to 10 strings of up to 256 characters, or a function that makes them before `onOpen` runs, by which `openSessions`
+   * Up to 10 strings of up to 256 bytes, or a function that makes them before `onOpen` runs, by which `openSessions`
    * and `broadcast` find the session. A function that fails is as an `onOpen` that fails.
    *
    * ```ts
    * tags: (session) => [`user:${session.userPrincipal}`]
    * ```
    */
-  tags?: readonly string[] | ((session: Session<Path, unknown, Env>) => readonly string[] | Promise<readonly string[]>);
+  tags?: readonly string[] | TagsOf<Env, Path>["tags"];
   /**
    * A text to which the platform itself answers with another, without waking the object. Up to 2,048 bytes each. It
    * counts as activity under {@link idleTimeoutMs}, and holds for all the sockets of an object.
