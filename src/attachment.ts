@@ -10,6 +10,8 @@ const ROW = "socle:session:";
 const ROWS = "socle:sessions";
 /** The platform's limit for a stored value; local workerd takes more. */
 const MAX_ROW = 2 ** 21;
+/** The most that the platform takes for the time of an event: seven days. */
+const MAX_EVENT = 604_800_000;
 
 /** What is settled when a session opens, and stays the same until it ends. */
 export interface SessionFacts {
@@ -132,8 +134,8 @@ export class Attachment {
     }
     if (size || this.#isTracked) {
       const { kv } = this.#storage;
-      kv.put(ROW + this.#id, this.kept);
       kv.put(ROWS, true);
+      kv.put(ROW + this.#id, this.kept);
       this.#hasRow = true;
     }
     if (size) this.#attach(this.#id);
@@ -163,7 +165,7 @@ export function readAttachment(socket: WebSocket, storage: DurableObjectStorage)
   const attached: unknown = socket.deserializeAttachment();
   if (!isAttached(attached)) return undefined;
   const isLarge = typeof attached[1] === "string";
-  const kept = isLarge ? storage.kv.get<Kept>(ROW + attached[1]) : (attached[1] as Kept);
+  const kept = isLarge ? readRow(storage, attached[1] as string) : (attached[1] as Kept);
   if (!kept) throw new SessionObjectError("The session's row in storage is gone: delete none that begins with socle.");
   return { kept, limits: limitsIn(attached), isLarge };
 }
@@ -192,15 +194,23 @@ export function deleteRow({ kv }: DurableObjectStorage, id: string): void {
 }
 
 /**
- * What was kept of the sessions that ended with the object's last life. Asked when an object wakes: then every socket is
- * there, or, after a crash, none is.
+ * Marks the object's life, which hibernation doesn't end and a crash does. The list of its sockets doesn't tell: it lacks
+ * those whose close is about to be delivered, which may be all. But an event's time limit is kept as long as the sockets.
  */
-export function lostSessions(ctx: DurableObjectState): Kept[] {
+export function markLife(ctx: DurableObjectState): void {
+  if (ctx.getHibernatableWebSocketEventTimeout() === null) ctx.setHibernatableWebSocketEventTimeout(MAX_EVENT);
+}
+
+/** The ids of the sessions that ended with the object's last life and left a row. Asked when an object wakes. */
+export function lostSessions(ctx: DurableObjectState): string[] {
   const { kv } = ctx.storage;
   // An object without SQLite has no rows.
-  if (!hasRows(kv) || ctx.getWebSockets().length > 0) return [];
-  return [...kv.list<Kept>({ prefix: ROW })].map(([, kept]) => kept);
+  if (!hasRows(kv) || ctx.getHibernatableWebSocketEventTimeout() !== null || ctx.getWebSockets().length > 0) return [];
+  // One value at a time: all rows together may be more than the memory.
+  return Array.from(kv.list({ prefix: ROW }), ([key]) => key.slice(ROW.length));
 }
+
+export const readRow = ({ kv }: DurableObjectStorage, id: string): Kept | undefined => kv.get<Kept>(ROW + id);
 
 function hasRows(kv: SyncKvStorage): boolean {
   try {

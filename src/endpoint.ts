@@ -100,9 +100,8 @@ export class Endpoint<Env = Cloudflare.Env, T = unknown, Path extends string = s
     super(ctx, env);
     const lost = lostSessions(ctx);
     if (lost.length === 0) return;
-    // Not before the constructor of the subclass has run.
-    this.#recovery = Promise.resolve().then(() => this.#sessions.endLost(lost));
-    ctx.waitUntil(this.#recovery);
+    // Not before the constructor of the subclass has run, and what it blocks for. What is called by RPC waits too.
+    this.#recovery = Promise.resolve().then(() => ctx.blockConcurrencyWhile(() => this.#sessions.endLost(lost)));
   }
 
   /**

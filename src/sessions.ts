@@ -1,5 +1,13 @@
 // The sessions of a Durable Object: opened, found again by their sockets, and ended when their time is over.
-import { deleteRow, readAttachment, readLimits, type Kept, type Remains, type SessionFacts } from "./attachment.ts";
+import {
+  deleteRow,
+  markLife,
+  readAttachment,
+  readLimits,
+  readRow,
+  type Remains,
+  type SessionFacts,
+} from "./attachment.ts";
 import { CloseReason } from "./close-reason.ts";
 import type { SessionDefinition } from "./dispatch.ts";
 import { DeploymentError, report, toError } from "./errors.ts";
@@ -75,6 +83,8 @@ export class Sessions implements SessionHost {
         session.close(1011);
       } else {
         report("a session is closed with 1011", error);
+        // What the platform still delivers for it is nobody's.
+        socket.serializeAttachment(null);
         closeSocket(socket, new CloseReason(1011));
       }
     }
@@ -128,12 +138,14 @@ export class Sessions implements SessionHost {
    * Ends the sessions that a crash left behind. `onClose` runs for those that are tracked; one that doesn't settle stops
    * holding what is new after a while.
    */
-  async endLost(lost: readonly Kept[]): Promise<void> {
+  async endLost(ids: readonly string[]): Promise<void> {
+    const { storage } = this.ctx;
     const patience = new AbortController();
-    const ending = lost.map(async (kept) => {
-      const facts = JSON.parse(kept[0]) as SessionFacts;
+    const ending = ids.map(async (id) => {
       try {
-        if (!this.#defined(facts.path).config.trackSessions) return deleteRow(this.ctx.storage, facts.id);
+        const kept = readRow(storage, id)!;
+        const facts = JSON.parse(kept[0]) as SessionFacts;
+        if (!this.#defined(facts.path).config.trackSessions) return deleteRow(storage, id);
         const session = this.#begin(new WebSocketPair()[1], facts, { kept, isLarge: true });
         let failure: Error | undefined;
         try {
@@ -144,7 +156,7 @@ export class Sessions implements SessionHost {
         await session.lost(new CloseReason(1006), failure);
       } catch (error) {
         report("the onClose of a lost session can't run", error);
-        deleteRow(this.ctx.storage, facts.id);
+        deleteRow(storage, id);
       }
     });
     await Promise.race([Promise.all(ending), scheduler.wait(PATIENCE, patience)]);
@@ -160,6 +172,7 @@ export class Sessions implements SessionHost {
         this.ctx.setWebSocketAutoResponse(new WebSocketRequestResponsePair(request, response));
       }
       this.ctx.acceptWebSocket(socket, [...session.tags]);
+      markLife(this.ctx);
     }
     session.touch();
   }

@@ -1,7 +1,7 @@
 // Workers that serve TCP, and clients of theirs: each message and the close are awaited, never slept for.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { get, type IncomingMessage } from "node:http";
 import { createServer, type AddressInfo, type Socket } from "node:net";
 import { tmpdir } from "node:os";
@@ -190,8 +190,8 @@ export async function wranglerDev(config: string): Promise<Server> {
   throw new Error(`wrangler dev has not answered:\n${output}`);
 }
 
-/** Runs a Worker as the only one in workerd: nothing stands between it and its clients. */
-export async function workerd(entry: string): Promise<Server> {
+/** A Worker as one module, and the names of the classes that it exports. */
+async function bundle(entry: string): Promise<{ contents: string; classes: string[] }> {
   const { outputFiles, metafile } = await build({
     entryPoints: [join(root, entry)],
     bundle: true,
@@ -201,8 +201,13 @@ export async function workerd(entry: string): Promise<Server> {
     metafile: true,
     write: false,
   });
-  const contents = outputFiles[0]!.text;
   const classes = Object.values(metafile.outputs)[0]!.exports.filter((name) => name !== "default");
+  return { contents: outputFiles[0]!.text, classes };
+}
+
+/** Runs a Worker as the only one in workerd: nothing stands between it and its clients. */
+export async function workerd(entry: string): Promise<Server> {
+  const { contents, classes } = await bundle(entry);
   const durableObject = { type: "durable-object", storage: "sqlite" } as const;
   const miniflare = new Miniflare({
     workers: [
@@ -218,4 +223,61 @@ export async function workerd(entry: string): Promise<Server> {
   });
   const { host } = await miniflare.ready;
   return new Server(host, () => miniflare.dispose());
+}
+
+/** The storage of a Worker whose process is killed, and started again. */
+export class Disk {
+  private constructor(readonly path: string) {}
+
+  /** @param plain the names of the classes that have no SQLite */
+  static async create(entry: string, plain: string[] = []): Promise<Disk> {
+    const { contents, classes } = await bundle(entry);
+    const path = await mkdtemp(join(tmpdir(), "socle-e2e-"));
+    const namespaces = classes.map(
+      (name) => `(className = "${name}", uniqueKey = "${name}", enableSql = ${!plain.includes(name)})`,
+    );
+    const config = `using Workerd = import "/workerd/workerd.capnp";
+const config :Workerd.Config = (
+  services = [
+    (name = "disk", disk = (path = "${path}", writable = true)),
+    (name = "worker", worker = (
+      modules = [(name = "worker.js", esModule = embed "worker.js")],
+      compatibilityDate = "2026-08-01",
+      durableObjectNamespaces = [${namespaces.join()}],
+      durableObjectStorage = (localDisk = "disk"),
+    )),
+  ],
+  sockets = [(name = "http", address = "127.0.0.1:0", http = (), service = "worker")],
+);
+`;
+    await writeFile(join(path, "worker.js"), contents);
+    await writeFile(join(path, "config.capnp"), config);
+    return new Disk(path);
+  }
+
+  /** Starts the process. To stop it is to kill it. */
+  async start(): Promise<Server> {
+    const options = ["serve", join(this.path, "config.capnp"), "--control-fd=3"];
+    const child = spawn(join(root, "node_modules/workerd/bin/workerd"), options, {
+      stdio: ["ignore", "ignore", "pipe", "pipe"],
+    });
+    let output = "";
+    child.stderr!.on("data", (data: Buffer) => (output += data.toString()));
+    const exited = once(child, "exit");
+    const kill = () => void child.kill("SIGKILL");
+    process.once("exit", kill);
+    const listening = once(child.stdio[3]!, "data") as Promise<[Buffer]>;
+    const told = await Promise.race([listening, exited.then(() => undefined)]);
+    if (!told) throw new Error(`workerd has not started:\n${output}`);
+    const { port } = JSON.parse(told[0].toString()) as { port: number };
+    return new Server(`127.0.0.1:${port}`, async () => {
+      kill();
+      await exited;
+      process.off("exit", kill);
+    });
+  }
+
+  remove(): Promise<void> {
+    return rm(this.path, { recursive: true, force: true });
+  }
 }
