@@ -5,6 +5,8 @@ import { limitsOf, type Limits } from "./limits.ts";
 import type { EndpointConfig } from "./types.ts";
 
 const MARK = "socle";
+/** Marks an attachment of which the greater part is in storage. */
+const LARGE = "socle:row";
 const ROW = "socle:session:";
 /** Present while there are rows: to look for it costs a wake less than to list them. */
 const ROWS = "socle:sessions";
@@ -26,13 +28,18 @@ export interface SessionFacts {
 }
 
 /**
- * {@link SessionFacts} as JSON, the session object, the user properties. A tuple, because the names of properties would be
- * written again with each change. The facts are one string for the same reason: it is made once, and copied as it is.
+ * {@link SessionFacts} as JSON, the session object, the user properties. The facts are one string because it is made once,
+ * and copied as it is with each change.
  */
 export type Kept = [facts: string, object: unknown, userProperties: unknown];
 
-/** The kept, or the id of their row; the limits, if they are no longer the endpoint's. */
-type Attached = [mark: typeof MARK, kept: Kept | string, limits?: number[]];
+/**
+ * What the socket holds. A flat tuple, because names of properties and what is nested would cost with each change. The
+ * limits are there if they are no longer the endpoint's.
+ */
+type Attached =
+  | [mark: typeof MARK, facts: string, object: unknown, limits?: number[] | undefined, userProperties?: unknown]
+  | [mark: typeof LARGE, id: string, object: undefined, limits?: number[] | undefined];
 
 /** What was found in an attachment. */
 export interface Remains {
@@ -87,7 +94,7 @@ export class Attachment {
       this.#save();
     } catch (error) {
       this.kept = former;
-      this.#attach(this.#isLarge ? this.#id : former);
+      this.#attach(this.#isLarge);
       throw error;
     }
   }
@@ -105,7 +112,7 @@ export class Attachment {
   limit(limits: Partial<Limits>): void {
     Object.assign(this.limits, limits);
     this.#isLimited = true;
-    if (this.keeps && this.#attach(this.#isLarge ? this.#id : this.kept)) this.#save();
+    if (this.keeps && this.#attach(this.#isLarge)) this.#save();
   }
 
   /** Marks the session as ended: events that the platform still delivers for the socket are nobody's. */
@@ -126,7 +133,7 @@ export class Attachment {
 
   #save(): void {
     if (!this.keeps) return;
-    const size = this.#attach(this.kept);
+    const size = this.#attach(false);
     if (size > MAX_ROW) {
       throw new SessionObjectError(
         `The session object can't be kept: with the session's facts it has ${size} bytes, and a row of storage takes ${MAX_ROW}. Keep parts of it in rows of your own.`,
@@ -138,15 +145,18 @@ export class Attachment {
       kv.put(ROW + this.#id, this.kept);
       this.#hasRow = true;
     }
-    if (size) this.#attach(this.#id);
+    if (size) this.#attach(true);
     else if (this.#isLarge && !this.#isTracked) deleteRow(this.#storage, this.#id);
     this.#isLarge = size > 0;
   }
 
   /** @returns the size in bytes of what doesn't fit; 0 if it does */
-  #attach(kept: Kept | string): number {
-    const attached: Attached = [MARK, kept];
-    if (this.#isLimited) attached.push(Object.values(this.limits) as number[]);
+  #attach(isLarge: boolean): number {
+    const [facts, object, userProperties] = this.kept;
+    const attached: Attached = isLarge ? [LARGE, this.#id, undefined] : [MARK, facts, object];
+    const limits = this.#isLimited ? (Object.values(this.limits) as number[]) : undefined;
+    if (limits || userProperties !== undefined) attached[3] = limits;
+    if (!isLarge && userProperties !== undefined) attached[4] = userProperties;
     try {
       this.#socket.serializeAttachment(attached);
     } catch (error) {
@@ -158,25 +168,29 @@ export class Attachment {
   }
 }
 
-const isAttached = (found: unknown): found is Attached => (found as Attached | null)?.[0] === MARK;
+function attachedTo(socket: WebSocket): Attached | undefined {
+  const attached = socket.deserializeAttachment() as Attached | null;
+  return attached?.[0] === MARK || attached?.[0] === LARGE ? attached : undefined;
+}
 
 /** What was kept; undefined for a session that has ended, and for a socket that Socle did not accept. */
 export function readAttachment(socket: WebSocket, storage: DurableObjectStorage): Remains | undefined {
-  const attached: unknown = socket.deserializeAttachment();
-  if (!isAttached(attached)) return undefined;
-  const isLarge = typeof attached[1] === "string";
-  const kept = isLarge ? readRow(storage, attached[1] as string) : (attached[1] as Kept);
+  const attached = attachedTo(socket);
+  if (!attached) return undefined;
+  const [mark, factsOrId, object, , userProperties] = attached;
+  const isLarge = mark === LARGE;
+  const kept: Kept | undefined = isLarge ? readRow(storage, factsOrId) : [factsOrId, object, userProperties];
   if (!kept) throw new SessionObjectError("The session's row in storage is gone: delete none that begins with socle.");
   return { kept, limits: limitsIn(attached), isLarge };
 }
 
 /** The limits alone, which are in the attachment however large the rest is. */
 export function readLimits(socket: WebSocket): Limits | undefined {
-  const attached: unknown = socket.deserializeAttachment();
-  return isAttached(attached) ? limitsIn(attached) : undefined;
+  const attached = attachedTo(socket);
+  return attached && limitsIn(attached);
 }
 
-function limitsIn([, , limits]: Attached): Limits | undefined {
+function limitsIn([, , , limits]: Attached): Limits | undefined {
   if (!limits) return undefined;
   const [maxIdleTimeout, maxTextMessageBufferSize, maxBinaryMessageBufferSize, activeUntil, spentUntil] = limits as [
     number,
