@@ -1,6 +1,7 @@
 // The Worker under test. Its tests register endpoints while they run, in the isolate that the objects run in too.
 import { Endpoint, ServerContainer, type Session } from "socle";
 
+export { Board } from "./board.ts";
 export const container = new ServerContainer();
 export class Endpoints extends container.Endpoint {}
 export default container;
