@@ -8,6 +8,6 @@ declare namespace Cloudflare {
   }
   interface GlobalProps {
     mainModule: typeof import("./worker.ts");
-    durableNamespaces: "Endpoints" | "Board" | "Room" | "ChatRoom" | "Bound" | "Exported";
+    durableNamespaces: "Endpoints" | "Board" | "Room" | "ChatRoom" | "Bound" | "Exported" | "Clock" | "Legacy";
   }
 }

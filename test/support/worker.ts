@@ -27,6 +27,26 @@ export class Room extends Endpoint<Cloudflare.Env, { name: string; heard: number
   }
 }
 
+/** Has an alarm of its own. */
+export class Clock extends Endpoint {
+  /** How often an object was made. */
+  static made = 0;
+
+  constructor(ctx: DurableObjectState, env: Cloudflare.Env) {
+    super(ctx, env);
+    Clock.made++;
+  }
+
+  override onText(_: unknown, text: string, session: Session) {
+    return session.asyncRemote.sendText(text);
+  }
+
+  override onAlarm(_info?: AlarmInvocationInfo): void | Promise<void> {}
+}
+
+/** Its objects have no SQLite. */
+export class Legacy extends Clock {}
+
 /** Each of these says in which way its namespace was found. */
 class Answering extends Endpoint {
   override onOpen(session: Session) {
