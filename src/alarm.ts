@@ -3,6 +3,8 @@ import { DeploymentError, report } from "./errors.ts";
 
 /** An alarm that is so late, in milliseconds, isn't coming: the platform has given it up. */
 const OVERDUE = 120_000;
+/** The platform takes no time after about this. */
+const LATEST = 9.2e12;
 
 /** Present while some session has an idle timeout. Without it the platform's alarm is the subclass's alone. */
 const ROW = "socle:alarm";
@@ -34,23 +36,25 @@ export class Alarm {
       setAlarm: storage.setAlarm.bind(storage),
       deleteAlarm: storage.deleteAlarm.bind(storage),
     };
+    const deleteAll = storage.deleteAll.bind(storage);
     this.#platform = platform;
     const shared = <T>(ours: (times: Times) => Promise<T>, theirs: () => Promise<T>): Promise<T> => {
-      const run = () => {
-        const times = isHeard() ? this.#times : undefined;
-        return times ? ours(times) : theirs();
-      };
+      const run = () => (this.#times ? ours(this.#times) : theirs());
       return this.#sharing ? this.#sharing.then(run) : run();
     };
     storage.getAlarm = (options) =>
       shared(
-        async ([, own]) => (own === this.#handled ? null : own),
+        // Who has no alarm of its own is a test's runner, and asks for the object's.
+        async ([, own]) => (!isHeard() ? platform.getAlarm(options) : own === this.#handled ? null : own),
         () => platform.getAlarm(options),
       );
     storage.setAlarm = (time, options) => {
       if (!isHeard()) throw new DeploymentError("setAlarm needs the method onAlarm in the class: the alarm calls it.");
+      const own = Number(time);
+      // The platform says what is wrong with it.
+      if (!(own > 0 && own < LATEST)) return platform.setAlarm(time, options);
       return shared(
-        ([idle]) => this.#own(idle, Number(time)),
+        ([idle]) => this.#own(idle, own),
         () => platform.setAlarm(time, options),
       );
     };
@@ -59,6 +63,13 @@ export class Alarm {
         ([idle]) => this.#own(idle, null),
         () => platform.deleteAlarm(options),
       );
+    storage.deleteAll = async (options) => {
+      await this.#sharing;
+      const times = this.#times;
+      await deleteAll(options);
+      // The sessions are still there. Whether the alarms are depends on the compatibility date.
+      if (times) await this.#set(times[0], (await platform.getAlarm()) === null ? null : times[1]);
+    };
   }
 
   /** Has the idle timeouts looked at, at this time or before. */
@@ -70,7 +81,7 @@ export class Alarm {
         .finally(() => (this.#sharing = undefined)));
     }
     const [idle, own, retries] = this.#times;
-    if (time < idle || idle < Date.now() - OVERDUE) await this.#set(time, own, retries);
+    if (time < idle || idle < Date.now() - OVERDUE) await this.#set(Math.min(time, idle), own, retries);
   }
 
   /**
@@ -85,7 +96,7 @@ export class Alarm {
     onAlarm: OnAlarm,
   ): Promise<void> {
     const times = this.#times;
-    if (!times) return void (await onAlarm(info));
+    if (!times) return this.#ringOwn(info, onAlarm);
     const now = Date.now();
     const [, own, retries] = times;
     const idle = times[0] > now ? times[0] : sweep(now);
@@ -93,7 +104,7 @@ export class Alarm {
     if (idle === undefined) {
       // From here on the platform's alarm is the subclass's alone.
       this.#storage.kv.delete(ROW);
-      if (isDue) await onAlarm(info);
+      if (isDue) await this.#ringOwn(info, onAlarm);
       else if (own !== null) await this.#platform.setAlarm(own);
       return;
     }
@@ -117,6 +128,18 @@ export class Alarm {
     await this.#set(this.#times?.[0] ?? idle, next, next === null ? 0 : failures);
   }
 
+  /** The platform tries the subclass's alarm again, unless a session with a timeout has opened meanwhile. */
+  async #ringOwn(info: AlarmInvocationInfo | undefined, onAlarm: OnAlarm): Promise<void> {
+    try {
+      await onAlarm(info);
+    } catch (error) {
+      const times = this.#times;
+      if (!times) throw error;
+      report("onAlarm failed", error);
+      if (times[1] === null) await this.#set(times[0], Date.now() + 2000, 1);
+    }
+  }
+
   get #times(): Times | undefined {
     try {
       return this.#storage.kv.get<Times>(ROW);
@@ -134,7 +157,6 @@ export class Alarm {
   async #set(idle: number, own: number | null, retries = 0): Promise<void> {
     this.#storage.kv.put<Times>(ROW, [idle, own, retries]);
     const time = own === null || own === this.#handled ? idle : Math.min(idle, own);
-    // The platform refuses times after 2189.
-    await this.#platform.setAlarm(Math.min(time, Date.now() + 1e12));
+    await this.#platform.setAlarm(Math.min(time, LATEST));
   }
 }

@@ -3,7 +3,7 @@ import * as workers from "cloudflare:workers";
 
 import { isPlain } from "./difference.ts";
 import { define, defined, wrong, type EndpointDefinition } from "./endpoint-definition.ts";
-import { Endpoint, ENDPOINTS, type EndpointClass } from "./endpoint.ts";
+import { checkAlarm, Endpoint, ENDPOINTS, type EndpointClass } from "./endpoint.ts";
 import { DeploymentError, report } from "./errors.ts";
 import { answer, consult, isUpgrade, notFound, shakeHands, tell, unavailable } from "./handshake.ts";
 import { Router, type Match } from "./router.ts";
@@ -136,11 +136,7 @@ export class ServerContainer<Env = Cloudflare.Env> {
         `The endpoint at "${path}" must be an object of callbacks, or a class that extends Endpoint.`,
       );
     }
-    if (type.prototype.alarm !== Endpoint.prototype.alarm) {
-      throw new DeploymentError(
-        `The class ${type.name} has a method alarm: name it onAlarm, for idle timeouts share alarm.`,
-      );
-    }
+    checkAlarm(type);
     const definition = define(path, isClass ? { ...type.options, ...defined(given) } : given, isClass, this.#defaults);
     this.#routes.add(path, { ...definition, type });
     if (!Object.hasOwn(type, ENDPOINTS)) type[ENDPOINTS] = new Router();

@@ -6,7 +6,7 @@ import { lostSessions } from "./attachment.ts";
 import { CloseReason } from "./close-reason.ts";
 import type { SessionDefinition } from "./dispatch.ts";
 import { define, type EndpointDefinition } from "./endpoint-definition.ts";
-import { report, toError } from "./errors.ts";
+import { DeploymentError, report, toError } from "./errors.ts";
 import { answer, isUpgrade, notFound, shakeHands, told, type Handshake } from "./handshake.ts";
 import { sendsItself, wsSendAsync, type Payload } from "./payload.ts";
 import { checkData, closeSocket } from "./remote.ts";
@@ -16,6 +16,14 @@ import type { Callbacks, EndpointOptions, Session } from "./types.ts";
 
 /** Where a class has the endpoints that its objects serve. */
 export const ENDPOINTS = Symbol();
+
+/** The idle timeouts need `alarm`. */
+export function checkAlarm(type: typeof Endpoint): void {
+  if (type.prototype.alarm === Endpoint.prototype.alarm) return;
+  throw new DeploymentError(
+    `The class ${type.name} has a method alarm: name it onAlarm, for idle timeouts share alarm.`,
+  );
+}
 
 /** A class that extends {@link Endpoint}. */
 export type EndpointClass<Env = unknown, T = unknown, Path extends string = string> = new (
@@ -98,6 +106,7 @@ export class Endpoint<Env = Cloudflare.Env, T = unknown, Path extends string = s
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
+    checkAlarm(this.#class);
     const lost = lostSessions(ctx);
     if (lost.length === 0) return;
     // Not before the constructor of the subclass has run, and what it blocks for. What is called by RPC waits too.

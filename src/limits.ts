@@ -42,6 +42,6 @@ export const isOver = (message: string | ArrayBuffer, max: number): boolean =>
  */
 export function spend({ messages, perMs }: RateLimit, spentUntil: number, now: number): number | undefined {
   const spent = Math.max(spentUntil, now) + perMs / messages;
-  // Half a message more, because the fractions add up inexactly.
-  return spent - now > perMs + perMs / messages / 2 ? undefined : spent;
+  // A little more, because the fractions add up inexactly.
+  return spent - now > perMs + Math.min(perMs / messages / 2, 1) ? undefined : spent;
 }

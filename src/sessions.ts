@@ -174,6 +174,8 @@ export class Sessions implements SessionHost {
       this.ctx.acceptWebSocket(socket, [...session.tags]);
       markLife(this.ctx);
     }
+    // Also if onOpen has set a timeout: until now the sweep passed it over.
+    session.limits.activeUntil = 0;
     session.touch();
   }
 

@@ -1,0 +1,477 @@
+// The alarm of a class, beside the idle timeouts that share it.
+import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
+import { env } from "cloudflare:workers";
+import { DeploymentError, Endpoint, ServerContainer, type EndpointOptions } from "socle";
+import { afterEach, beforeEach, describe, expect, it, vi, type MockInstance } from "vitest";
+
+import { alarmOf, passTime, platform, ring, ringAtAlarm, rowsOf, stopClock } from "./support/alarm.ts";
+import { connect } from "./support/client.ts";
+import { freshPath, Log, serve } from "./support/endpoint.ts";
+import { Clock, container, Legacy } from "./support/worker.ts";
+
+const MINUTES = 60_000;
+
+/** An object of the class, and a way into it. */
+function object(options: EndpointOptions = {}, type: typeof Clock = Clock) {
+  const path = freshPath();
+  container.addEndpoint(path, { durableObject: type, ...options });
+  return {
+    /** Another each time: one that has failed goes on failing. */
+    get stub() {
+      return container.stub<Clock>(env, path);
+    },
+    connect: () => connect(path),
+    hibernate() {
+      return evictDurableObject(this.stub);
+    },
+    /** With its storage, as the class itself uses it. */
+    storage<T>(use: (storage: DurableObjectStorage) => T | Promise<T>): Promise<T> {
+      return runInDurableObject(this.stub, (_, { storage }) => use(storage));
+    },
+  };
+}
+
+let onAlarm: MockInstance<Clock["onAlarm"]>;
+let logged: MockInstance<typeof console.error>;
+beforeEach(() => {
+  onAlarm = vi.spyOn(Clock.prototype, "onAlarm");
+  logged = vi.spyOn(console, "error").mockImplementation(() => {});
+});
+afterEach(() => {
+  vi.useRealTimers();
+  vi.restoreAllMocks();
+});
+
+describe("by the platform's clock", () => {
+  it.each([0, 10 * MINUTES])("R18: an own alarm comes, with an idle timeout of %i ms", async (idleTimeoutMs) => {
+    const clock = object({ idleTimeoutMs });
+    const client = await clock.connect();
+    onAlarm.mockImplementation(async function (this: Clock) {
+      this.broadcast(`alarm, ${await this.ctx.storage.getAlarm()}`);
+    });
+    const at = Date.now() + 300;
+    await clock.storage((storage) => storage.setAlarm(at));
+    await clock.hibernate();
+    expect(await client.next()).toBe("alarm, null");
+    expect(Date.now()).toBeGreaterThanOrEqual(at);
+    expect(onAlarm).toHaveBeenCalledTimes(1);
+    expect(await client.ask("open")).toBe("open");
+  });
+
+  it(
+    "R18: an onAlarm that takes the object down is run again, and idle timeouts work on",
+    { timeout: 20_000 },
+    async () => {
+      const log = new Log();
+      const clock = object({ idleTimeoutMs: 1000 });
+      const lost = await clock.connect();
+      onAlarm.mockImplementationOnce(async function (this: Clock) {
+        log.add("first");
+        await this.ctx.storage.sync();
+        this.ctx.abort("taken down");
+      });
+      onAlarm.mockImplementationOnce(() => log.add("second"));
+      await clock.storage((storage) => storage.setAlarm(Date.now() + 200));
+      await lost.closed;
+      await vi.waitUntil(() => log.entries.length === 2, 10_000);
+      expect(log.entries).toEqual(["first", "second"]);
+      const client = await clock.connect();
+      expect(await client.closed).toMatchObject({ code: 1001 });
+      await vi.waitUntil(async () => (await rowsOf(clock.stub)).length === 0);
+      expect(onAlarm).toHaveBeenCalledTimes(2);
+    },
+  );
+
+  it("R18: an onAlarm that throws is tried again", { timeout: 20_000 }, async () => {
+    const clock = object({ idleTimeoutMs: 10 * MINUTES });
+    const client = await clock.connect();
+    onAlarm.mockRejectedValueOnce(new Error("not yet"));
+    onAlarm.mockImplementationOnce(function (this: Clock) {
+      this.broadcast("alarm");
+    });
+    await clock.storage((storage) => storage.setAlarm(Date.now() + 200));
+    expect(await client.next()).toBe("alarm");
+    expect(onAlarm).toHaveBeenCalledTimes(2);
+  });
+});
+
+describe("by a clock that is set", () => {
+  beforeEach(() => void stopClock());
+
+  /** Some time from now, in whole milliseconds as alarms are. */
+  const inMinutes = (minutes: number) => Date.now() + minutes * MINUTES;
+
+  describe.each(["awake", "hibernated"])("%s", (state) => {
+    const settle = async (clock: ReturnType<typeof object>) => {
+      if (state === "hibernated") await clock.hibernate();
+    };
+
+    it("R18: an own alarm comes before the timeout, and leaves it as it is", async () => {
+      const clock = object({ idleTimeoutMs: 10 * MINUTES });
+      const client = await clock.connect();
+      const idle = await alarmOf(clock.stub);
+      const own = inMinutes(2);
+      await clock.storage((storage) => storage.setAlarm(own));
+      expect(await alarmOf(clock.stub)).toBe(own);
+      await settle(clock);
+      expect(await clock.storage((storage) => storage.getAlarm())).toBe(own);
+      await ringAtAlarm(clock.stub);
+      expect(onAlarm.mock.calls).toEqual([[{ scheduledTime: own, isRetry: false, retryCount: 0 }]]);
+      expect(await clock.storage((storage) => storage.getAlarm())).toBe(null);
+      expect(await alarmOf(clock.stub)).toBe(idle);
+      await settle(clock);
+      await ringAtAlarm(clock.stub);
+      expect(await client.closed).toMatchObject({ code: 1001 });
+      expect(await alarmOf(clock.stub)).toBe(null);
+      expect(onAlarm).toHaveBeenCalledTimes(1);
+    });
+
+    it("R18: an own alarm comes after the timeout, when the platform's is its own again", async () => {
+      const clock = object({ idleTimeoutMs: 10 * MINUTES });
+      const client = await clock.connect();
+      const own = new Date(inMinutes(30));
+      await clock.storage((storage) => storage.setAlarm(own));
+      expect(await alarmOf(clock.stub)).toBeLessThan(inMinutes(11));
+      await settle(clock);
+      await ringAtAlarm(clock.stub);
+      expect(await client.closed).toMatchObject({ code: 1001 });
+      expect(onAlarm).not.toHaveBeenCalled();
+      expect(await rowsOf(clock.stub)).toEqual([]);
+      expect(await clock.storage((storage) => storage.getAlarm())).toBe(Number(own));
+      await settle(clock);
+      await ringAtAlarm(clock.stub);
+      expect(onAlarm).toHaveBeenCalledTimes(1);
+    });
+
+    it("R18: an own alarm that was set before the first timeout stays", async () => {
+      const clock = object({ idleTimeoutMs: 10 * MINUTES });
+      const own = inMinutes(2);
+      await clock.storage((storage) => storage.setAlarm(own));
+      await settle(clock);
+      const client = await clock.connect();
+      expect(await clock.storage((storage) => storage.getAlarm())).toBe(own);
+      await settle(clock);
+      await ringAtAlarm(clock.stub);
+      expect(onAlarm.mock.calls).toEqual([[{ scheduledTime: own, isRetry: false, retryCount: 0 }]]);
+      await ringAtAlarm(clock.stub);
+      expect(await client.closed).toMatchObject({ code: 1001 });
+      expect(onAlarm).toHaveBeenCalledTimes(1);
+    });
+
+    it("R18: a late alarm that both wait for serves both, once, and again only if it is asked to", async () => {
+      for (const left of [0, 1]) {
+        const clock = object({ idleTimeoutMs: 10 * MINUTES });
+        const client = await clock.connect();
+        await clock.storage((storage) => storage.setAlarm(inMinutes(12)));
+        passTime(9 * MINUTES);
+        const others = left ? [await clock.connect()] : [];
+        passTime(5 * MINUTES);
+        await settle(clock);
+        onAlarm.mockClear();
+        await ring(clock.stub);
+        expect(await client.closed).toMatchObject({ code: 1001 });
+        expect(onAlarm).toHaveBeenCalledTimes(1);
+        expect(await clock.storage((storage) => storage.getAlarm())).toBe(null);
+        expect(await rowsOf(clock.stub)).toHaveLength(left);
+        for (const other of others) {
+          await ringAtAlarm(clock.stub);
+          expect(await other.closed).toMatchObject({ code: 1001 });
+        }
+        expect(await alarmOf(clock.stub)).toBe(null);
+        expect(onAlarm).toHaveBeenCalledTimes(1);
+      }
+    });
+
+    it("R18: an own alarm can be moved and deleted", async () => {
+      const clock = object({ idleTimeoutMs: 10 * MINUTES });
+      await clock.connect();
+      const idle = await alarmOf(clock.stub);
+      await clock.storage((storage) => storage.setAlarm(inMinutes(2)));
+      await clock.storage((storage) => storage.setAlarm(inMinutes(3)));
+      await settle(clock);
+      expect(await clock.storage((storage) => storage.getAlarm())).toBe(inMinutes(3));
+      expect(await alarmOf(clock.stub)).toBe(inMinutes(3));
+      await clock.storage((storage) => storage.deleteAlarm());
+      await settle(clock);
+      expect(await clock.storage((storage) => storage.getAlarm())).toBe(null);
+      expect(await alarmOf(clock.stub)).toBe(idle);
+      await ringAtAlarm(clock.stub);
+      expect(onAlarm).not.toHaveBeenCalled();
+      expect(await alarmOf(clock.stub)).toBe(null);
+    });
+
+    it("R18: an onAlarm that always throws is tried seven times in all, and timeouts are kept meanwhile", async () => {
+      const clock = object({ idleTimeoutMs: 10 * MINUTES });
+      const client = await clock.connect();
+      onAlarm.mockRejectedValue(new Error("failed"));
+      const own = inMinutes(10);
+      await clock.storage((storage) => storage.setAlarm(own));
+      for (let tries = 1; onAlarm.mock.calls.length < 7; tries++) {
+        expect(tries).toBeLessThan(12);
+        await settle(clock);
+        await ringAtAlarm(clock.stub);
+        // Keeps the sharing up.
+        expect(await (await clock.connect()).ask("in")).toBe("in");
+      }
+      expect(await client.closed).toMatchObject({ code: 1001 });
+      const times = onAlarm.mock.calls.map(([info]) => info!.scheduledTime - own);
+      expect(times).toEqual([0, 2000, 6000, 14_000, 30_000, 62_000, 126_000]);
+      expect(onAlarm.mock.calls.map(([info]) => info!.retryCount)).toEqual([0, 1, 2, 3, 4, 5, 6]);
+      expect(onAlarm.mock.calls.map(([info]) => info!.isRetry)).toEqual([false, true, true, true, true, true, true]);
+      expect(logged).toHaveBeenCalledTimes(7);
+      expect(logged).toHaveBeenLastCalledWith("socle: onAlarm failed:", expect.objectContaining({ message: "failed" }));
+      expect(await clock.storage((storage) => storage.getAlarm())).toBe(null);
+      passTime(60 * MINUTES);
+      await ring(clock.stub);
+      expect(await alarmOf(clock.stub)).toBe(null);
+      expect(onAlarm).toHaveBeenCalledTimes(7);
+    });
+
+    it("R18: storage.deleteAll doesn't end the timeouts", async () => {
+      const clock = object({ idleTimeoutMs: 10 * MINUTES });
+      const client = await clock.connect();
+      await clock.storage((storage) => storage.setAlarm(inMinutes(2)));
+      await clock.storage((storage) => storage.deleteAll());
+      expect(await clock.storage((storage) => storage.getAlarm())).toBe(null);
+      await settle(clock);
+      passTime(9 * MINUTES);
+      expect(await client.ask("in")).toBe("in");
+      await settle(clock);
+      passTime(11 * MINUTES);
+      expect(await ring(clock.stub)).toBe(true);
+      expect(await client.closed).toMatchObject({ code: 1001 });
+      expect(onAlarm).not.toHaveBeenCalled();
+    });
+
+    it("R18: storage.deleteAll doesn't keep a session that is silent for ever", async () => {
+      const clock = object({ idleTimeoutMs: 10 * MINUTES });
+      const client = await clock.connect();
+      await clock.storage((storage) => storage.deleteAll());
+      await settle(clock);
+      passTime(11 * MINUTES);
+      expect(await ring(clock.stub)).toBe(true);
+      expect(await client.closed).toMatchObject({ code: 1001 });
+    });
+  });
+
+  it("R18: in onAlarm the own alarm is gone, and a new one can be set", async () => {
+    const clock = object({ idleTimeoutMs: 10 * MINUTES });
+    const log = new Log();
+    await clock.connect();
+    onAlarm.mockImplementation(async function (this: Clock) {
+      const { storage } = this.ctx;
+      log.add(await storage.getAlarm());
+      if (log.entries.length < 3) await storage.setAlarm(inMinutes(1));
+      log.add(await storage.getAlarm());
+    });
+    const first = inMinutes(2);
+    await clock.storage((storage) => storage.setAlarm(first));
+    await ringAtAlarm(clock.stub);
+    expect(await alarmOf(clock.stub)).toBe(first + MINUTES);
+    await clock.hibernate();
+    await ringAtAlarm(clock.stub);
+    expect(await clock.storage((storage) => storage.getAlarm())).toBe(null);
+    expect(log.entries).toEqual([null, first + MINUTES, null, null]);
+    expect(onAlarm.mock.calls.map(([info]) => info)).toEqual([
+      { scheduledTime: first, isRetry: false, retryCount: 0 },
+      { scheduledTime: first + MINUTES, isRetry: false, retryCount: 0 },
+    ]);
+  });
+
+  it("R18: an alarm that is delivered twice runs onAlarm once", async () => {
+    const clock = object({ idleTimeoutMs: 10 * MINUTES });
+    const client = await clock.connect();
+    await clock.storage((storage) => storage.setAlarm(inMinutes(2)));
+    passTime(2 * MINUTES);
+    const info = { scheduledTime: Date.now(), isRetry: false, retryCount: 0 };
+    await runInDurableObject(clock.stub, (instance) => instance.alarm(info));
+    await clock.hibernate();
+    await runInDurableObject(clock.stub, (instance) => instance.alarm({ ...info, isRetry: true, retryCount: 1 }));
+    expect(onAlarm).toHaveBeenCalledTimes(1);
+    expect(await client.ask("open")).toBe("open");
+  });
+
+  it("R18: a session that opens while onAlarm runs gets its timeout, and a failed onAlarm its next try", async () => {
+    const clock = object({ idleTimeoutMs: 10 * MINUTES });
+    onAlarm.mockImplementationOnce(async () => {
+      await clock.connect();
+      throw new Error("failed");
+    });
+    const own = inMinutes(2);
+    await clock.storage((storage) => storage.setAlarm(own));
+    // The platform tries an alarm that throws again.
+    await expect(ringAtAlarm(clock.stub).then(() => alarmOf(clock.stub))).resolves.toBe(own + 2000);
+    await ringAtAlarm(clock.stub);
+    expect(onAlarm).toHaveBeenCalledTimes(2);
+    await ringAtAlarm(clock.stub);
+    expect(await clock.stub.openSessionCount()).toBe(0);
+  });
+
+  it("R18: without timeouts the alarm is the platform's, its errors and its info too", async () => {
+    const clock = object();
+    await clock.connect();
+    onAlarm.mockRejectedValueOnce(new Error("failed"));
+    const own = inMinutes(2);
+    await clock.storage((storage) => storage.setAlarm(own));
+    expect(await rowsOf(clock.stub)).toEqual([]);
+    await expect(ringAtAlarm(clock.stub)).rejects.toThrow("failed");
+    await clock.storage((storage) => storage.setAlarm(own));
+    await ring(clock.stub, true);
+    expect(onAlarm.mock.calls.map(([info]) => info)).toEqual([
+      { scheduledTime: own, isRetry: false, retryCount: 0 },
+      { scheduledTime: own, isRetry: true, retryCount: 1 },
+    ]);
+    expect(logged).not.toHaveBeenCalled();
+    await clock.storage((storage) => storage.setAlarm(own));
+    await clock.storage((storage) => storage.deleteAlarm());
+    expect(await alarmOf(clock.stub)).toBe(null);
+  });
+
+  it.each([NaN, -1, 0, Infinity, 1e13])("R18: an own alarm at %s is refused by the platform", async (time) => {
+    const clock = object({ idleTimeoutMs: 10 * MINUTES });
+    const refused = await clock.storage((storage) => storage.setAlarm(time).then(String, String));
+    expect(refused).toMatch(/^TypeError/);
+    const client = await clock.connect();
+    await clock.storage((storage) => storage.setAlarm(inMinutes(30)));
+    expect(await clock.storage((storage) => storage.setAlarm(time).then(String, String))).toBe(refused);
+    expect(await clock.storage((storage) => storage.getAlarm())).toBe(inMinutes(30));
+    await ringAtAlarm(clock.stub);
+    expect(await client.closed).toMatchObject({ code: 1001 });
+    await ringAtAlarm(clock.stub);
+    expect(onAlarm).toHaveBeenCalledTimes(1);
+  });
+
+  it.each([
+    ["without timeouts", 0, null],
+    ["beside timeouts", 10 * MINUTES, expect.any(Number)],
+  ])("R18: an own alarm can be fired by hand, as tests do, %s", async (_, idleTimeoutMs, left) => {
+    const clock = object({ idleTimeoutMs });
+    const client = await clock.connect();
+    expect(await runDurableObjectAlarm(clock.stub)).toBe(false);
+    await clock.storage((storage) => storage.setAlarm(inMinutes(2)));
+    expect(await runDurableObjectAlarm(clock.stub)).toBe(true);
+    expect(onAlarm).toHaveBeenCalledTimes(1);
+    expect(await runDurableObjectAlarm(clock.stub)).toBe(false);
+    expect(await client.ask("open")).toBe("open");
+    expect(await alarmOf(clock.stub)).toEqual(left);
+  });
+
+  it("R18: calls that come while the first timeout is set are taken in their order", async () => {
+    const clock = object();
+    await clock.connect();
+    const first = inMinutes(1);
+    await clock.storage((storage) => storage.setAlarm(first));
+    const seen = await runInDurableObject(clock.stub, (instance, { storage }) => {
+      for (const session of instance.openSessions()) session.maxIdleTimeout = 10 * MINUTES;
+      const before = storage.getAlarm();
+      void storage.setAlarm(inMinutes(3));
+      const set = storage.getAlarm();
+      void storage.deleteAlarm();
+      const unset = storage.getAlarm();
+      void storage.setAlarm(inMinutes(2));
+      return Promise.all([before, set, unset, storage.getAlarm()]);
+    });
+    expect(seen).toEqual([first, inMinutes(3), null, inMinutes(2)]);
+    expect(await alarmOf(clock.stub)).toBe(inMinutes(2));
+    await ringAtAlarm(clock.stub);
+    expect(onAlarm).toHaveBeenCalledTimes(1);
+    await ringAtAlarm(clock.stub);
+    expect(await clock.stub.openSessionCount()).toBe(0);
+  });
+});
+
+it("R18: setAlarm without an onAlarm is refused, and the message says what is missing", async () => {
+  for (const idleTimeoutMs of [0, 10 * MINUTES]) {
+    const endpoint = serve({
+      idleTimeoutMs,
+      onText: (_, __, { ctx }) => ctx.storage.setAlarm(Date.now() + 1000),
+      onError: (_, session, error) => session.asyncRemote.sendText(`${error.name}: ${error.message}`),
+    });
+    const client = await endpoint.connect();
+    expect(await client.ask("")).toBe(
+      "DeploymentError: setAlarm needs the method onAlarm in the class: the alarm calls it.",
+    );
+  }
+});
+
+it("R18: a class with a method alarm is refused at registration, and the message names onAlarm", async () => {
+  class Alarmed extends Endpoint {
+    override async alarm() {}
+  }
+  class Inherits extends Alarmed {}
+  const own = new ServerContainer();
+  for (const type of [Alarmed, Inherits]) {
+    expect(() => own.addEndpoint("/a", type)).toThrow(DeploymentError);
+    expect(() => own.addEndpoint("/a", { durableObject: type })).toThrow(
+      `The class ${type.name} has a method alarm: name it onAlarm`,
+    );
+  }
+  class Own extends own.Endpoint {
+    override async alarm() {}
+  }
+  await runInDurableObject(object().stub, (_, ctx) => {
+    expect(() => new Own(ctx, env)).toThrow("The class Own has a method alarm: name it onAlarm");
+  });
+});
+
+describe("a class without SQLite", () => {
+  it("R18: serves sessions and its own alarm", async () => {
+    stopClock();
+    const clock = object({}, Legacy);
+    const client = await clock.connect();
+    expect(await client.ask("in")).toBe("in");
+    await clock.hibernate();
+    expect(await client.ask("in")).toBe("in");
+    const own = Date.now() + 2 * MINUTES;
+    await clock.storage((storage) => storage.setAlarm(own));
+    expect(await clock.storage((storage) => storage.getAlarm())).toBe(own);
+    await clock.hibernate();
+    await ringAtAlarm(clock.stub);
+    expect(onAlarm).toHaveBeenCalledTimes(1);
+    await clock.storage((storage) => storage.setAlarm(own));
+    await clock.storage((storage) => storage.deleteAlarm());
+    expect(await alarmOf(clock.stub)).toBe(null);
+    expect(await client.ask("in")).toBe("in");
+    client.socket.close(1000);
+    expect(await client.closed).toMatchObject({ code: 1000 });
+    expect(logged).not.toHaveBeenCalled();
+  });
+
+  it("R18: says in the log that a timeout needs SQLite, and serves the session", async () => {
+    const clock = object({ idleTimeoutMs: 10 * MINUTES }, Legacy);
+    const client = await clock.connect();
+    expect(await client.ask("in")).toBe("in");
+    await clock.hibernate();
+    expect(await client.ask("in")).toBe("in");
+    expect(logged.mock.calls).toEqual([
+      ["socle: the idle timeouts have no alarm:", expect.objectContaining({ message: expect.stringMatching(/SQL/) })],
+    ]);
+  });
+
+  it("R23: says that a large session object needs SQLite, and goes on with the former", async () => {
+    const log = new Log();
+    const path = freshPath();
+    vi.spyOn(Legacy.prototype, "onText").mockImplementation((_, text, session) => {
+      session.sessionObject = text;
+      return session.asyncRemote.sendText("kept");
+    });
+    Object.assign(Legacy.prototype, { onError: (_: unknown, __: unknown, error: Error) => log.add(error.message) });
+    container.addEndpoint(path, Legacy);
+    const client = await connect(path);
+    expect(await client.ask("small")).toBe("kept");
+    client.send("a".repeat(20_000));
+    await vi.waitUntil(() => log.entries.length > 0);
+    expect(log.entries).toEqual([expect.stringMatching(/SQL/)]);
+    expect(await client.ask("small")).toBe("kept");
+    Reflect.deleteProperty(Legacy.prototype, "onError");
+  });
+});
+
+it("R18: the platform's methods are put back behind Socle's each time the object wakes", async () => {
+  const clock = object({ idleTimeoutMs: 10 * MINUTES });
+  await clock.connect();
+  for (let i = 0; i < 3; i++) {
+    await clock.hibernate();
+    expect(await clock.storage((storage) => storage.setAlarm !== platform(storage).setAlarm)).toBe(true);
+  }
+});
