@@ -394,6 +394,20 @@ it("R18: setAlarm without an onAlarm is refused, and the message says what is mi
   }
 });
 
+it("R18: without an onAlarm a test's runner can fire the timeouts' alarm, and deleteAlarm leaves it", async () => {
+  stopClock();
+  const endpoint = serve({ idleTimeoutMs: MINUTES });
+  const client = await endpoint.connect();
+  const due = await alarmOf(endpoint.stub);
+  await runInDurableObject(endpoint.stub, (_, { storage }) => storage.deleteAlarm());
+  expect(await alarmOf(endpoint.stub)).toBe(due);
+  expect(await runDurableObjectAlarm(endpoint.stub)).toBe(true);
+  expect(await alarmOf(endpoint.stub)).toBe(due);
+  vi.setSystemTime(due!);
+  expect(await runDurableObjectAlarm(endpoint.stub)).toBe(true);
+  expect((await client.closed).code).toBe(1001);
+});
+
 it("R18: a class with a method alarm is refused at registration, and the message names onAlarm", async () => {
   class Alarmed extends Endpoint {
     override async alarm() {}
