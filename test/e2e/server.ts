@@ -114,12 +114,12 @@ export class Server {
   }
 
   /** A client that has only begun its handshake. */
-  begin(path: string): Client {
-    return new Client(new WebSocket(`ws://${this.host}${path}`));
+  begin(path: string, headers: Record<string, string> = {}): Client {
+    return new Client(new WebSocket(`ws://${this.host}${path}`, { headers }));
   }
 
-  async connect(path: string): Promise<Client> {
-    const client = this.begin(path);
+  async connect(path: string, headers?: Record<string, string>): Promise<Client> {
+    const client = this.begin(path, headers);
     await once(client.socket, "open");
     return client;
   }

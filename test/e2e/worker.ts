@@ -79,6 +79,12 @@ addEndpoints(container, {
   "/counter/standard": { durableObject: Counter, hibernate: false },
   "/journal/{name}": Journal,
   "/journal/standard/{name}": { durableObject: Journal, hibernate: false },
+  "/facts": {
+    onHandshake: () => ({ userProperties: { given: true } }),
+    onOpen({ asyncRemote, id, userPrincipal, userProperties, negotiatedSubprotocol: subprotocol, tags }) {
+      void asyncRemote.sendText(JSON.stringify({ id, userPrincipal, userProperties, subprotocol, tags }));
+    },
+  },
   "/kick": { onText: (_, phrase, session) => session.close(4001, phrase) },
   "/broken": {
     onOpen() {
