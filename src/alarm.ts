@@ -14,23 +14,24 @@ const RETRIES = 6;
 /** When the idle timeouts are looked at, when the subclass wants its alarm, and how often that has failed. */
 type Times = [idle: number, own: number | null, retries: number];
 
-type OnAlarm = (info?: AlarmInvocationInfo) => unknown;
+/** Whose alarm it shares: the subclass, if it has the method. */
+interface Subclass {
+  onAlarm?(info?: AlarmInvocationInfo): unknown;
+}
 
 export class Alarm {
   readonly #storage: DurableObjectStorage;
+  readonly #subclass: Subclass;
   readonly #platform: Pick<DurableObjectStorage, "getAlarm" | "setAlarm" | "deleteAlarm">;
   /** The subclass's alarm is being read, to share the platform's with it. */
   #sharing: Promise<void> | undefined;
   /** The subclass's alarm that is being handled: it counts as gone, but stays in storage until it is done. */
   #handled: number | undefined;
 
-  /**
-   * Takes the place of the storage's three methods, so that the subclass goes on using them.
-   *
-   * @param isHeard whether the subclass has an `onAlarm`
-   */
-  constructor(storage: DurableObjectStorage, isHeard: () => boolean) {
+  /** Takes the place of the storage's methods for alarms, so that the subclass goes on using them. */
+  constructor(storage: DurableObjectStorage, subclass: Subclass) {
     this.#storage = storage;
+    this.#subclass = subclass;
     const platform = {
       getAlarm: storage.getAlarm.bind(storage),
       setAlarm: storage.setAlarm.bind(storage),
@@ -45,11 +46,13 @@ export class Alarm {
     storage.getAlarm = (options) =>
       shared(
         // Who has no alarm of its own is a test's runner, and asks for the object's.
-        async ([, own]) => (!isHeard() ? platform.getAlarm(options) : own === this.#handled ? null : own),
+        async ([, own]) => (!subclass.onAlarm ? platform.getAlarm(options) : own === this.#handled ? null : own),
         () => platform.getAlarm(options),
       );
     storage.setAlarm = (time, options) => {
-      if (!isHeard()) throw new DeploymentError("setAlarm needs the method onAlarm in the class: the alarm calls it.");
+      if (!subclass.onAlarm) {
+        throw new DeploymentError("setAlarm needs the method onAlarm in the class: the alarm calls it.");
+      }
       const own = Number(time);
       // The platform says what is wrong with it.
       if (!(own > 0 && own < LATEST)) return platform.setAlarm(time, options);
@@ -90,13 +93,9 @@ export class Alarm {
    * @param info absent only if a test's runner calls the alarm, which has deleted the subclass's before
    * @param sweep looks at the idle timeouts, and tells when to look again
    */
-  async ring(
-    info: AlarmInvocationInfo | undefined,
-    sweep: (now: number) => number | undefined,
-    onAlarm: OnAlarm,
-  ): Promise<void> {
+  async ring(info: AlarmInvocationInfo | undefined, sweep: (now: number) => number | undefined): Promise<void> {
     const times = this.#times;
-    if (!times) return this.#ringOwn(info, onAlarm);
+    if (!times) return this.#ringOwn(info);
     const now = Date.now();
     const [, own, retries] = times;
     const idle = times[0] > now ? times[0] : sweep(now);
@@ -104,7 +103,7 @@ export class Alarm {
     if (idle === undefined) {
       // From here on the platform's alarm is the subclass's alone.
       this.#storage.kv.delete(ROW);
-      if (isDue) await this.#ringOwn(info, onAlarm);
+      if (isDue) await this.#ringOwn(info);
       else if (own !== null) await this.#platform.setAlarm(own);
       return;
     }
@@ -116,7 +115,7 @@ export class Alarm {
       this.#handled = scheduledTime;
       next = null;
       try {
-        await onAlarm({ scheduledTime, isRetry: retries > 0, retryCount: retries });
+        await this.#subclass.onAlarm?.({ scheduledTime, isRetry: retries > 0, retryCount: retries });
       } catch (error) {
         report("onAlarm failed", error);
         if (failures < RETRIES) next = Date.now() + 2000 * 2 ** failures++;
@@ -129,9 +128,9 @@ export class Alarm {
   }
 
   /** The platform tries the subclass's alarm again, unless a session with a timeout has opened meanwhile. */
-  async #ringOwn(info: AlarmInvocationInfo | undefined, onAlarm: OnAlarm): Promise<void> {
+  async #ringOwn(info: AlarmInvocationInfo | undefined): Promise<void> {
     try {
-      await onAlarm(info);
+      await this.#subclass.onAlarm?.(info);
     } catch (error) {
       const times = this.#times;
       if (!times) throw error;

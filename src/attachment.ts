@@ -8,8 +8,6 @@ const MARK = "socle";
 /** Marks an attachment of which the greater part is in storage. */
 const LARGE = "socle:row";
 const ROW = "socle:session:";
-/** Present while there are rows: to look for it costs a wake less than to list them. */
-const ROWS = "socle:sessions";
 /** The platform's limit for a stored value; local workerd takes more. */
 const MAX_ROW = 2 ** 21;
 /** The most that the platform takes for the time of an event: seven days. */
@@ -38,14 +36,16 @@ export type Kept = [facts: string, object: unknown, userProperties: unknown];
  * limits are there if they are no longer the endpoint's.
  */
 type Attached =
-  | [mark: typeof MARK, facts: string, object: unknown, limits?: number[] | undefined, userProperties?: unknown]
-  | [mark: typeof LARGE, id: string, object: undefined, limits?: number[] | undefined];
+  | [mark: typeof MARK, facts: string, object: unknown, limits: AttachedLimits | undefined, userProperties: unknown]
+  | [mark: typeof LARGE, id: string, object: undefined, limits: AttachedLimits | undefined];
+
+type AttachedLimits = [idle: number, text: number, binary: number, activeUntil: number, spentUntil: number];
 
 /** What was found in an attachment. */
 export interface Remains {
   readonly kept: Kept;
   readonly limits?: Limits | undefined;
-  readonly isLarge: boolean;
+  readonly isLarge?: boolean;
 }
 
 export class Attachment {
@@ -61,14 +61,13 @@ export class Attachment {
   #isLimited: boolean;
   /** The socket holds the id only. */
   #isLarge: boolean;
-  #hasRow: boolean;
 
   constructor(
     socket: WebSocket,
     storage: DurableObjectStorage,
     id: string,
     config: EndpointConfig,
-    { kept, limits, isLarge }: Remains,
+    { kept, limits, isLarge = false }: Remains,
   ) {
     this.#socket = socket;
     this.#storage = storage;
@@ -79,15 +78,15 @@ export class Attachment {
     this.#isLimited = limits !== undefined;
     this.#isTracked = config.trackSessions;
     this.#isLarge = isLarge;
-    this.#hasRow = isLarge || this.#isTracked;
   }
 
   /**
    * Keeps another session object, or other user properties.
    *
+   * @returns the copy of it that will come back
    * @throws the platform's error, or {@link SessionObjectError} if they are too large; the former stay
    */
-  write(slot: 1 | 2, data: unknown): void {
+  write(slot: 1 | 2, data: unknown): unknown {
     const former = this.kept;
     this.kept = former.with(slot, data) as Kept;
     try {
@@ -97,11 +96,7 @@ export class Attachment {
       this.#attach(this.#isLarge);
       throw error;
     }
-  }
-
-  /** What was kept last, as it will come back. */
-  read(slot: 1 | 2): unknown {
-    return readAttachment(this.#socket, this.#storage)!.kept[slot];
+    return (this.kept[slot] = readAttachment(this.#socket, this.#storage)!.kept[slot]);
   }
 
   /** Adds to the facts of a session that has not been kept yet. */
@@ -128,7 +123,11 @@ export class Attachment {
 
   /** `onClose` has settled: nothing is left of the session. */
   forget(): void {
-    if (this.#hasRow && hasRows(this.#storage.kv)) deleteRow(this.#storage, this.#id);
+    try {
+      if (this.#isLarge || this.#isTracked) deleteRow(this.#storage, this.#id);
+    } catch {
+      // An object without SQLite has none.
+    }
   }
 
   #save(): void {
@@ -139,12 +138,7 @@ export class Attachment {
         `The session object can't be kept: with the session's facts it has ${size} bytes, and a row of storage takes ${MAX_ROW}. Keep parts of it in rows of your own.`,
       );
     }
-    if (size || this.#isTracked) {
-      const { kv } = this.#storage;
-      kv.put(ROWS, true);
-      kv.put(ROW + this.#id, this.kept);
-      this.#hasRow = true;
-    }
+    if (size || this.#isTracked) this.#storage.kv.put(ROW + this.#id, this.kept);
     if (size) this.#attach(true);
     else if (this.#isLarge && !this.#isTracked) deleteRow(this.#storage, this.#id);
     this.#isLarge = size > 0;
@@ -153,10 +147,11 @@ export class Attachment {
   /** @returns the size in bytes of what doesn't fit; 0 if it does */
   #attach(isLarge: boolean): number {
     const [facts, object, userProperties] = this.kept;
-    const attached: Attached = isLarge ? [LARGE, this.#id, undefined] : [MARK, facts, object];
-    const limits = this.#isLimited ? (Object.values(this.limits) as number[]) : undefined;
-    if (limits || userProperties !== undefined) attached[3] = limits;
-    if (!isLarge && userProperties !== undefined) attached[4] = userProperties;
+    const limits = this.#isLimited ? (Object.values(this.limits) as AttachedLimits) : undefined;
+    const attached: Attached = isLarge
+      ? [LARGE, this.#id, undefined, limits]
+      : [MARK, facts, object, limits, userProperties];
+    while (attached.at(-1) === undefined) attached.pop();
     try {
       this.#socket.serializeAttachment(attached);
     } catch (error) {
@@ -192,19 +187,8 @@ export function readLimits(socket: WebSocket): Limits | undefined {
 
 function limitsIn([, , , limits]: Attached): Limits | undefined {
   if (!limits) return undefined;
-  const [maxIdleTimeout, maxTextMessageBufferSize, maxBinaryMessageBufferSize, activeUntil, spentUntil] = limits as [
-    number,
-    number,
-    number,
-    number,
-    number,
-  ];
+  const [maxIdleTimeout, maxTextMessageBufferSize, maxBinaryMessageBufferSize, activeUntil, spentUntil] = limits;
   return { maxIdleTimeout, maxTextMessageBufferSize, maxBinaryMessageBufferSize, activeUntil, spentUntil };
-}
-
-export function deleteRow({ kv }: DurableObjectStorage, id: string): void {
-  kv.delete(ROW + id);
-  if ([...kv.list({ prefix: ROW, limit: 1 })].length === 0) kv.delete(ROWS);
 }
 
 /**
@@ -217,19 +201,16 @@ export function markLife(ctx: DurableObjectState): void {
 
 /** The ids of the sessions that ended with the object's last life and left a row. Asked when an object wakes. */
 export function lostSessions(ctx: DurableObjectState): string[] {
-  const { kv } = ctx.storage;
-  // An object without SQLite has no rows.
-  if (!hasRows(kv) || ctx.getHibernatableWebSocketEventTimeout() !== null || ctx.getWebSockets().length > 0) return [];
-  // One value at a time: all rows together may be more than the memory.
-  return Array.from(kv.list({ prefix: ROW }), ([key]) => key.slice(ROW.length));
-}
-
-export const readRow = ({ kv }: DurableObjectStorage, id: string): Kept | undefined => kv.get<Kept>(ROW + id);
-
-function hasRows(kv: SyncKvStorage): boolean {
+  if (ctx.getHibernatableWebSocketEventTimeout() !== null || ctx.getWebSockets().length > 0) return [];
   try {
-    return kv.get(ROWS) === true;
+    // One value at a time: all rows together may be more than the memory.
+    return Array.from(ctx.storage.kv.list({ prefix: ROW }), ([key]) => key.slice(ROW.length));
   } catch {
-    return false;
+    // An object without SQLite has no rows.
+    return [];
   }
 }
+
+export const deleteRow = ({ kv }: DurableObjectStorage, id: string): boolean => kv.delete(ROW + id);
+
+export const readRow = ({ kv }: DurableObjectStorage, id: string): Kept | undefined => kv.get<Kept>(ROW + id);

@@ -1,12 +1,11 @@
 // The container: a table of endpoints, and the Worker's fetch that takes each request to its Durable Object.
-import * as workers from "cloudflare:workers";
-
 import { isPlain } from "./difference.ts";
-import { define, defined, wrong, type EndpointDefinition } from "./endpoint-definition.ts";
+import { check, define, defined, isText, OPTIONS, type Check, type EndpointDefinition } from "./endpoint-definition.ts";
 import { checkAlarm, Endpoint, ENDPOINTS, type EndpointClass } from "./endpoint.ts";
 import { DeploymentError, report } from "./errors.ts";
-import { answer, consult, isUpgrade, notFound, shakeHands, tell, unavailable } from "./handshake.ts";
-import { Router, type Match } from "./router.ts";
+import { answer, consult, isUpgrade, notFound, tell } from "./handshake.ts";
+import { Router } from "./router.ts";
+import { ask, stubOf, type Served } from "./stub.ts";
 import type { EndpointOptions, NamespaceBinding, WorkerContext, WsEndpointMap } from "./types.ts";
 
 /** A class with options, or the binding of a class that another module or Worker has. */
@@ -50,18 +49,14 @@ export interface ServerContainerOptions {
   defaultMaxBinaryMessageBufferSize?: number;
 }
 
-/** The options of which the container has defaults, by their names there. */
-const DEFAULTS: Record<string, string> = {
-  defaultMaxSessionIdleTimeout: "idleTimeoutMs",
-  defaultMaxTextMessageBufferSize: "maxTextMessageBufferSize",
-  defaultMaxBinaryMessageBufferSize: "maxBinaryMessageBufferSize",
+const CHECKS: Record<keyof ServerContainerOptions, Check> = {
+  endpoint: ["the name of a class that the Worker exports", isText(/./)],
+  defaultMaxSessionIdleTimeout: OPTIONS.idleTimeoutMs,
+  defaultMaxTextMessageBufferSize: OPTIONS.maxTextMessageBufferSize,
+  defaultMaxBinaryMessageBufferSize: OPTIONS.maxBinaryMessageBufferSize,
 };
 
-/** How often a request is tried, and half of how long before the second time at most, in milliseconds. */
-const TRIES = 3;
-const DELAY = 100;
-
-interface Route extends EndpointDefinition {
+interface Route extends Served {
   /** The class of its objects. */
   readonly type: typeof Endpoint;
 }
@@ -94,23 +89,19 @@ export class ServerContainer<Env = Cloudflare.Env> {
   };
   readonly #routes = new Router<Route>();
   readonly #className: string;
-  readonly #defaults: EndpointOptions;
+  readonly #defaults: object;
 
   /** @throws {@link DeploymentError} for an option that does not exist, or has a value that can't be */
-  constructor({ endpoint = "Endpoints", ...defaults }: ServerContainerOptions = {}) {
-    const names = Object.keys(DEFAULTS);
-    const given = Object.entries(defaults);
-    const must = [
-      (!endpoint || typeof endpoint !== "string") && "endpoint must be the name of a class that the Worker exports",
-      ...given.map(([name, value]) => {
-        if (!names.includes(name)) return `there is no ${name}, but endpoint, ${names.join(", ")}`;
-        const what = wrong(DEFAULTS[name]!, value);
-        return what && `${name} must be ${what}`;
-      }),
-    ].find(Boolean);
-    if (must) throw new DeploymentError(`A ServerContainer has a wrong option: ${must}.`);
+  constructor(options: ServerContainerOptions = {}) {
+    check("A ServerContainer", options, CHECKS);
+    const {
+      endpoint = "Endpoints",
+      defaultMaxSessionIdleTimeout: idleTimeoutMs,
+      defaultMaxTextMessageBufferSize: maxTextMessageBufferSize,
+      defaultMaxBinaryMessageBufferSize: maxBinaryMessageBufferSize,
+    } = options;
     this.#className = endpoint;
-    this.#defaults = Object.fromEntries(given.map(([name, value]) => [DEFAULTS[name], value]));
+    this.#defaults = { idleTimeoutMs, maxTextMessageBufferSize, maxBinaryMessageBufferSize };
   }
 
   /**
@@ -138,7 +129,7 @@ export class ServerContainer<Env = Cloudflare.Env> {
     }
     checkAlarm(type);
     const definition = define(path, isClass ? { ...type.options, ...defined(given) } : given, isClass, this.#defaults);
-    this.#routes.add(path, { ...definition, type });
+    this.#routes.add(path, { ...definition, type, className: type === this.Endpoint ? this.#className : type.name });
     if (!Object.hasOwn(type, ENDPOINTS)) type[ENDPOINTS] = new Router();
     type[ENDPOINTS]!.add(path, definition, true);
     return this;
@@ -176,18 +167,15 @@ export class ServerContainer<Env = Cloudflare.Env> {
   async handle(request: Request, env: Env, ctx: WorkerContext): Promise<Response | undefined> {
     const match = this.#routes.match(new URL(request.url).pathname);
     if (!match) return undefined;
-    const { value: route, pathParameters, concretePath } = match;
-    const { config, type } = route;
+    const { pathParameters, concretePath } = match;
+    const { config, type } = match.value;
+    const reach = (told: Request) => ask(() => stubOf(env, request, match), told, ctx);
     try {
-      if (!isUpgrade(request) && "onRequest" in type.prototype) {
-        return await this.#ask(() => this.#stub(env, request, match), request, ctx);
-      }
-      const agreed = shakeHands(request, config, pathParameters);
-      if (agreed instanceof Response) return agreed;
-      const consulted = await consult(request, { env, ctx, pathParameters, config }, agreed);
+      if (!isUpgrade(request) && "onRequest" in type.prototype) return await reach(request);
+      const consulted = await consult(request, { env, ctx, pathParameters, config });
       if (consulted instanceof Response) return consulted;
       const [handshake, headers] = consulted;
-      const response = await this.#ask(() => this.#stub(env, request, match), tell(request, handshake), ctx);
+      const response = await reach(tell(request, handshake));
       if (response.webSocket) for (const [name, value] of headers) response.headers.append(name, value);
       return response;
     } catch (error) {
@@ -216,69 +204,7 @@ export class ServerContainer<Env = Cloudflare.Env> {
     const match = this.#routes.match(new URL(request.url).pathname);
     if (!match)
       throw new DeploymentError(`No endpoint at ${path}: give the path of a session's URL, such as /chat/lobby.`);
-    return this.#stub(env, request, match) as unknown as DurableObjectStub<Class>;
-  }
-
-  #stub(env: Env, request: Request, { value: route, pathParameters, concretePath }: Match<Route>): DurableObjectStub {
-    const { instance, locationHint, jurisdiction } = route.config;
-    const name = instance ? instance(request, pathParameters) : concretePath;
-    if (!name || typeof name !== "string") {
-      throw new DeploymentError("The option instance must return the name of an object.");
-    }
-    const namespace = this.#namespace(env, route);
-    return (jurisdiction ? within(namespace, jurisdiction) : namespace).getByName(
-      name,
-      locationHint && { locationHint },
-    );
-  }
-
-  /** Asks an object, again if the platform says that it may help. */
-  async #ask(stub: () => DurableObjectStub, request: Request, ctx: WorkerContext): Promise<Response> {
-    for (let tries = 1; ; tries++) {
-      try {
-        // A stub that has failed goes on failing.
-        const answered = stub().fetch(request);
-        // A client that resets its connection ends this request. If that ended the object's too, nobody would take its
-        // 101, and the object would never hear that the client is gone.
-        ctx.waitUntil(answered.catch(() => {}));
-        const response = await answered;
-        // The platform's has headers that can't be changed, and middleware around the container does change them.
-        return new Response(response.body, response);
-      } catch (error) {
-        const { retryable, overloaded } = (error ?? {}) as { retryable?: boolean; overloaded?: boolean };
-        if (!retryable && !overloaded) throw error;
-        if (overloaded || tries === TRIES || !/^(GET|HEAD)$/.test(request.method)) {
-          report("503", error);
-          return unavailable();
-        }
-        await scheduler.wait(Math.random() * DELAY * 2 ** tries);
-      }
-    }
-  }
-
-  #namespace(env: unknown, { config, type }: Route): DurableObjectNamespace {
-    const { durableObject } = config as WsEndpointMap;
-    const className = type === this.Endpoint ? this.#className : type.name;
-    const bindings = (env ?? {}) as Record<string, unknown>;
-    const { exports } = workers as { exports?: Record<string, unknown> };
-    const screaming = className.replace(/(?<=[a-z\d])(?=[A-Z])/g, "_").toUpperCase();
-    const found = (
-      typeof durableObject === "string"
-        ? [bindings[durableObject]]
-        : [bindings[className], bindings[screaming], exports?.[className]]
-    ).find(isNamespace);
-    if (found) return found;
-    const binding = typeof durableObject === "string" ? durableObject : className;
-    throw new DeploymentError(`No Durable Object. Export its class, and add to wrangler.toml
-
-[[durable_objects.bindings]]
-name = "${binding}"
-class_name = "${className}"
-
-[[migrations]]
-tag = "v1"
-new_sqlite_classes = ["${className}"]
-`);
+    return stubOf(env, request, match) as unknown as DurableObjectStub<Class>;
   }
 }
 
@@ -329,18 +255,3 @@ export function addEndpoints<Env, Sessions>(
 export const defineEndpoint = <Env, T, const Path extends string = string>(
   map: WsEndpointMap<Env, T, Path>,
 ): WsEndpointMap<Env, T, Path> => map;
-
-/** A service, too, seems to have any method: that of a class that is no Durable Object is an RPC property. */
-const isNamespace = (found: unknown): found is DurableObjectNamespace =>
-  Object.prototype.toString.call((found as Partial<DurableObjectNamespace> | undefined)?.idFromName) ===
-  "[object Function]";
-
-function within(namespace: DurableObjectNamespace, jurisdiction: DurableObjectJurisdiction): DurableObjectNamespace {
-  try {
-    return namespace.jurisdiction(jurisdiction);
-  } catch (error) {
-    // Local workerd has none. Elsewhere no object may live outside its own.
-    if (/not implemented in workerd/.test(String(error))) return namespace;
-    throw error;
-  }
-}

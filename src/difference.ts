@@ -65,8 +65,28 @@ export function difference(
   return keys.length === Reflect.ownKeys(copy).length ? undefined : ["", live];
 }
 
+/**
+ * The first property that a copy lacks or changes, or of which there can be no copy.
+ *
+ * @param copy makes the copy by structured clone
+ */
+export function loss(
+  value: unknown,
+  copy: () => unknown,
+  same: (live: object, copy: object) => boolean,
+): Difference | undefined {
+  let copied: unknown;
+  try {
+    copied = copy();
+  } catch (error) {
+    if ((error as Error | undefined)?.name === "DataCloneError") return uncloneable(value);
+    throw error;
+  }
+  return difference(value, copied, same, true);
+}
+
 /** The innermost value that structured clone can't copy. */
-export function uncloneable(value: unknown, path = "", seen = new Set([value])): Difference {
+function uncloneable(value: unknown, path = "", seen = new Set([value])): Difference {
   for (const [key, member] of Object.entries(value as object)) {
     try {
       structuredClone(member);

@@ -21,7 +21,7 @@ export interface Subject extends Session {
   /** What its callbacks share with those of the other sessions of the same object. */
   readonly turns: Turns;
   /** What is to be done before `onOpen`. */
-  begin(): Promise<void> | undefined;
+  begin(): Promise<void>;
   /** Ends the session, open or not. */
   end(reason: CloseReason): void;
   /** `onClose` comes next: what the platform still delivers is nobody's. */
@@ -34,8 +34,6 @@ export interface Subject extends Session {
 const GRACE = 30_000;
 
 export class Dispatch {
-  /** A limit was exceeded: no more messages are taken. */
-  isFull = false;
   readonly #session: Subject;
   #waiting: SessionEvent[] = [];
   /** A callback is under way: events wait. */
@@ -52,6 +50,11 @@ export class Dispatch {
     this.#session = session;
   }
 
+  /** A limit was exceeded: no more messages are taken. */
+  get isFull(): boolean {
+    return this.#grace !== undefined;
+  }
+
   /** How many events wait for the callback under way. */
   get waiting(): number {
     return this.#waiting.length;
@@ -63,7 +66,6 @@ export class Dispatch {
    */
   refuse(error: LimitExceededError): Promise<void> | undefined {
     if (this.#over) return undefined;
-    this.isFull = true;
     this.#grace = setTimeout(() => {
       this.#isLate = true;
       this.#waiting = this.#waiting.filter((event) => event instanceof Error || event instanceof CloseReason);
@@ -102,8 +104,7 @@ export class Dispatch {
     const { callbacks, config } = session.definition;
     const { object } = session;
     const failure = await this.#attempt(async () => {
-      const beginning = session.begin();
-      if (beginning) await beginning;
+      await session.begin();
       const opened = await callbacks.onOpen?.(session, config);
       // It may have assigned session.sessionObject instead.
       object.replace(opened === undefined ? object.value : opened);

@@ -1,17 +1,20 @@
 // An endpoint as it was registered: checked once, in the form that the Worker and the object use.
-import { difference, isPlain, uncloneable } from "./difference.ts";
+import { isPlain, loss } from "./difference.ts";
 import { DeploymentError } from "./errors.ts";
-import type { Callbacks, EndpointConfig, EndpointOptions, MutableEndpointConfig } from "./types.ts";
+import { isOver } from "./limits.ts";
+import type { Callbacks, EndpointConfig, EndpointOptions, MutableEndpointConfig, WsEndpointMap } from "./types.ts";
 
 type Fits = (value: unknown) => boolean;
 
+/** What a callback or an option must be: it fits one of these. */
+export type Check = [what: string, ...fits: Fits[]];
+
 const isFunction: Fits = (value) => typeof value === "function";
-const isBoolean: Fits = (value) => typeof value === "boolean";
 const isWhole =
   (least: number): Fits =>
   (value) =>
     Number.isSafeInteger(value) && (value as number) >= least;
-const isText =
+export const isText =
   (pattern: RegExp): Fits =>
   (value) =>
     typeof value === "string" && pattern.test(value);
@@ -27,33 +30,34 @@ const isPair =
 const isShort =
   (max: number): Fits =>
   (value) =>
-    typeof value === "string" && new TextEncoder().encode(value).length <= max;
+    typeof value === "string" && !isOver(value, max);
+/** What a value must be, and the list of what it may be, are one text. */
+const oneOf = (values: string): Check => [values, (value) => values.split(/, | or /).includes(value as string)];
 
-const FUNCTION: [string, Fits] = ["a function", isFunction];
-const BYTES: [string, Fits] = ["a whole number of bytes, at least 1", isWhole(1)];
-const SWITCH: [string, Fits] = ["true or false", isBoolean];
+const FUNCTION: Check = ["a function", isFunction];
+const BYTES: Check = ["a whole number of bytes, at least 1", isWhole(1)];
+const SWITCH: Check = ["true or false", (value) => typeof value === "boolean"];
 
 /** The platform's limits for tags. */
 export const isTags: Fits = (value) => Array.isArray(value) && value.length <= 10 && value.every(isShort(256));
 
-/** What each callback and option must be. */
-const KEYS: Record<string, [what: string, fits: Fits, orFits?: Fits]> = {
+const CALLBACKS: Record<keyof Callbacks, Check> = {
   onOpen: FUNCTION,
   onText: FUNCTION,
   onBinary: FUNCTION,
   onClose: FUNCTION,
   onError: FUNCTION,
+};
+
+export const OPTIONS: Record<Exclude<keyof WsEndpointMap, keyof Callbacks>, Check> = {
   onHandshake: FUNCTION,
   configure: FUNCTION,
   instance: FUNCTION,
   serializeSession: FUNCTION,
   deserializeSession: FUNCTION,
   durableObject: ["a class or a binding's name", isFunction, isText(/./)],
-  locationHint: [
-    "wnam, enam, sam, weur, eeur, apac, apac-ne, apac-se, oc, afr or me",
-    isText(/^([we]nam|sam|[we]eur|apac(-ne|-se)?|oc|afr|me)$/),
-  ],
-  jurisdiction: ["eu, us, fedramp or fedramp-high", isText(/^(eu|us|fedramp(-high)?)$/)],
+  locationHint: oneOf("wnam, enam, sam, weur, eeur, apac, apac-ne, apac-se, oc, afr or me"),
+  jurisdiction: oneOf("eu, us, fedramp or fedramp-high"),
   subprotocols: ["an array of names", isList(/^[\w!#$%&'*+.^`|~-]+$/)],
   allowedOrigins: [
     'a function, or an array like ["https://example.com", "*.example.com"]',
@@ -73,9 +77,6 @@ const KEYS: Record<string, [what: string, fits: Fits, orFits?: Fits]> = {
   hibernate: SWITCH,
   trackSessions: SWITCH,
 };
-const NAMES = Object.keys(KEYS);
-/** The callbacks come first. */
-const CALLBACKS = 5;
 
 const DEFAULTS = {
   idleTimeoutMs: 0,
@@ -96,18 +97,22 @@ export interface EndpointDefinition {
 export const defined = <T extends object>(options: T): T =>
   Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as T;
 
-/** What a callback or an option must be, if it isn't that. */
-export function wrong(key: string, value: unknown): string | undefined {
-  const [what, ...fits] = KEYS[key]!;
-  return value === undefined || fits.some((fit) => fit?.(value)) ? undefined : what;
-}
-
-/** The path of the first property that the copies of each session would not have as it is. */
-function lostProperty(userProperties: object): string | undefined {
-  try {
-    return difference(userProperties, structuredClone(userProperties), () => false, true)?.[0];
-  } catch {
-    return uncloneable(userProperties)[0];
+/**
+ * Checks what is given against what there may be. What is undefined counts as absent.
+ *
+ * @param owner begins the error's text
+ * @throws {@link DeploymentError}
+ */
+export function check(owner: string, given: object, checks: Record<string, Check>): void {
+  const names = Object.keys(checks);
+  for (const [name, value] of Object.entries(given)) {
+    if (!names.includes(name)) {
+      throw new DeploymentError(`${owner} has the unknown option ${name}: use ${names.join(", ")}.`);
+    }
+    const [what, ...fits] = checks[name]!;
+    if (value !== undefined && !fits.some((fit) => fit(value))) {
+      throw new DeploymentError(`${owner} has a wrong ${name}: it must be ${what}.`);
+    }
   }
 }
 
@@ -122,37 +127,34 @@ export function define(
   path: string,
   options: EndpointOptions & Callbacks,
   isClass: boolean,
-  defaults: EndpointOptions = {},
+  defaults: object = {},
 ): EndpointDefinition {
+  const owner = `The endpoint at "${path}"`;
   const refuse = (what: string): never => {
-    throw new DeploymentError(`The endpoint at "${path}" ${what}.`);
+    throw new DeploymentError(`${owner} ${what}.`);
   };
-  const optionNames = NAMES.slice(CALLBACKS);
-  const check = (given: object, known: readonly string[]) => {
-    for (const [key, value] of Object.entries(given)) {
-      if (!known.includes(key)) {
-        refuse(
-          `has ${Object.hasOwn(KEYS, key) ? "a class, and beside it" : "the unknown option"} ${key}: use ${known.join(", ")}`,
-        );
-      }
-      const what = wrong(key, value);
-      if (what) refuse(`has a wrong ${key}: it must be ${what}`);
-    }
-  };
-  check(options, isClass ? optionNames : NAMES);
-  const given = Object.entries({ ...defined(defaults), ...defined(options) }).filter(([key]) =>
-    optionNames.includes(key),
-  );
+  const callback = isClass && Object.keys(options).find((name) => Object.hasOwn(CALLBACKS, name));
+  if (callback) refuse(`has a class, and beside it ${callback}: make it a method of the class`);
+  check(owner, options, isClass ? OPTIONS : { ...CALLBACKS, ...OPTIONS });
   const filled = { ...DEFAULTS, subprotocols: [] };
-  const config = { ...filled, ...Object.fromEntries(given), path, userProperties: {} } as MutableEndpointConfig;
+  const given = Object.entries({ ...filled, ...defined(defaults), ...defined(options) });
+  const config = {
+    ...Object.fromEntries(given.filter(([name]) => Object.hasOwn(OPTIONS, name))),
+    path,
+    userProperties: {},
+  } as MutableEndpointConfig;
   if ((options.configure?.(config) as unknown) instanceof Promise) refuse("has an asynchronous configure");
   const { path: samePath, userProperties, ...configured } = config;
-  check(configured, optionNames);
+  check(owner, configured, OPTIONS);
   Object.assign(config, { ...filled, ...defined(config) });
   if (samePath !== path) refuse("can't be given another path by its configure");
   if (!isPlain(userProperties)) refuse("has userProperties that are no plain object");
-  const lost = lostProperty(userProperties);
-  if (lost !== undefined) refuse(`has a configure whose userProperties${lost} no session can keep: use plain data`);
+  const lost = loss(
+    userProperties,
+    () => structuredClone(userProperties),
+    () => false,
+  );
+  if (lost) refuse(`has a configure whose userProperties${lost[0]} no session can keep: use plain data`);
   if (!config.serializeSession !== !config.deserializeSession)
     refuse("needs both serializeSession and deserializeSession");
   if (!config.hibernate && (config.trackSessions || config.serializeSession)) {

@@ -94,7 +94,7 @@ export class Endpoint<Env = Cloudflare.Env, T = unknown, Path extends string = s
   static [ENDPOINTS]?: Router<EndpointDefinition>;
 
   readonly #definitions = new Map<string, SessionDefinition>();
-  readonly #alarm = new Alarm(this.ctx.storage, () => this.onAlarm !== undefined);
+  readonly #alarm = new Alarm(this.ctx.storage, this);
   readonly #sessions = new Sessions(
     this.ctx,
     this.env,
@@ -216,11 +216,7 @@ export class Endpoint<Env = Cloudflare.Env, T = unknown, Path extends string = s
   /** The idle timeouts share it with {@link onAlarm}. */
   override async alarm(info?: AlarmInvocationInfo): Promise<void> {
     await this.#recovery;
-    await this.#alarm.ring(
-      info,
-      (now) => this.#sessions.closeIdle(now),
-      (own) => this.onAlarm?.(own),
-    );
+    await this.#alarm.ring(info, (now) => this.#sessions.closeIdle(now));
   }
 
   #wake(time: number): void {
@@ -236,12 +232,14 @@ export class Endpoint<Env = Cloudflare.Env, T = unknown, Path extends string = s
     const definition = match?.value ?? this.#definition(pathname);
     if (!definition) return notFound(request);
     // At a path where the class is not registered the checks of all its paths hold.
-    for (const { config } of match ? [definition] : [definition, ...(endpoints?.values ?? [])]) {
-      const checked = shakeHands(request, config, {});
-      if (checked instanceof Response) return checked;
+    const others = match ? [] : (endpoints?.values ?? []);
+    let agreed!: Handshake | Response;
+    for (const { config } of [...others, definition]) {
+      agreed = shakeHands(request, config, match?.pathParameters ?? {});
+      if (agreed instanceof Response) return agreed;
       if (config.onHandshake) return answer(403, "The way to this endpoint is by its router");
     }
-    return shakeHands(request, definition.config, match?.pathParameters ?? {});
+    return agreed;
   }
 
   get #class(): typeof Endpoint {

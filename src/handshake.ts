@@ -64,26 +64,23 @@ const matches = (origin: string) => (pattern: string) => {
 };
 
 /**
- * Asks the endpoint's hook.
+ * Shakes hands, and asks the endpoint's hook.
  *
- * @returns what was agreed on with what the hook adds, and the headers for the 101; or the hook's answer
+ * @returns what was agreed on with what the hook adds, and the headers for the 101; or the answer that opens no session
  * @throws {@link DeploymentError} for a result that can't be; what the hook throws
  */
-export async function consult(
-  request: Request,
-  context: HandshakeContext,
-  agreed: Handshake,
-): Promise<Response | [Handshake, Headers]> {
+export async function consult(request: Request, context: HandshakeContext): Promise<Response | [Handshake, Headers]> {
+  const agreed = shakeHands(request, context.config, context.pathParameters);
+  if (agreed instanceof Response) return agreed;
   const result = await context.config.onHandshake?.(request, context);
   if (result instanceof Response) return result;
-  const { headers, userProperties, userPrincipal, ...others } = result ?? {};
-  const added = { userProperties, userPrincipal };
+  const { headers, userProperties = {}, userPrincipal, ...others } = result ?? {};
   const wrong =
     !isPlain(result ?? {}) || Object.keys(others).length > 0
       ? "something else"
-      : userProperties !== undefined && !isPlain(userProperties)
+      : !isPlain(userProperties)
         ? "userProperties that are no plain object"
-        : (notJson(userPrincipal ?? null, "userPrincipal") ?? notJson(userProperties ?? null, "userProperties"));
+        : (notJson(userPrincipal ?? null, "userPrincipal") ?? notJson(userProperties, "userProperties"));
   const extra = new Headers(headers);
   const own = [...extra.keys()].find((name) => /^(sec-websocket-.*|upgrade|connection)$/.test(name));
   if (wrong || own) {
@@ -91,7 +88,7 @@ export async function consult(
       `onHandshake must return a Response, nothing, or { headers, userProperties, userPrincipal } of JSON values, not ${wrong || `the header ${own}, which is Socle's`}.`,
     );
   }
-  return [{ ...agreed, ...added }, extra];
+  return [{ ...agreed, userProperties, userPrincipal }, extra];
 }
 
 /** The path of what is no JSON in a value: what JSON would leave out, or bring back as something else. */

@@ -32,7 +32,6 @@ export {
 } from "./payload.ts";
 export type { RemoteEndpointAsync } from "./remote.ts";
 export type { ResponseChannel, SendChannel, SendValue } from "./send-channel.ts";
-export type { SessionCodec } from "./session-object.ts";
 export type {
   Callbacks,
   EndpointConfig,
@@ -44,6 +43,7 @@ export type {
   PathParameters,
   RateLimit,
   Session,
+  SessionCodec,
   WorkerContext,
   WsEndpointMap,
 } from "./types.ts";

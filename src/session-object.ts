@@ -1,23 +1,9 @@
 // The session object, or the user properties: in memory while the object lives, in the attachment while it hibernates.
 import type { Attachment } from "./attachment.ts";
-import { difference, uncloneable, type Difference } from "./difference.ts";
+import { difference, loss, type Difference } from "./difference.ts";
 import { SessionObjectError, toError } from "./errors.ts";
 import { isKeptChannel, reviveChannels, type SendLink } from "./send-channel.ts";
-
-/**
- * How an endpoint turns its session object into plain data and back, where it is no plain data itself.
- *
- * ```ts
- * serializeSession: (cursor: Cursor) => [cursor.line, cursor.column],
- * deserializeSession: (data) => new Cursor(...(data as [number, number])),
- * ```
- */
-export interface SessionCodec<T> {
-  /** Turns the session object into plain data, in which send channels may stand. Called after each callback. */
-  serializeSession?(sessionObject: T): unknown;
-  /** Makes the session object again from what {@link serializeSession} returned. */
-  deserializeSession?(data: unknown): T;
-}
+import type { SessionCodec } from "./types.ts";
 
 /** Where the attachment has each. */
 const NAMES = { 1: "sessionObject", 2: "userProperties" };
@@ -27,6 +13,7 @@ export class SessionObject {
   readonly #attachment: Attachment;
   readonly #slot: 1 | 2;
   readonly #link: SendLink;
+  readonly #same = (live: object, copy: object): boolean => isKeptChannel(live, copy, this.#link);
   readonly #codec: SessionCodec<unknown>;
   /** Something is in the attachment: what it brings back is there as it was kept. */
   #isKept = false;
@@ -72,11 +59,16 @@ export class SessionObject {
     }
   }
 
-  /** Takes what was kept last. */
-  resume(): void {
-    const data = reviveChannels(structuredClone(this.#copy), this.#link);
-    this.value = this.#codec.deserializeSession ? this.#codec.deserializeSession(data) : data;
-    this.#isKept = true;
+  /** Takes what was kept last. What fails is returned, never thrown. */
+  resume(): Error | undefined {
+    try {
+      const data = reviveChannels(structuredClone(this.#copy), this.#link);
+      this.value = this.#codec.deserializeSession ? this.#codec.deserializeSession(data) : data;
+      this.#isKept = true;
+      return undefined;
+    } catch (error) {
+      return toError(error);
+    }
   }
 
   get #copy(): unknown {
@@ -85,30 +77,17 @@ export class SessionObject {
 
   get #changed(): boolean {
     if (!this.#isKept || !this.#attachment.keeps) return false;
-    return this.#codec.serializeSession !== undefined || this.#difference(this.value, this.#copy) !== undefined;
+    return this.#codec.serializeSession !== undefined || difference(this.value, this.#copy, this.#same) !== undefined;
   }
 
   #write(data: unknown): void {
     const former = this.#copy;
-    try {
-      this.#attachment.write(this.#slot, data);
-    } catch (thrown) {
-      const cause = toError(thrown);
-      if (cause.name === "DataCloneError") throw this.#refusal(uncloneable(data));
-      throw cause;
-    }
-    const copy = this.#attachment.read(this.#slot);
-    const found = this.#difference(data, copy, true);
-    this.#attachment.kept[this.#slot] = copy;
-    if (found) {
+    const lost = loss(data, () => this.#attachment.write(this.#slot, data), this.#same);
+    if (lost) {
       this.#attachment.write(this.#slot, former);
-      throw this.#refusal(found);
+      throw this.#refusal(lost);
     }
     this.#isKept = true;
-  }
-
-  #difference(data: unknown, copy: unknown, own?: boolean): Difference | undefined {
-    return difference(data, copy, (object, kept) => isKeptChannel(object, kept, this.#link), own);
   }
 
   #refusal([path, value]: Difference): SessionObjectError {

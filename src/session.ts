@@ -42,8 +42,6 @@ export class ServerSession implements Session, Subject, SendLink {
   readonly #attachment: Attachment;
   #uri: URL | undefined;
   #properties: SessionObject | undefined;
-  /** As it was written last. */
-  #spentUntil: number;
 
   constructor(
     readonly host: SessionHost,
@@ -57,7 +55,6 @@ export class ServerSession implements Session, Subject, SendLink {
     ({ env: this.env, ctx: this.ctx, turns: this.turns } = host);
     const { config } = definition;
     this.#attachment = new Attachment(webSocket, this.ctx.storage, facts.id, config, remains);
-    this.#spentUntil = this.limits.spentUntil;
     this.asyncRemote = new Remote(webSocket, accepted, () => this.touch());
     this.object = new SessionObject(this.#attachment, 1, this, config);
   }
@@ -164,16 +161,15 @@ export class ServerSession implements Session, Subject, SendLink {
     if (this.isOpen) this.end(closeReason);
   }
 
-  begin(): Promise<void> | undefined {
-    const { tags, path } = this.definition.config;
-    if (typeof tags !== "function") return undefined;
-    return Promise.resolve(tags(this)).then((made) => {
-      if (!isTags(made)) {
-        throw new DeploymentError(`The option tags of ${path} must return at most 10 strings of at most 256 bytes.`);
-      }
-      this.#attachment.settle({ tags: made });
-      Object.assign(this, { tags: made });
-    });
+  async begin(): Promise<void> {
+    const { config } = this.definition;
+    if (typeof config.tags !== "function") return;
+    const tags = await config.tags(this);
+    if (!isTags(tags)) {
+      throw new DeploymentError(`The option tags of ${this.path} must return at most 10 strings of at most 256 bytes.`);
+    }
+    this.#attachment.settle({ tags });
+    Object.assign(this, { tags });
   }
 
   end(reason: CloseReason): void {
@@ -237,16 +233,16 @@ export class ServerSession implements Session, Subject, SendLink {
   }
 
   #spend(rateLimit: RateLimit): boolean {
+    const { limits } = this;
     const now = Date.now();
-    const spentUntil = spend(rateLimit, this.limits.spentUntil, now);
+    const spentUntil = spend(rateLimit, limits.spentUntil, now);
     if (spentUntil === undefined) return false;
-    this.limits.spentUntil = spentUntil;
     // An eviction between two writes gives back a twentieth of the budget at most, and none of one that is used up.
+    const part = rateLimit.perMs / 20;
     const isUsedUp = spend(rateLimit, spentUntil, now) === undefined;
-    if (isUsedUp || spentUntil - this.#spentUntil >= rateLimit.perMs / 20) {
-      this.#spentUntil = spentUntil;
+    if (isUsedUp || Math.floor(spentUntil / part) > Math.floor(limits.spentUntil / part)) {
       this.#attachment.limit({ spentUntil });
-    }
+    } else limits.spentUntil = spentUntil;
     return true;
   }
 

@@ -44,10 +44,9 @@ export class Sessions implements SessionHost {
     const tags = typeof config.tags === "object" ? config.tags : [];
     const facts = { ...agreed, id: crypto.randomUUID(), uri: request.url, tags };
     const properties = { ...config.userProperties, ...userProperties };
-    const session = this.#begin(socket, facts, {
+    const session = this.#begin(socket, {
       // Without any there is nothing to write again with each change of the session object.
       kept: [JSON.stringify(facts), undefined, Object.keys(properties).length > 0 ? properties : undefined],
-      isLarge: false,
     });
     let isFull = false;
     await session.dispatch.open(() => {
@@ -70,25 +69,24 @@ export class Sessions implements SessionHost {
   of(socket: WebSocket): ServerSession | undefined {
     const known = this.#known.get(socket);
     if (known) return known;
-    let session: ServerSession | undefined;
     try {
       const remains = readAttachment(socket, this.ctx.storage);
       if (!remains) return undefined;
-      session = this.#begin(socket, JSON.parse(remains.kept[0]) as SessionFacts, remains, true);
-      session.object.resume();
-    } catch (error) {
-      // As after a failed onOpen, there is nothing to go on with: no session object, or not even the endpoint.
-      if (session) {
-        this.keepAwake(session.dispatch.receive(toError(error)));
+      const session = this.#begin(socket, remains, true);
+      const failure = session.object.resume();
+      if (failure) {
+        // As after a failed onOpen, there is no session object to go on with.
+        this.keepAwake(session.dispatch.receive(failure));
         session.close(1011);
-      } else {
-        report("a session is closed with 1011", error);
-        // What the platform still delivers for it is nobody's.
-        socket.serializeAttachment(null);
-        closeSocket(socket, new CloseReason(1011));
       }
+      return session;
+    } catch (error) {
+      report("a session is closed with 1011", error);
+      // What the platform still delivers for it is nobody's.
+      socket.serializeAttachment(null);
+      closeSocket(socket, new CloseReason(1011));
+      return undefined;
     }
-    return session;
   }
 
   /** The open sessions: not those still in `onOpen`, nor those that are closing. */
@@ -143,17 +141,9 @@ export class Sessions implements SessionHost {
     const patience = new AbortController();
     const ending = ids.map(async (id) => {
       try {
-        const kept = readRow(storage, id)!;
-        const facts = JSON.parse(kept[0]) as SessionFacts;
-        if (!this.#defined(facts.path).config.trackSessions) return deleteRow(storage, id);
-        const session = this.#begin(new WebSocketPair()[1], facts, { kept, isLarge: true });
-        let failure: Error | undefined;
-        try {
-          session.object.resume();
-        } catch (error) {
-          failure = toError(error);
-        }
-        await session.lost(new CloseReason(1006), failure);
+        const session = this.#begin(new WebSocketPair()[1], { kept: readRow(storage, id)!, isLarge: true });
+        if (!session.definition.config.trackSessions) return session.forget();
+        await session.lost(new CloseReason(1006), session.object.resume());
       } catch (error) {
         report("the onClose of a lost session can't run", error);
         deleteRow(storage, id);
@@ -198,7 +188,8 @@ export class Sessions implements SessionHost {
     throw new DeploymentError(`No endpoint at ${path}: register it while the Worker's module loads.`);
   }
 
-  #begin(socket: WebSocket, facts: SessionFacts, remains: Remains, accepted = false): ServerSession {
+  #begin(socket: WebSocket, remains: Remains, accepted = false): ServerSession {
+    const facts = JSON.parse(remains.kept[0]) as SessionFacts;
     const session = new ServerSession(this, socket, this.#defined(facts.path), facts, remains, accepted);
     this.#known.set(socket, session);
     return session;

@@ -1,7 +1,6 @@
 // The public types of an endpoint and its session.
 import type { CloseReason } from "./close-reason.ts";
 import type { RemoteEndpointAsync } from "./remote.ts";
-import type { SessionCodec } from "./session-object.ts";
 
 type ParameterName<Segment> = Segment extends `{${infer Name}}`
   ? Name
@@ -187,6 +186,21 @@ export interface HandshakeContext<Env = unknown, Path extends string = string> {
 /** A method, so that the options of a class may be written for its own path and bindings. */
 interface TagsOf<Env, Path extends string> {
   tags(session: Session<Path, unknown, Env>): readonly string[] | Promise<readonly string[]>;
+}
+
+/**
+ * How an endpoint turns its session object into plain data and back, where it is no plain data itself.
+ *
+ * ```ts
+ * serializeSession: (cursor: Cursor) => [cursor.line, cursor.column],
+ * deserializeSession: (data) => new Cursor(...(data as [number, number])),
+ * ```
+ */
+export interface SessionCodec<T> {
+  /** Turns the session object into plain data, in which send channels may stand. Called after each callback. */
+  serializeSession?(sessionObject: T): unknown;
+  /** Makes the session object again from what {@link serializeSession} returned. */
+  deserializeSession?(data: unknown): T;
 }
 
 /**

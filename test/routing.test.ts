@@ -89,7 +89,7 @@ describe("registration", () => {
     expect(add("/a", { instance: "lobby" })).toThrow("a wrong instance");
     expect(add("/a", { subprotocols: undefined, onText: undefined })).not.toThrow();
     expect(() => new ServerContainer({ endpoint: "" })).toThrow(
-      "A ServerContainer has a wrong option: endpoint must be the name",
+      "A ServerContainer has a wrong endpoint: it must be the name",
     );
     expect(() => new ServerContainer({ endpoints: "X" } as {})).toThrow(DeploymentError);
   });

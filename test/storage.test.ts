@@ -91,7 +91,7 @@ describe("a session object that doesn't fit the attachment", () => {
     });
     const client = await endpoint.connect();
     const id = (await client.ask(new ArrayBuffer(1))) as string;
-    const rows = [ROW + id, "socle:sessions"];
+    const rows = [ROW + id];
     let n = 0;
     for (const length of [0, 17_000, 20_000, 1_000_000, 18_000, 1, 20_000, 0]) {
       expect(await client.ask(String(length))).toBe(`${++n} ${length} ${n > 1} true`);
@@ -135,7 +135,7 @@ describe("a session object that doesn't fit the attachment", () => {
     });
     const clients = [await endpoint.connect(), await endpoint.connect()];
     await clients[0]!.ask("30000");
-    expect(await stored(endpoint)).toHaveLength(3);
+    expect(await stored(endpoint)).toHaveLength(2);
     for (let times = 0; times < 2; times++) {
       await endpoint.hibernate();
       for (const client of clients) expect(await client.ask("")).toBe("30000");
@@ -168,7 +168,7 @@ describe("a session object that doesn't fit the attachment", () => {
     const client = await endpoint.connect(query);
     const [object, properties] = [has("all") ? 20_000 : 6, has("userProperties") ? 20_000 : null];
     const facts = JSON.stringify([object, properties, has("userProperties set") ? 20_000 : null, query.length]);
-    expect(await stored(endpoint)).toHaveLength(2);
+    expect(await stored(endpoint)).toHaveLength(1);
     for (let times = 0; times < 3; times++) {
       expect(await client.ask("")).toBe(facts);
       await endpoint.hibernate();
@@ -220,7 +220,7 @@ describe("a session object that doesn't fit the attachment", () => {
     await client.ask(String(fits));
     expect(await stored(endpoint)).toEqual([]);
     await client.ask("limit");
-    expect(await stored(endpoint)).toHaveLength(2);
+    expect(await stored(endpoint)).toHaveLength(1);
     await endpoint.hibernate();
     expect(await client.ask("")).toBe(`${fits} 1000000`);
   });
@@ -280,7 +280,7 @@ describe("what can't be kept", () => {
       [true, bytes, size],
       ["thrown", bytes],
     ]);
-    expect(await stored(endpoint)).toHaveLength(size && 2);
+    expect(await stored(endpoint)).toHaveLength(size && 1);
   });
 
   it("R23: what fits into a row by a little is kept", async () => {
@@ -335,47 +335,45 @@ describe("what can't be kept", () => {
       [10, 11],
     ] as const) {
       if (after === 11 && !trackSessions) continue;
-      for (const failing of [ROW, "socle:sessions"]) {
-        const what = `${trackSessions ? "tracked, " : ""}from ${before} to ${after} bytes, of ${failing}`;
-        it(`R16, R23: a put that fails (${what}) counts as the callback's exception`, async () => {
-          const log = new Log();
-          const endpoint = serve<{ text: string }>({
-            trackSessions,
-            onOpen: () => ({ text: "x".repeat(before) }),
-            async onText(object, text, session) {
-              if (text) object.text = "y".repeat(after);
-              await session.asyncRemote.sendText(`${object.text.length}`);
-            },
-            onClose: ({ text }) => log.add("close", text.length),
-            onError: (object, _, error) => log.add("error", object!.text.length, error.message),
-          });
-          const client = await endpoint.connect();
-          const rows = await stored(endpoint);
-          const platform = await kv();
-          // oxlint-disable-next-line typescript/unbound-method -- called with its object below
-          const { put } = platform;
-          const failed = vi.spyOn(platform, "put").mockImplementation(function (this: SyncKvStorage, key, value) {
-            if (key.startsWith(failing)) throw new Error("disk full");
-            put.call(this, key, value);
-          });
-          expect(await client.ask("grow")).toBe(String(after));
-          await log.has(["error", before, "disk full"]);
-          failed.mockRestore();
-          expect(await client.ask("")).toBe(String(before));
-          await endpoint.hibernate();
-          expect(await client.ask("")).toBe(String(before));
-          expect((await stored(endpoint)).filter((key) => key.startsWith(ROW))).toEqual(
-            rows.filter((key) => key.startsWith(ROW)),
-          );
-          expect(await client.ask("grow")).toBe(String(after));
-          await endpoint.hibernate();
-          expect(await client.ask("")).toBe(String(after));
-          client.socket.close();
-          await client.closed;
-          await log.has(["close", after]);
-          await isEmpty(endpoint);
+      const what = `${trackSessions ? "tracked, " : ""}from ${before} to ${after} bytes`;
+      it(`R16, R23: a put that fails (${what}) counts as the callback's exception`, async () => {
+        const log = new Log();
+        const endpoint = serve<{ text: string }>({
+          trackSessions,
+          onOpen: () => ({ text: "x".repeat(before) }),
+          async onText(object, text, session) {
+            if (text) object.text = "y".repeat(after);
+            await session.asyncRemote.sendText(`${object.text.length}`);
+          },
+          onClose: ({ text }) => log.add("close", text.length),
+          onError: (object, _, error) => log.add("error", object!.text.length, error.message),
         });
-      }
+        const client = await endpoint.connect();
+        const rows = await stored(endpoint);
+        const platform = await kv();
+        // oxlint-disable-next-line typescript/unbound-method -- called with its object below
+        const { put } = platform;
+        const failed = vi.spyOn(platform, "put").mockImplementation(function (this: SyncKvStorage, key, value) {
+          if (key.startsWith(ROW)) throw new Error("disk full");
+          put.call(this, key, value);
+        });
+        expect(await client.ask("grow")).toBe(String(after));
+        await log.has(["error", before, "disk full"]);
+        failed.mockRestore();
+        expect(await client.ask("")).toBe(String(before));
+        await endpoint.hibernate();
+        expect(await client.ask("")).toBe(String(before));
+        expect((await stored(endpoint)).filter((key) => key.startsWith(ROW))).toEqual(
+          rows.filter((key) => key.startsWith(ROW)),
+        );
+        expect(await client.ask("grow")).toBe(String(after));
+        await endpoint.hibernate();
+        expect(await client.ask("")).toBe(String(after));
+        client.socket.close();
+        await client.closed;
+        await log.has(["close", after]);
+        await isEmpty(endpoint);
+      });
     }
   }
 });
@@ -475,7 +473,7 @@ describe("at the end of a session", () => {
             const left = how === "a failed onOpen" ? undefined : how.startsWith("a changed") ? length + 20_000 : length;
             await log.has(["close", left, code]);
             // The row stays until onClose has settled.
-            expect(await stored(endpoint)).toHaveLength(2);
+            expect(await stored(endpoint)).toHaveLength(1);
             await within(endpoint, settle);
             await isEmpty(endpoint);
             await crash(endpoint);
@@ -496,7 +494,7 @@ describe("at the end of a session", () => {
     const id = await other.ask("");
     client.socket.close();
     await client.closed;
-    await expect.poll(() => stored(endpoint)).toEqual([ROW + String(id), "socle:sessions"]);
+    await expect.poll(() => stored(endpoint)).toEqual([ROW + String(id)]);
     await endpoint.hibernate();
     expect(await other.ask("")).toBe(id);
   });
@@ -511,10 +509,10 @@ describe("after a crash", () => {
       onClose: (object) => log.add("close", object.slice(0, 3)),
     });
     await Promise.all(["?one", "?two"].map((query) => endpoint.connect(query)));
-    expect(await stored(endpoint)).toHaveLength(3);
+    expect(await stored(endpoint)).toHaveLength(2);
     await crash(endpoint);
     const client = await endpoint.connect("?new");
-    await expect.poll(() => stored(endpoint)).toHaveLength(2);
+    await expect.poll(() => stored(endpoint)).toHaveLength(1);
     await endpoint.hibernate();
     expect(await client.ask("")).toBe("new");
     expect(log.entries).toEqual([]);
@@ -632,7 +630,7 @@ describe("after a crash", () => {
       ["closed", "a", 1],
       ["open", "c"],
     ]);
-    expect(await stored(endpoint)).toHaveLength(2);
+    expect(await stored(endpoint)).toHaveLength(1);
   });
 
   it("R26: an onClose that doesn't settle holds what is new for 10 s, and no other onClose", async () => {
@@ -661,9 +659,9 @@ describe("after a crash", () => {
     );
     expect(await client.ask("")).toBe("new");
     // Its row is still there beside the new one's.
-    expect(await stored(endpoint)).toHaveLength(3);
+    expect(await stored(endpoint)).toHaveLength(2);
     await within(endpoint, settle);
-    await expect.poll(() => stored(endpoint)).toHaveLength(2);
+    await expect.poll(() => stored(endpoint)).toHaveLength(1);
     client.socket.close(4000);
     await log.has(["close", "new", 4000]);
     await isEmpty(endpoint);
@@ -710,7 +708,7 @@ describe("after a crash", () => {
     for (const query of ["?throws", "?rejects", "?good"]) await endpoint.connect(query);
     await crash(endpoint);
     await endpoint.connect("?new");
-    expect(await stored(endpoint)).toHaveLength(2);
+    expect(await stored(endpoint)).toHaveLength(1);
     expect(inAnyOrder(log.entries)).toEqual(
       inAnyOrder([
         ["close", "good"],
@@ -795,7 +793,7 @@ describe("after a crash", () => {
         return env.Endpoints.getByName("together");
       }
     })("");
-    expect(await stored(object)).toHaveLength(3);
+    expect(await stored(object)).toHaveLength(2);
     await crash(object);
     await isEmpty(object);
     expect(log.entries).toEqual(["tracked"]);
@@ -841,7 +839,7 @@ describe("trackSessions", () => {
     expect(await stored(endpoint)).toEqual([]);
     await within(endpoint, settle);
     const client = await connecting;
-    const rows = [ROW + String(await client.ask("")), "socle:sessions"];
+    const rows = [ROW + String(await client.ask(""))];
     expect(await stored(endpoint)).toEqual(rows);
     client.socket.close();
     await log.has("close");
@@ -954,7 +952,7 @@ describe("an object full of sockets", () => {
       ["error", "refused", expect.stringContaining("32768")],
       ["close", "refused", 1013, 1],
     ]);
-    await expect.poll(() => stored(endpoint)).toHaveLength(2);
+    await expect.poll(() => stored(endpoint)).toHaveLength(1);
 
     expect(await client.ask("a")).toBe("first a 1");
     expect(await endpoint.stub.broadcast("to all")).toBe(1);
@@ -994,7 +992,7 @@ describe("a socket that isn't Socle's", () => {
       expect(await bare.next()).toBe(text);
       await endpoint.hibernate();
       bare.send("nobody's");
-      expect(await stored(endpoint)).toHaveLength(text === "before" ? 2 : 0);
+      expect(await stored(endpoint)).toHaveLength(text === "before" ? 1 : 0);
       await crash(endpoint);
       await isEmpty(endpoint);
       expect(log.entries).toEqual([["close", "object", 1006, ""]]);

@@ -660,7 +660,7 @@ describe("the container's defaults", () => {
       for (const wrong of [-1, 1.5, Number.NaN, "5", null, Infinity]) {
         const making = () => new ServerContainer({ [name]: wrong });
         expect(making).toThrow(DeploymentError);
-        expect(making).toThrow(`A ServerContainer has a wrong option: ${name} must be a whole number of`);
+        expect(making).toThrow(`A ServerContainer has a wrong ${name}: it must be a whole number of`);
       }
     });
   }
@@ -673,7 +673,7 @@ describe("the container's defaults", () => {
 
   it("R1: an option of another name is refused with those that there are", () => {
     expect(() => new ServerContainer({ defaultIdleTimeout: 5 } as {})).toThrow(
-      `there is no defaultIdleTimeout, but endpoint, ${Object.keys(DEFAULTS).join(", ")}`,
+      `the unknown option defaultIdleTimeout: use endpoint, ${Object.keys(DEFAULTS).join(", ")}.`,
     );
   });
 
