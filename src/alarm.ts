@@ -69,9 +69,11 @@ export class Alarm {
     storage.deleteAll = async (options) => {
       await this.#sharing;
       const times = this.#times;
-      await deleteAll(options);
+      if (!times) return deleteAll(options);
       // The sessions are still there. Whether the alarms are depends on the compatibility date.
-      if (times) await this.#set(times[0], (await platform.getAlarm()) === null ? null : times[1]);
+      await (this.#sharing = deleteAll(options)
+        .then(async () => this.#set(times[0], (await platform.getAlarm()) === null ? null : times[1]))
+        .finally(() => (this.#sharing = undefined)));
     };
   }
 

@@ -107,7 +107,12 @@ export class Attachment {
   limit(limits: Partial<Limits>): void {
     Object.assign(this.limits, limits);
     this.#isLimited = true;
-    if (this.keeps && this.#attach(this.#isLarge)) this.#save();
+    try {
+      if (this.keeps && this.#attach(this.#isLarge)) this.#save();
+    } catch (error) {
+      // In memory they hold: no message is lost for it.
+      report("a session's limits can't be kept", error);
+    }
   }
 
   /** Marks the session as ended: events that the platform still delivers for the socket are nobody's. */

@@ -94,6 +94,8 @@ export class Endpoint<Env = Cloudflare.Env, T = unknown, Path extends string = s
   static [ENDPOINTS]?: Router<EndpointDefinition>;
 
   readonly #definitions = new Map<string, SessionDefinition>();
+  /** By the class's own options. */
+  #own: EndpointDefinition | undefined;
   readonly #alarm = new Alarm(this.ctx.storage, this);
   readonly #sessions = new Sessions(
     this.ctx,
@@ -250,10 +252,16 @@ export class Endpoint<Env = Cloudflare.Env, T = unknown, Path extends string = s
   #definition(path: string): SessionDefinition | undefined {
     const known = this.#definitions.get(path);
     if (known) return known;
+    const callbacks = this as Callbacks;
     const endpoints = this.#class[ENDPOINTS];
-    const found = endpoints?.get(path) ?? (endpoints?.all ? undefined : define(path, this.#class.options ?? {}, true));
-    if (!found) return undefined;
-    const definition = { callbacks: this as Callbacks, ...found };
+    const found = endpoints?.get(path);
+    if (!found) {
+      if (endpoints?.all) return undefined;
+      this.#own ??= define(path, this.#class.options ?? {}, true);
+      // Not put by: such paths are the clients' choice, and have no end.
+      return { callbacks, config: Object.freeze({ ...this.#own.config, path }) };
+    }
+    const definition = { callbacks, ...found };
     this.#definitions.set(path, definition);
     return definition;
   }

@@ -93,6 +93,11 @@ export class Remote implements RemoteEndpointAsync {
  * (1005 is none at all) is answered by none. On a socket that is closing it does nothing.
  */
 export function closeSocket(socket: WebSocket, { sendable, closeCode, reasonPhrase }: CloseReason): void {
-  if (sendable) socket.close(closeCode, reasonPhrase);
-  else socket.close();
+  if (!sendable) return socket.close();
+  try {
+    socket.close(closeCode, reasonPhrase);
+  } catch {
+    // A client's phrase that is no UTF-8 grows as the platform decodes it, past what a Close frame carries.
+    socket.close(closeCode);
+  }
 }

@@ -4,21 +4,29 @@ import type { SessionObject } from "./session-object.ts";
 /** A callback under way. */
 export interface Turn {
   readonly own: SessionObject;
-  /** The objects that were read since it began, by it or by another: after an await nothing tells by which. */
-  read?: Set<SessionObject>;
+  /** When it began. */
+  readonly since: number;
 }
 
 export class Turns {
-  readonly #running = new Set<Turn>();
+  /** By their own objects, the oldest first. */
+  readonly #running = new Map<SessionObject, Turn>();
+  /** The objects that were read while one ran, and when, the latest last: after an await nothing tells by which. */
+  readonly #read = new Map<SessionObject, number>();
+  #clock = 0;
 
   begin(own: SessionObject): Turn {
-    const turn = { own };
-    this.#running.add(turn);
+    const turn = { own, since: this.#clock };
+    // In its place: the one before, if there still is one, is not waited for any more.
+    this.#running.delete(own);
+    this.#running.set(own, turn);
     return turn;
   }
 
   read(object: SessionObject): void {
-    for (const turn of this.#running) (turn.read ??= new Set()).add(object);
+    if (this.#running.size === 0) return;
+    this.#read.delete(object);
+    this.#read.set(object, ++this.#clock);
   }
 
   /**
@@ -27,23 +35,32 @@ export class Turns {
    * @throws the first error, when every object has had its turn
    */
   end(turn: Turn): void {
-    this.#running.delete(turn);
-    if (!turn.read) return turn.own.keep();
+    const { own, since } = turn;
+    if (this.#running.get(own) === turn) this.#running.delete(own);
+    if (this.#clock === since) return own.keep();
     const errors: unknown[] = [];
-    for (const object of turn.read.add(turn.own)) {
+    const objects = new Set([own]);
+    for (const [object, time] of this.#read) if (time > since) objects.add(object);
+    for (const object of objects) {
       try {
         // In the middle of another callback an object may be what it can't stay: that one's end judges it.
-        if (object !== turn.own && this.#mayChange(object)) object.keepIfPossible();
+        if (object !== own && this.#mayChange(object)) object.keepIfPossible();
         else object.keep();
       } catch (error) {
         errors.push(error);
       }
     }
+    const [oldest] = this.#running.values();
+    for (const [object, time] of this.#read) {
+      if (oldest && time > oldest.since) break;
+      this.#read.delete(object);
+    }
     if (errors.length > 0) throw errors[0];
   }
 
   #mayChange(object: SessionObject): boolean {
-    for (const { own, read } of this.#running) if (own === object || read?.has(object)) return true;
-    return false;
+    const [oldest] = this.#running.values();
+    // Undefined for one that nobody has read.
+    return this.#running.has(object) || (oldest !== undefined && this.#read.get(object)! > oldest.since);
   }
 }

@@ -31,6 +31,9 @@ async function isDone(path: string): Promise<void> {
 /** A masked frame, empty, of an opcode that the protocol doesn't have. */
 const RESERVED = new Uint8Array([0x83, 0x80, 0, 0, 0, 0]);
 
+/** A masked Close frame of 4000, with a phrase that is no UTF-8: as text it is longer than a frame carries. */
+const NO_TEXT = new Uint8Array([0x88, 0xfd, 0, 0, 0, 0, 0x0f, 0xa0, ...Array<number>(123).fill(0xff)]);
+
 describe.each([
   { hibernate: true, journals: "/journal" },
   { hibernate: false, journals: "/journal/standard" },
@@ -64,6 +67,15 @@ describe.each([
     const client = await server.connect(`${path}?name=A`);
     expect(await client.close(code)).toEqual({ code: closeCode, reason: "" });
     expect(await entries(path, 2)).toEqual(["A opens", `A ends with ${closeCode}`]);
+    await isDone(path);
+  });
+
+  it("R14: a close phrase that is no UTF-8 ends the session too, and onClose runs once", async () => {
+    const path = `${journals}/no-text`;
+    const client = await server.connect(`${path}?name=A`);
+    client.connection.write(NO_TEXT);
+    await client.closed;
+    expect(await entries(path, 2)).toEqual(["A opens", "A ends with 4000"]);
     await isDone(path);
   });
 

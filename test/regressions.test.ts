@@ -1,0 +1,82 @@
+// What random sequences of events and hostile clients have broken once.
+import { runInDurableObject } from "cloudflare:test";
+import { env } from "cloudflare:workers";
+import type { EndpointOptions } from "socle";
+import { afterEach, expect, it, vi } from "vitest";
+
+import { rowsOf } from "./support/alarm.ts";
+import { connect } from "./support/client.ts";
+import { freshPath, Log, recorded, serve } from "./support/endpoint.ts";
+import { Clock, container, Legacy, Room } from "./support/worker.ts";
+
+afterEach(() => {
+  vi.restoreAllMocks();
+});
+
+it("R14, R15: a close phrase that is no UTF-8 is answered without it, and onClose runs", async () => {
+  const log = new Log();
+  const endpoint = serve(recorded(log));
+  const client = await endpoint.connect();
+  // What the platform makes of 123 bytes of 255: three bytes of each.
+  const phrase = "\ufffd".repeat(123);
+  await runInDurableObject(endpoint.stub, (object, ctx) =>
+    object.webSocketClose(ctx.getWebSockets()[0]!, 4000, phrase),
+  );
+  expect(await client.closed).toMatchObject({ code: 4000, reason: "" });
+  await log.has(["close", undefined, 4000, phrase]);
+});
+
+it.each(Array.from({ length: 12 }, (_, count) => count))(
+  "R18: a timeout that begins %i microtasks into a deleteAll doesn't put off the alarm of another",
+  async (count) => {
+    const path = freshPath();
+    container.addEndpoint(path, { durableObject: Clock });
+    const stub = container.stub<Clock>(env, path);
+    await Promise.all([connect(path), connect(path)]);
+    const [idle] = await runInDurableObject(stub, async (object, { storage }) => {
+      const [first, second] = [...object.openSessions()];
+      first!.maxIdleTimeout = 600_000;
+      await vi.waitUntil(() => storage.kv.get("socle:alarm"));
+      const deleted = storage.deleteAll();
+      for (let i = 0; i < count; i++) await Promise.resolve();
+      second!.maxIdleTimeout = 3_600_000;
+      await deleted;
+      // Behind all that the two have begun.
+      await storage.getAlarm();
+      await storage.sync();
+      return storage.kv.get<[number]>("socle:alarm")!;
+    });
+    expect(idle).toBeLessThan(Date.now() + 3_000_000);
+    expect(await rowsOf(stub)).toEqual(["socle:alarm"]);
+  },
+);
+
+it("R19: a message is delivered where the rate's budget can't be kept, for want of room and of SQLite", async () => {
+  const logged = vi.spyOn(console, "error").mockImplementation(() => {});
+  const answers = new Set<unknown>();
+  for (let length = 15_900; length < 16_384; length += 10) {
+    const path = freshPath();
+    const options: EndpointOptions = {
+      rateLimit: { messages: 10, perMs: 10_000 },
+      configure: ({ userProperties }) => void (userProperties.text = "x".repeat(length)),
+    };
+    container.addEndpoint(path, { durableObject: Legacy, ...options });
+    const client = await connect(path);
+    answers.add(await Promise.race([client.ask("hello"), client.closed.then(({ code }) => code)]));
+  }
+  // The larger ones can't be opened.
+  expect([...answers]).toEqual(["hello", 1011]);
+  expect(logged.mock.calls.map(([what]) => String(what))).toContain("socle: a session's limits can't be kept:");
+});
+
+it("R1: an object is configured once, whatever paths its clients come by", async () => {
+  const configure = vi.fn<NonNullable<EndpointOptions["configure"]>>();
+  const options = vi.spyOn(Room as { options?: EndpointOptions }, "options", "get");
+  options.mockReturnValue({ configure });
+  const stub = env.Room.getByName(freshPath());
+  for (const path of ["/of", "/the", "/clients"]) {
+    const { webSocket } = await stub.fetch(`https://socle.test${path}`, { headers: { Upgrade: "websocket" } });
+    webSocket!.accept();
+  }
+  expect(configure).toHaveBeenCalledTimes(1);
+});
