@@ -2,7 +2,7 @@
 // is too large for that or has to outlive a crash. Only this file reads and writes the two; it knows nothing of callbacks.
 import { report, SessionObjectError } from "./errors.ts";
 import { limitsOf, type Limits } from "./limits.ts";
-import type { EndpointConfig } from "./types.ts";
+import type { EndpointConfig } from "./ws-endpoint-map.ts";
 
 const MARK = "socle";
 /** Marks an attachment of which the greater part is in storage. */

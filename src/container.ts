@@ -6,7 +6,7 @@ import { DeploymentError, report } from "./errors.ts";
 import { answer, consult, isUpgrade, notFound, tell } from "./handshake.ts";
 import { Router } from "./router.ts";
 import { ask, stubOf, type Served } from "./stub.ts";
-import type { EndpointOptions, NamespaceBinding, WorkerContext, WsEndpointMap } from "./types.ts";
+import type { EndpointOptions, NamespaceBinding, WorkerContext, WsEndpointMap } from "./ws-endpoint-map.ts";
 
 /** A class with options, or the binding of a class that another module or Worker has. */
 export interface EndpointOfClass<Env = unknown, T = unknown, Path extends string = string> extends EndpointOptions<

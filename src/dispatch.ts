@@ -4,7 +4,8 @@ import type { EndpointDefinition } from "./endpoint-definition.ts";
 import { LimitExceededError, report, toError } from "./errors.ts";
 import type { SessionObject } from "./session-object.ts";
 import type { Turns } from "./turns.ts";
-import type { Callbacks, Session } from "./types.ts";
+import type { Session } from "./types.ts";
+import type { Callbacks } from "./ws-endpoint-map.ts";
 
 /** What reaches a session: a message, a failure of its socket, or its end. */
 export type SessionEvent = string | ArrayBuffer | Error | CloseReason;

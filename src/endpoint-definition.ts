@@ -2,7 +2,13 @@
 import { isPlain, loss } from "./difference.ts";
 import { DeploymentError } from "./errors.ts";
 import { isOver } from "./limits.ts";
-import type { Callbacks, EndpointConfig, EndpointOptions, MutableEndpointConfig, WsEndpointMap } from "./types.ts";
+import type {
+  Callbacks,
+  EndpointConfig,
+  EndpointOptions,
+  MutableEndpointConfig,
+  WsEndpointMap,
+} from "./ws-endpoint-map.ts";
 
 type Fits = (value: unknown) => boolean;
 

@@ -12,7 +12,8 @@ import { sendsItself, wsSendAsync, type Payload } from "./payload.ts";
 import { checkData, closeSocket } from "./remote.ts";
 import type { Router } from "./router.ts";
 import { reasonOf, Sessions } from "./sessions.ts";
-import type { Callbacks, EndpointOptions, Session } from "./types.ts";
+import type { Session } from "./types.ts";
+import type { Callbacks, EndpointOptions } from "./ws-endpoint-map.ts";
 
 /** Where a class has the endpoints that its objects serve. */
 export const ENDPOINTS = Symbol();

@@ -2,7 +2,7 @@
 import type { SessionFacts } from "./attachment.ts";
 import { isObject, isPlain } from "./difference.ts";
 import { DeploymentError } from "./errors.ts";
-import type { EndpointConfig, HandshakeContext } from "./types.ts";
+import type { EndpointConfig, HandshakeContext } from "./ws-endpoint-map.ts";
 
 /** What is settled in the Worker, before the object is woken. */
 export interface Handshake extends Omit<SessionFacts, "id" | "uri" | "tags"> {

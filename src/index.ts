@@ -32,6 +32,7 @@ export {
 } from "./payload.ts";
 export type { RemoteEndpointAsync } from "./remote.ts";
 export type { ResponseChannel, SendChannel, SendValue } from "./send-channel.ts";
+export type { PathParameters, Session } from "./types.ts";
 export type {
   Callbacks,
   EndpointConfig,
@@ -40,11 +41,9 @@ export type {
   HandshakeResult,
   MutableEndpointConfig,
   NamespaceBinding,
-  PathParameters,
   RateLimit,
-  Session,
   SessionCodec,
   WorkerContext,
   WsEndpointMap,
-} from "./types.ts";
+} from "./ws-endpoint-map.ts";
 export { onOpenStartWsConnection, startWsConnection, type WsConnectionOptions } from "./ws-connection.ts";

@@ -1,5 +1,5 @@
 // What a session may take: how much at once, how often, and how long it may be silent. Nothing of sockets here.
-import type { EndpointConfig, RateLimit } from "./types.ts";
+import type { EndpointConfig, RateLimit } from "./ws-endpoint-map.ts";
 
 /** A session's limits and where it stands against them. They change while it lives, and hibernate with it. */
 export interface Limits {

@@ -3,7 +3,7 @@ import type { Attachment } from "./attachment.ts";
 import { difference, loss, type Difference } from "./difference.ts";
 import { SessionObjectError, toError } from "./errors.ts";
 import { isKeptChannel, reviveChannels, type SendLink } from "./send-channel.ts";
-import type { SessionCodec } from "./types.ts";
+import type { SessionCodec } from "./ws-endpoint-map.ts";
 
 /** Where the attachment has each. */
 const NAMES = { 1: "sessionObject", 2: "userProperties" };

@@ -10,7 +10,8 @@ import { Remote } from "./remote.ts";
 import type { SendLink, SessionSendChannel } from "./send-channel.ts";
 import { SessionObject } from "./session-object.ts";
 import type { Turns } from "./turns.ts";
-import type { RateLimit, Session } from "./types.ts";
+import type { Session } from "./types.ts";
+import type { RateLimit } from "./ws-endpoint-map.ts";
 
 /** What a session is handed by the object that holds it. */
 export interface SessionHost {

@@ -16,7 +16,7 @@ import { spanEnd } from "./limits.ts";
 import { closeSocket } from "./remote.ts";
 import { ServerSession, type SessionHost } from "./session.ts";
 import { Turns } from "./turns.ts";
-import type { EndpointConfig } from "./types.ts";
+import type { EndpointConfig } from "./ws-endpoint-map.ts";
 
 /** How long the `onClose` of a lost session may hold what is new, in milliseconds. */
 const PATIENCE = 10_000;

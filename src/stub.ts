@@ -5,7 +5,7 @@ import type { EndpointDefinition } from "./endpoint-definition.ts";
 import { DeploymentError, report } from "./errors.ts";
 import { unavailable } from "./handshake.ts";
 import type { Match } from "./router.ts";
-import type { WorkerContext, WsEndpointMap } from "./types.ts";
+import type { WorkerContext, WsEndpointMap } from "./ws-endpoint-map.ts";
 
 /** How often a request is tried, and half of how long before the second time at most, in milliseconds. */
 const TRIES = 3;

@@ -3,7 +3,8 @@ import { toBuffer, type ChannelBuffer } from "./channel/buffer.ts";
 import { PayloadError, SessionClosedError } from "./errors.ts";
 import { SessionSendChannel, type SendChannel } from "./send-channel.ts";
 import { ServerSession } from "./session.ts";
-import type { EndpointConfig, Session } from "./types.ts";
+import type { Session } from "./types.ts";
+import type { EndpointConfig } from "./ws-endpoint-map.ts";
 
 /** The options of {@link startWsConnection}. */
 export interface WsConnectionOptions {

@@ -1,0 +1,243 @@
+// An endpoint as a user writes it: a map of callbacks and options, and what its functions are given.
+import type { CloseReason } from "./close-reason.ts";
+import type { PathParameters, Session } from "./types.ts";
+
+/**
+ * What an endpoint was registered with, given to `onOpen`: its options, with the defaults filled in.
+ *
+ * @see Jakarta: `ServerEndpointConfig`
+ */
+export interface EndpointConfig
+  extends
+    Readonly<Omit<EndpointOptions, DefaultedOption | "configure">>,
+    Readonly<Required<Pick<EndpointOptions, DefaultedOption>>> {
+  /** The path as it was registered. */
+  readonly path: string;
+  /** What the user properties of each session begin with. */
+  readonly userProperties: Readonly<Record<string, unknown>>;
+}
+
+type DefaultedOption =
+  | "subprotocols"
+  | "idleTimeoutMs"
+  | "maxTextMessageBufferSize"
+  | "maxBinaryMessageBufferSize"
+  | "maxPendingMessages"
+  | "hibernate"
+  | "trackSessions";
+
+/** An {@link EndpointConfig} that can still be changed: what the option `configure` is given. */
+export type MutableEndpointConfig = Mutable<Omit<EndpointConfig, "path" | "userProperties">> & {
+  readonly path: string;
+  userProperties: Record<string, unknown>;
+};
+
+type Mutable<T> = { -readonly [Key in keyof T]: T[Key] };
+
+/**
+ * How often messages may come: `{ messages: 20, perMs: 10_000 }` lets twenty come at once, and then one each half
+ * second. Both are whole numbers from 1.
+ */
+export interface RateLimit {
+  /** How many may come at once. */
+  messages: number;
+  /** In how many milliseconds as many more may come, evenly. */
+  perMs: number;
+}
+
+/** What `onHandshake` may return to let the client in. */
+export interface HandshakeResult {
+  /** Are added to the 101. `Sec-WebSocket-*`, `Upgrade` and `Connection` are Socle's. */
+  headers?: HeadersInit | undefined;
+  /** Become those of the {@link Session}, over those of `configure`: a plain object of JSON values. */
+  userProperties?: Record<string, unknown> | undefined;
+  /** Becomes that of the {@link Session}: a JSON value. */
+  userPrincipal?: unknown;
+}
+
+/** What Socle needs of a Worker's `ExecutionContext`: frameworks have types of their own for it. */
+export type WorkerContext = Pick<ExecutionContext, "waitUntil">;
+
+/** What `onHandshake` is given beside the request. */
+export interface HandshakeContext<Env = unknown, Path extends string = string> {
+  /** The Worker's bindings. */
+  readonly env: Env;
+  /** The Worker's, for `waitUntil`. */
+  readonly ctx: WorkerContext;
+  /** The values of the path's parameters, percent-decoded. */
+  readonly pathParameters: PathParameters<Path>;
+  /** What the endpoint was registered with. */
+  readonly config: EndpointConfig;
+}
+
+/** A method, so that the options of a class may be written for its own path and bindings. */
+interface TagsOf<Env, Path extends string> {
+  tags(session: Session<Path, unknown, Env>): readonly string[] | Promise<readonly string[]>;
+}
+
+/**
+ * How an endpoint turns its session object into plain data and back, where it is no plain data itself.
+ *
+ * ```ts
+ * serializeSession: (cursor: Cursor) => [cursor.line, cursor.column],
+ * deserializeSession: (data) => new Cursor(...(data as [number, number])),
+ * ```
+ */
+export interface SessionCodec<T> {
+  /** Turns the session object into plain data, in which send channels may stand. Called after each callback. */
+  serializeSession?(sessionObject: T): unknown;
+  /** Makes the session object again from what {@link serializeSession} returned. */
+  deserializeSession?(data: unknown): T;
+}
+
+/**
+ * What an endpoint may be given beside its callbacks. Any other name or value is a {@link DeploymentError} when the
+ * endpoint is registered.
+ */
+export interface EndpointOptions<T = unknown, Env = unknown, Path extends string = string> extends SessionCodec<T> {
+  /**
+   * Names the Durable Object for a request. Without it the object is named by the concrete path, so that
+   * `/chat/lobby` is one object.
+   *
+   * ```ts
+   * instance: (_request, { room }) => room.toLowerCase()
+   * ```
+   *
+   * What throws, or returns anything but a string that is not empty, is answered with 500 and logged.
+   */
+  instance?(request: Request, pathParameters: PathParameters<Path>): string;
+  /** Near where a new object is to be made; it stays there. Without it near its first client. */
+  locationHint?: DurableObjectLocationHint;
+  /** Where the object and its storage must stay. Local workerd can't, and does without. */
+  jurisdiction?: DurableObjectJurisdiction;
+  /** The subprotocols that the endpoint speaks, the preferred first: the first that the client offers is agreed on. */
+  subprotocols?: readonly string[];
+  /**
+   * Whose pages may connect: exact origins (`"https://example.com"`), any subdomain (`"*.example.com"`,
+   * `"https://*.example.com"`), or a function. Without it any. A request without `Origin` comes from no browser and
+   * passes. A function allows by returning true, so it can't be async.
+   *
+   * @see Jakarta: `ServerEndpointConfig.Configurator.checkOrigin`
+   */
+  allowedOrigins?: readonly string[] | ((origin: string, request: Request) => boolean);
+  /**
+   * Decides in the Worker, before an object is woken, who may connect. A `Response` goes to the client instead of the
+   * 101; what else it returns goes to the session.
+   *
+   * ```ts
+   * async onHandshake(request, { env }) {
+   *   const user = await userOf(request, env);
+   *   return user ? { userPrincipal: user } : new Response("Sign in first", { status: 401 });
+   * }
+   * ```
+   *
+   * What throws, or returns anything else, is answered with 500 and logged.
+   *
+   * @see Jakarta: `ServerEndpointConfig.Configurator.modifyHandshake`
+   */
+  onHandshake?(
+    request: Request,
+    context: HandshakeContext<Env, Path>,
+  ): Response | HandshakeResult | undefined | void | Promise<Response | HandshakeResult | undefined | void>;
+  /**
+   * Is given the endpoint's configuration once, when it is registered, and may change it. It can't be async.
+   *
+   * ```ts
+   * configure(config) {
+   *   config.userProperties.topic = "news";
+   * }
+   * ```
+   *
+   * @see Pedestal: `:configure`
+   */
+  configure?(config: MutableEndpointConfig): void;
+  /**
+   * After how many milliseconds without a message, in or out, a session closes with 1001; 0 for never, which is the
+   * default. Never early, late by at most a twentieth of it or a second. Needs a class with SQLite storage.
+   *
+   * @see Pedestal: `:idle-timeout-ms`. {@link Session.maxIdleTimeout} is the same for one session.
+   */
+  idleTimeoutMs?: number;
+  /**
+   * How many bytes of UTF-8 a text message may have, past which the session closes with 1009; 32 MiB, the platform's
+   * limit, if absent.
+   */
+  maxTextMessageBufferSize?: number;
+  /** As {@link maxTextMessageBufferSize}, for binary messages. */
+  maxBinaryMessageBufferSize?: number;
+  /** How many messages may wait for a session's callback, past which it closes with 1013; 1,000 if absent. */
+  maxPendingMessages?: number;
+  /** How often messages may come, past which the session closes with 1008; without it as often as they do. */
+  rateLimit?: RateLimit;
+  /**
+   * Up to 10 strings of up to 256 bytes, or a function that makes them before `onOpen` runs, by which `openSessions`
+   * and `broadcast` find the session. A function that fails is as an `onOpen` that fails.
+   *
+   * ```ts
+   * tags: (session) => [`user:${session.userPrincipal}`]
+   * ```
+   */
+  tags?: readonly string[] | TagsOf<Env, Path>["tags"];
+  /**
+   * A text to which the platform itself answers with another, without waking the object. Up to 2,048 bytes each. It
+   * counts as activity under {@link idleTimeoutMs}, and holds for all the sockets of an object.
+   *
+   * ```ts
+   * autoResponse: { request: "ping", response: "pong" }
+   * ```
+   */
+  autoResponse?: { readonly request: string; readonly response: string };
+  /**
+   * False keeps the object in memory while it has sessions: then the session object may be anything, and the object
+   * costs duration all the time. Not together with `serializeSession` or {@link trackSessions}.
+   */
+  hibernate?: boolean;
+  /**
+   * True records the open sessions in storage, so that after a crash or a deploy `onClose` runs with 1006 for each of
+   * them, when the object next wakes. Needs a class with SQLite storage.
+   */
+  trackSessions?: boolean;
+}
+
+/** The names of the bindings in `Env` that are Durable Object namespaces. */
+export type NamespaceBinding<Env> = unknown extends Env
+  ? never
+  : {
+      [Name in keyof Env]-?: Env[Name] extends { idFromName(name: string): DurableObjectId } ? Name : never;
+    }[keyof Env] &
+      string;
+
+/** The callbacks of an endpoint. All are optional. One that returns a promise holds the session's next event. */
+export interface Callbacks<Env = unknown, T = unknown, Path extends string = string> {
+  /** Runs before the handshake is answered. What it returns is the session object of the other callbacks. */
+  onOpen?(session: Session<Path, unknown, Env>, config: EndpointConfig): T | Promise<T>;
+  /** A text message. Without it text messages are ignored. */
+  onText?(sessionObject: T, text: string, session: Session<Path, NoInfer<T>, Env>): unknown;
+  /** A binary message. Without it binary messages are ignored. */
+  onBinary?(sessionObject: T, data: ArrayBuffer, session: Session<Path, NoInfer<T>, Env>): unknown;
+  /** The session has ended, in whatever way. Runs last, and once. */
+  onClose?(sessionObject: T, session: Session<Path, NoInfer<T>, Env>, closeReason: CloseReason): unknown;
+  /**
+   * A callback threw or rejected, or the socket failed: the session stays open unless this closes it. Or the client
+   * exceeded a limit, a {@link LimitExceededError}: then it closes. `sessionObject` is undefined if `onOpen` failed.
+   */
+  onError?(sessionObject: T | undefined, session: Session<Path, NoInfer<T>, Env>, error: Error): unknown;
+}
+
+/**
+ * An endpoint as a map of callbacks and options.
+ *
+ * ```ts
+ * addEndpoint(container, "/echo", {
+ *   onOpen: onOpenStartWsConnection(),
+ *   onText: (send, text) => send.put(`echo: ${text}`),
+ * });
+ * ```
+ *
+ * @see Pedestal: `ws-endpoint-map`
+ */
+export interface WsEndpointMap<Env = unknown, T = unknown, Path extends string = string>
+  extends Callbacks<Env, T, Path>, EndpointOptions<T, Env, Path> {
+  /** The binding of the namespace that serves the map, if it isn't that of the container's own `Endpoint` class. */
+  durableObject?: NamespaceBinding<Env>;
+}
