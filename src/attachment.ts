@@ -130,8 +130,8 @@ export class Attachment {
   forget(): void {
     try {
       if (this.#isLarge || this.#isTracked) deleteRow(this.#storage, this.#id);
-    } catch {
-      // An object without SQLite has none.
+    } catch (error) {
+      report("the row of a session that has ended is left", error);
     }
   }
 

@@ -214,7 +214,7 @@ describe("onHandshake", () => {
     await log.has(entry("close", "bob"));
   });
 
-  it("R6: any JSON value may be the principal, and what is one object twice is JSON too", async () => {
+  it("R6: each kind of JSON value may be the principal, and what is one object twice is JSON too", async () => {
     const twice = { team: "a" };
     for (const userPrincipal of ["ann", 7, false, null, [], [[1], "2"], { twice: [twice, twice] }]) {
       const endpoint = serve({ onHandshake: () => ({ userPrincipal }), ...telling });

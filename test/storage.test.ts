@@ -246,6 +246,22 @@ describe("a session object that doesn't fit the attachment", () => {
   });
 });
 
+it("R23: a row that storage refuses to delete is told to the log, and deleted when the object next wakes", async () => {
+  const log = new Log();
+  const endpoint = serve({ onOpen: () => LARGE, onClose: () => log.add("close") });
+  const client = await endpoint.connect();
+  const remove = vi.spyOn(await kv(), "delete").mockImplementationOnce(() => {
+    throw new Error("refused");
+  });
+  client.socket.close(1000);
+  await log.has("close");
+  await expect.poll(messages).toEqual([["socle: the row of a session that has ended is left:", "refused"]]);
+  remove.mockRestore();
+  expect(await stored(endpoint)).toHaveLength(1);
+  await crash(endpoint);
+  await isEmpty(endpoint);
+});
+
 describe("what can't be kept", () => {
   const sizes = /it has (\d+) bytes, and a row of storage takes 2097152\./;
 
