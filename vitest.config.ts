@@ -1,6 +1,15 @@
 import { cloudflareTest } from "@cloudflare/vitest-plugin";
 import { defineConfig } from "vitest/config";
 
+declare module "vitest" {
+  interface ProvidedContext {
+    /** The seed of the random sequences, and for how many seconds they run; 0 for a fixed number of them. */
+    model: { seed: number; seconds: number };
+  }
+}
+
+const { SEED = Date.now() % 2 ** 31, SECONDS = 0 } = process.env;
+
 const source = (file: string) => new URL(`./src/${file}`, import.meta.url).pathname;
 
 export default defineConfig({
@@ -14,7 +23,11 @@ export default defineConfig({
             { find: /^socle\/channel$/, replacement: source("channel/index.ts") },
           ],
         },
-        test: { name: "workerd", include: ["test/*.test.ts"] },
+        test: {
+          name: "workerd",
+          include: ["test/*.test.ts"],
+          provide: { model: { seed: Number(SEED), seconds: Number(SECONDS) } },
+        },
       },
       { test: { name: "e2e", include: ["test/e2e/*.test.ts"], testTimeout: 60_000, hookTimeout: 60_000 } },
     ],
