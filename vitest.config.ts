@@ -14,6 +14,7 @@ const source = (file: string) => new URL(`./src/${file}`, import.meta.url).pathn
 
 export default defineConfig({
   test: {
+    globalSetup: "./test/support/runtime-log.ts",
     projects: [
       {
         plugins: [cloudflareTest({ wrangler: { configPath: "./test/support/wrangler.toml" } })],

@@ -258,7 +258,7 @@ const config :Workerd.Config = (
   /** Starts the process. To stop it is to kill it. */
   async start(): Promise<Server> {
     const options = ["serve", join(this.path, "config.capnp"), "--control-fd=3"];
-    const child = spawn(join(root, "node_modules/workerd/bin/workerd"), options, {
+    const child = spawn(process.env.MINIFLARE_WORKERD_PATH!, options, {
       stdio: ["ignore", "ignore", "pipe", "pipe"],
     });
     let output = "";

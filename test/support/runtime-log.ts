@@ -1,0 +1,37 @@
+// What workerd writes while the tests run, in every suite: an exception that nobody caught, or a rejection that nobody
+// handled, fails the run.
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+const { default: workerd } = createRequire(import.meta.url)("workerd") as { default: string };
+
+/** What the runtime itself calls uncaught though the test provokes it, and the caller or the client is told. */
+const PROVOKED = [
+  // By ctx.abort: the error it is given.
+  /outputGateBroken; jsg\.Error: (crash|taken down)\b/,
+  // Thrown by a method that was called by RPC, or by onRequest: the caller gets it.
+  /uncaught exception; source = Uncaught \(in promise\); stack = (PayloadError: Not sent|CloseReasonError: |Error: secret\b)/,
+  /uncaught exception; exception = workerd\/jsg\/value\.h:\d+: failed: jsg\.Error: secret\b/,
+  // A client that breaks the protocol: its close is 1002.
+  /WebSocket protocol error; protocolError\.statusCode = 1002/,
+];
+
+const uncaught = (log: string): string[] =>
+  log.split("\n").filter((line) => /uncaught|unhandled/i.test(line) && !PROVOKED.some((one) => one.test(line)));
+
+export default async function setup(): Promise<() => Promise<void>> {
+  const folder = await mkdtemp(join(tmpdir(), "socle-log-"));
+  const log = join(folder, "workerd.log");
+  Object.assign(process.env, {
+    WORKERD: workerd,
+    RUNTIME_LOG: log,
+    MINIFLARE_WORKERD_PATH: join(import.meta.dirname, "workerd"),
+  });
+  return async () => {
+    const found = uncaught(await readFile(log, "utf8"));
+    await rm(folder, { recursive: true });
+    if (found.length > 0) throw new Error(`workerd's log has what nobody caught:\n${found.join("\n")}`);
+  };
+}
