@@ -88,6 +88,7 @@ export class Server {
   constructor(
     readonly host: string,
     readonly stop: () => Promise<void>,
+    readonly pid?: number,
   ) {}
 
   fetch(path: string, init?: RequestInit): Promise<Response> {
@@ -197,7 +198,7 @@ async function bundle(entry: string): Promise<{ contents: string; classes: strin
     bundle: true,
     format: "esm",
     target: "es2024",
-    external: ["cloudflare:*"],
+    external: ["cloudflare:*", "workerd:*"],
     metafile: true,
     write: false,
   });
@@ -229,8 +230,11 @@ export async function workerd(entry: string): Promise<Server> {
 export class Disk {
   private constructor(readonly path: string) {}
 
-  /** @param plain the names of the classes that have no SQLite */
-  static async create(entry: string, plain: string[] = []): Promise<Disk> {
+  /**
+   * @param plain the names of the classes that have no SQLite
+   * @param flags compatibility flags, experimental ones too
+   */
+  static async create(entry: string, plain: string[] = [], flags: string[] = []): Promise<Disk> {
     const { contents, classes } = await bundle(entry);
     const path = await mkdtemp(join(tmpdir(), "socle-e2e-"));
     const namespaces = classes.map(
@@ -243,6 +247,7 @@ const config :Workerd.Config = (
     (name = "worker", worker = (
       modules = [(name = "worker.js", esModule = embed "worker.js")],
       compatibilityDate = "2026-08-01",
+      compatibilityFlags = ${JSON.stringify(flags)},
       durableObjectNamespaces = [${namespaces.join()}],
       durableObjectStorage = (localDisk = "disk"),
     )),
@@ -257,7 +262,7 @@ const config :Workerd.Config = (
 
   /** Starts the process. To stop it is to kill it. */
   async start(): Promise<Server> {
-    const options = ["serve", join(this.path, "config.capnp"), "--control-fd=3"];
+    const options = ["serve", join(this.path, "config.capnp"), "--control-fd=3", "--experimental"];
     const child = spawn(process.env.MINIFLARE_WORKERD_PATH!, options, {
       stdio: ["ignore", "ignore", "pipe", "pipe"],
     });
@@ -270,11 +275,12 @@ const config :Workerd.Config = (
     const told = await Promise.race([listening, exited.then(() => undefined)]);
     if (!told) throw new Error(`workerd has not started:\n${output}`);
     const { port } = JSON.parse(told[0].toString()) as { port: number };
-    return new Server(`127.0.0.1:${port}`, async () => {
+    const stop = async () => {
       kill();
       await exited;
       process.off("exit", kill);
-    });
+    };
+    return new Server(`127.0.0.1:${port}`, stop, child.pid);
   }
 
   remove(): Promise<void> {

@@ -1,0 +1,76 @@
+// Applies each mutation to a copy of the tree, and runs the tests that name its rule: one of them has to fail.
+//   npm run test:mutations [-- R11 R14]
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { cp, mkdtemp, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+import { mutations, type Mutation } from "./mutations.ts";
+
+const root = join(import.meta.dirname, "../..");
+const RULES = Array.from({ length: 31 }, (_, index) => `R${index + 1}`);
+
+interface Report {
+  numFailedTests: number;
+  testResults: { assertionResults: { title: string; status: string }[] }[];
+}
+
+const names = (rule: string, text: string) => new RegExp(`\\b${rule}\\b`).test(text);
+
+/** The tests that name the rule, and which of them fail. The model names all rules, and so shows nothing of one. */
+async function failing(tree: string, rule: string): Promise<string[]> {
+  const files: string[] = [];
+  for (const file of await readdir(join(tree, "test"))) {
+    if (!file.endsWith(".test.ts") || file.startsWith("model.")) continue;
+    if (names(rule, await readFile(join(tree, "test", file), "utf8"))) files.push(join("test", file));
+  }
+  const report = join(tree, "report.json");
+  await rm(report, { force: true });
+  const vitest = join(root, "node_modules/vitest/vitest.mjs");
+  const options = ["run", "--project", "workerd", "--reporter=json", `--outputFile=${report}`, "-t", `\\b${rule}\\b`];
+  const child = spawn(process.execPath, [vitest, ...options, ...files], { cwd: tree, stdio: "ignore" });
+  await once(child, "exit");
+  const { testResults } = JSON.parse(await readFile(report, "utf8")) as Report;
+  const ran = testResults.flatMap(({ assertionResults }) => assertionResults).filter(({ title }) => names(rule, title));
+  if (!ran.some(({ status }) => status === "passed" || status === "failed")) throw new Error(`No test names ${rule}.`);
+  return ran.filter(({ status }) => status === "failed").map(({ title }) => title);
+}
+
+/** Whether the rule's tests find the fault. */
+async function isFound(tree: string, { rule, fault, file, from, to }: Mutation): Promise<boolean> {
+  const path = join(tree, file);
+  const text = await readFile(path, "utf8");
+  if (text.split(from).length !== 2) {
+    console.log(`${rule}: what it replaces must stand once in ${file}: ${JSON.stringify(from)}`);
+    return false;
+  }
+  await writeFile(
+    path,
+    text.replace(from, () => to),
+  );
+  const red = await failing(tree, rule);
+  await writeFile(path, text);
+  console.log(`${rule.padEnd(4)}${red.length > 0 ? "red  " : "GREEN"}  ${fault}`);
+  if (red[0]) console.log(`           ${red[0]}${red.length > 1 ? ` (and ${red.length - 1} more)` : ""}`);
+  return red.length > 0;
+}
+
+const wanted = process.argv.slice(2);
+const chosen = mutations.filter(({ rule }) => wanted.length === 0 || wanted.includes(rule));
+const missing = RULES.filter((rule) => !mutations.some((mutation) => mutation.rule === rule));
+if (missing.length > 0) console.log(`Rules without a mutation: ${missing.join(", ")}`);
+
+const tree = await mkdtemp(join(tmpdir(), "socle-mutation-"));
+try {
+  for (const part of ["src", "test", "example-worker", "vitest.config.ts", "tsconfig.json", "package.json"]) {
+    await cp(join(root, part), join(tree, part), { recursive: true });
+  }
+  await symlink(join(root, "node_modules"), join(tree, "node_modules"));
+  let found = 0;
+  for (const mutation of chosen) if (await isFound(tree, mutation)) found++;
+  console.log(`${found} of ${chosen.length} found`);
+  if (found < chosen.length || missing.length > 0 || chosen.length === 0) process.exitCode = 1;
+} finally {
+  await rm(tree, { recursive: true, force: true });
+}
