@@ -14,6 +14,8 @@ const source = (file: string) => new URL(`./src/${file}`, import.meta.url).pathn
 
 export default defineConfig({
   test: {
+    // Most tests wait rather than compute.
+    maxWorkers: 4,
     globalSetup: "./test/support/runtime-log.ts",
     projects: [
       {
@@ -27,6 +29,9 @@ export default defineConfig({
         test: {
           name: "workerd",
           include: ["test/*.test.ts"],
+          // No condition of any test: a bound for the waiting, on a machine that is busy with something else.
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
           provide: { model: { seed: Number(SEED), seconds: Number(SECONDS) } },
         },
       },

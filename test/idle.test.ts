@@ -44,7 +44,7 @@ describe("by the platform's clock", () => {
     expect(log.entries).toEqual([["close", "object", 1001, ""]]);
   });
 
-  it("R18: an automatic response is activity, and doesn't wake the object", { timeout: 20_000 }, async () => {
+  it("R18: an automatic response is activity, and doesn't wake the object", async () => {
     const path = freshPath();
     const autoResponse = { request: "ping", response: "pong" };
     container.addEndpoint(path, { durableObject: Clock, idleTimeoutMs: 2000, autoResponse });

@@ -359,6 +359,25 @@ describe.each(modes)("a send channel, hibernate: $hibernate", (mode) => {
     expect(log.entries).toEqual([[false, expect.any(SessionClosedError), false, true]]);
   });
 
+  it("R27: a payload that sends itself holds those behind it also where it had to wait itself", async () => {
+    const gates = [Promise.withResolvers<void>(), Promise.withResolvers<void>()] as const;
+    const endpoint = commanded({
+      go(send) {
+        for (const [index, { promise }] of gates.entries()) {
+          void send.put({ [WebSocketSendAsync]: (remote) => promise.then(() => remote.sendText(`gate ${index}`)) });
+        }
+        void send.put("behind");
+      },
+      first: () => gates[0].resolve(),
+      second: () => gates[1].resolve(),
+    });
+    const client = await endpoint.connect();
+    client.send("go", "first");
+    expect(await client.next()).toBe("gate 0");
+    client.send("second");
+    expect(await client.take(2)).toEqual(["gate 1", "behind"]);
+  });
+
   it("R27: each channel of a session keeps its own order, and a payload may put on the channel that sends it", async () => {
     const endpoint = commanded({
       go(send, session) {

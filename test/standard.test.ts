@@ -334,7 +334,7 @@ describe("the limits", () => {
       ]);
   });
 
-  it("R18: an automatic response reaches no callback, and counts as activity", { timeout: 10_000 }, async () => {
+  it("R18: an automatic response reaches no callback, and counts as activity", async () => {
     const log = new Log();
     const at = { last: 0 };
     const endpoint = serve({

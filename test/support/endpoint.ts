@@ -22,7 +22,7 @@ export class Log {
   async has(entry: unknown): Promise<void> {
     const wanted = JSON.stringify(entry);
     await vi.waitUntil(() => this.entries.some((one) => JSON.stringify(one) === wanted), {
-      timeout: 4000,
+      timeout: 30_000,
       interval: 5,
     });
   }

@@ -25,7 +25,7 @@ interface Played extends SessionValue {
 }
 
 /** How long the events of a sequence may take to arrive. */
-const BOUND = 10_000;
+const BOUND = 30_000;
 
 class PlayedSession {
   readonly log: string[] = [];
