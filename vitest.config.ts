@@ -10,6 +10,8 @@ declare module "vitest" {
 
 const { SEED = Date.now() % 2 ** 31, SECONDS = 0 } = process.env;
 
+const expect = { poll: { timeout: 30_000 } };
+
 const source = (file: string) => new URL(`./src/${file}`, import.meta.url).pathname;
 
 export default defineConfig({
@@ -32,10 +34,11 @@ export default defineConfig({
           // No condition of any test: a bound for the waiting, on a machine that is busy with something else.
           testTimeout: 60_000,
           hookTimeout: 60_000,
+          expect,
           provide: { model: { seed: Number(SEED), seconds: Number(SECONDS) } },
         },
       },
-      { test: { name: "e2e", include: ["test/e2e/*.test.ts"], testTimeout: 60_000, hookTimeout: 60_000 } },
+      { test: { name: "e2e", include: ["test/e2e/*.test.ts"], testTimeout: 120_000, hookTimeout: 120_000, expect } },
     ],
   },
 });

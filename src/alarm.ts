@@ -1,5 +1,5 @@
 // The object's one alarm, shared by the idle timeouts of its sessions and by the subclass that sets its own.
-import { DeploymentError, report } from "./errors.ts";
+import { DeploymentError, isWithoutSqlite, report } from "./errors.ts";
 
 /** An alarm that is so late, in milliseconds, isn't coming: the platform has given it up. */
 const OVERDUE = 120_000;
@@ -51,7 +51,7 @@ export class Alarm {
       );
     storage.setAlarm = (time, options) => {
       if (!subclass.onAlarm) {
-        throw new DeploymentError("setAlarm needs the method onAlarm in the class: the alarm calls it.");
+        throw new DeploymentError("setAlarm needs the method onAlarm in the class.");
       }
       const own = Number(time);
       // The platform says what is wrong with it.
@@ -83,6 +83,11 @@ export class Alarm {
       await (this.#sharing ??= this.#platform
         .getAlarm()
         .then((own) => this.#set(time, own))
+        .catch((error: unknown) => {
+          // Without an alarm there is no row either: the next activity tries again.
+          this.#storage.kv.delete(ROW);
+          throw error;
+        })
         .finally(() => (this.#sharing = undefined)));
     }
     const [idle, own, retries] = this.#times;
@@ -144,9 +149,10 @@ export class Alarm {
   get #times(): Times | undefined {
     try {
       return this.#storage.kv.get<Times>(ROW);
-    } catch {
-      // An object without SQLite: its alarm is the subclass's alone.
-      return undefined;
+    } catch (error) {
+      // Its alarm is the subclass's alone.
+      if (isWithoutSqlite(error)) return undefined;
+      throw error;
     }
   }
 

@@ -1,6 +1,6 @@
 // What a session leaves behind while its object hibernates: in the socket's attachment, and in the object's storage what
 // is too large for that or has to outlive a crash. Only this file reads and writes the two; it knows nothing of callbacks.
-import { report, SessionObjectError } from "./errors.ts";
+import { attempt, isWithoutSqlite, report, SessionObjectError } from "./errors.ts";
 import { limitsOf, type Limits } from "./limits.ts";
 import type { EndpointConfig } from "./ws-endpoint-map.ts";
 
@@ -27,9 +27,9 @@ export interface SessionFacts {
 
 /**
  * {@link SessionFacts} as JSON, the session object, the user properties. The facts are one string because it is made once,
- * and copied as it is with each change.
+ * and copied as it is with each change. In a row it is marked while `onOpen` runs: a crash in it ends no session.
  */
-export type Kept = [facts: string, object: unknown, userProperties: unknown];
+export type Kept = [facts: string, object: unknown, userProperties: unknown, isOpening?: true];
 
 /**
  * What the socket holds. A flat tuple, because names of properties and what is nested would cost with each change. The
@@ -91,12 +91,17 @@ export class Attachment {
     this.kept = former.with(slot, data) as Kept;
     try {
       this.#save();
+      return (this.kept[slot] = readAttachment(this.#socket, this.#storage)!.kept[slot]);
     } catch (error) {
       this.kept = former;
-      this.#attach(this.#isLarge);
+      try {
+        // A save that failed halfway may have replaced a part of it.
+        this.#save();
+      } catch {
+        this.#attach(this.#isLarge);
+      }
       throw error;
     }
-    return (this.kept[slot] = readAttachment(this.#socket, this.#storage)!.kept[slot]);
   }
 
   /** Adds to the facts of a session that has not been kept yet. */
@@ -107,32 +112,22 @@ export class Attachment {
   limit(limits: Partial<Limits>): void {
     Object.assign(this.limits, limits);
     this.#isLimited = true;
-    try {
+    // In memory they hold: no message is lost for it.
+    attempt("a session's limits can't be kept", () => {
       if (this.keeps && this.#attach(this.#isLarge)) this.#save();
-    } catch (error) {
-      // In memory they hold: no message is lost for it.
-      report("a session's limits can't be kept", error);
-    }
+    });
   }
 
   /** Marks the session as ended: events that the platform still delivers for the socket are nobody's. */
   end(): void {
     const { keeps } = this;
     this.keeps = false;
-    try {
-      if (keeps) this.#socket.serializeAttachment(null);
-    } catch (error) {
-      report("a socket took no mark of its session's end", error);
-    }
+    if (keeps) markEnd(this.#socket);
   }
 
   /** `onClose` has settled: nothing is left of the session. */
   forget(): void {
-    try {
-      if (this.#isLarge || this.#isTracked) deleteRow(this.#storage, this.#id);
-    } catch (error) {
-      report("the row of a session that has ended is left", error);
-    }
+    if (this.#isLarge || this.#isTracked) dropRow(this.#storage, this.#id);
   }
 
   #save(): void {
@@ -140,10 +135,12 @@ export class Attachment {
     const size = this.#attach(false);
     if (size > MAX_ROW) {
       throw new SessionObjectError(
-        `The session object can't be kept: with the session's facts it has ${size} bytes, and a row of storage takes ${MAX_ROW}. Keep parts of it in rows of your own.`,
+        `The session object can't be kept: with the session's facts it has ${size} bytes, and a row of storage takes ${MAX_ROW}. Keep parts in rows of your own.`,
       );
     }
     if (size || this.#isTracked) this.#storage.kv.put(ROW + this.#id, this.kept);
+    // From here on there is a row to delete.
+    this.#isLarge ||= size > 0;
     if (size) this.#attach(true);
     else if (this.#isLarge && !this.#isTracked) deleteRow(this.#storage, this.#id);
     this.#isLarge = size > 0;
@@ -167,6 +164,10 @@ export class Attachment {
     return 0;
   }
 }
+
+/** From here on events that the platform delivers for the socket are nobody's. */
+export const markEnd = (socket: WebSocket): void =>
+  attempt("a socket took no mark of its session's end", () => socket.serializeAttachment(null));
 
 function attachedTo(socket: WebSocket): Attached | undefined {
   const attached = socket.deserializeAttachment() as Attached | null;
@@ -210,12 +211,17 @@ export function lostSessions(ctx: DurableObjectState): string[] {
   try {
     // One value at a time: all rows together may be more than the memory.
     return Array.from(ctx.storage.kv.list({ prefix: ROW }), ([key]) => key.slice(ROW.length));
-  } catch {
-    // An object without SQLite has no rows.
+  } catch (error) {
+    // An object without SQLite has no rows. Those that can't be read are looked for again in the object's next life.
+    if (!isWithoutSqlite(error)) report("the onClose of a lost session can't run", error);
     return [];
   }
 }
 
-export const deleteRow = ({ kv }: DurableObjectStorage, id: string): boolean => kv.delete(ROW + id);
+const deleteRow = ({ kv }: DurableObjectStorage, id: string): boolean => kv.delete(ROW + id);
+
+/** Deletes the row of a session that has ended, or tells the log. */
+export const dropRow = (storage: DurableObjectStorage, id: string): void =>
+  attempt("the row of a session that has ended is left", () => deleteRow(storage, id));
 
 export const readRow = ({ kv }: DurableObjectStorage, id: string): Kept | undefined => kv.get<Kept>(ROW + id);

@@ -202,8 +202,7 @@ export class ServerContainer<Env = Cloudflare.Env> {
     // The dot keeps it a path, however it begins.
     const request = new Request(`https://socle.invalid/.${path}`);
     const match = this.#routes.match(new URL(request.url).pathname);
-    if (!match)
-      throw new DeploymentError(`No endpoint at ${path}: give the path of a session's URL, such as /chat/lobby.`);
+    if (!match) throw new DeploymentError(`No endpoint at ${path}: give a session's path, such as /chat/lobby.`);
     return stubOf(env, request, match) as unknown as DurableObjectStub<Class>;
   }
 }

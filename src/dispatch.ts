@@ -23,6 +23,8 @@ export interface Subject extends Session {
   readonly turns: Turns;
   /** What is to be done before `onOpen`. */
   begin(): Promise<void>;
+  /** `onOpen` has run, and its session object is about to be kept. */
+  opened(): void;
   /** Ends the session, open or not. */
   end(reason: CloseReason): void;
   /** `onClose` comes next: what the platform still delivers is nobody's. */
@@ -107,6 +109,7 @@ export class Dispatch {
     const failure = await this.#attempt(async () => {
       await session.begin();
       const opened = await callbacks.onOpen?.(session, config);
+      session.opened();
       // It may have assigned session.sessionObject instead.
       object.replace(opened === undefined ? object.value : opened);
     });

@@ -164,7 +164,7 @@ export function define(
   if (!config.serializeSession !== !config.deserializeSession)
     refuse("needs both serializeSession and deserializeSession");
   if (!config.hibernate && (config.trackSessions || config.serializeSession)) {
-    refuse("has hibernate: false, under which trackSessions and serializeSession are of no use: remove them");
+    refuse("has hibernate: false: remove trackSessions and serializeSession");
   }
   Object.freeze(config);
   return isClass ? { config } : { config, callbacks: options };

@@ -21,9 +21,7 @@ export const ENDPOINTS = Symbol();
 /** The idle timeouts need `alarm`. */
 export function checkAlarm(type: typeof Endpoint): void {
   if (type.prototype.alarm === Endpoint.prototype.alarm) return;
-  throw new DeploymentError(
-    `The class ${type.name} has a method alarm: name it onAlarm, for idle timeouts share alarm.`,
-  );
+  throw new DeploymentError(`The class ${type.name} has a method alarm: name it onAlarm.`);
 }
 
 /** A class that extends {@link Endpoint}. */
@@ -240,7 +238,7 @@ export class Endpoint<Env = Cloudflare.Env, T = unknown, Path extends string = s
     for (const { config } of [...others, definition]) {
       agreed = shakeHands(request, config, match?.pathParameters ?? {});
       if (agreed instanceof Response) return agreed;
-      if (config.onHandshake) return answer(403, "The way to this endpoint is by its router");
+      if (config.onHandshake) return answer(403, "Come by the router");
     }
     return agreed;
   }

@@ -16,7 +16,7 @@ export class DeploymentError extends Error {
  */
 export class SessionClosedError extends Error {
   override readonly name = "SessionClosedError";
-  override readonly message = "Not sent, as the session is closed: look at session.isOpen first.";
+  override readonly message = "Not sent: the session is closed, see session.isOpen.";
 }
 
 /** A close code that may not be sent, or a reason phrase over 123 bytes of UTF-8. */
@@ -70,7 +70,19 @@ export class LimitExceededError extends Error {
 
 /** What was thrown, as an Error. */
 export const toError = (thrown: unknown): Error =>
-  thrown instanceof Error ? thrown : new Error("No Error was thrown, but this cause", { cause: thrown });
+  thrown instanceof Error ? thrown : new Error("Not an Error: see cause", { cause: thrown });
+
+/** Whether storage threw because the object has no SQLite. */
+export const isWithoutSqlite = (error: unknown): boolean => /SQLite-backed/.test(String(error));
 
 /** Tells the Worker's log, and nobody else. */
 export const report = (what: string, error: unknown): void => console.error(`socle: ${what}:`, error);
+
+/** Does what must stop nothing else if it fails: the log is told. */
+export function attempt(what: string, action: () => unknown): void {
+  try {
+    action();
+  } catch (error) {
+    report(what, error);
+  }
+}

@@ -25,7 +25,7 @@ export function notFound({ url }: Request): Response {
     decodeURI(new URL(url).pathname);
     return answer(404, "No endpoint at this path");
   } catch {
-    return answer(400, "The path has a % that begins no percent escape");
+    return answer(400, "The path has a malformed escape");
   }
 }
 
@@ -36,7 +36,7 @@ export function shakeHands(
   pathParameters: Handshake["pathParameters"],
 ): Handshake | Response {
   const { headers, method } = request;
-  if (method !== "GET") return answer(405, "A WebSocket is opened with GET", { Allow: "GET" });
+  if (method !== "GET") return answer(405, "Use GET", { Allow: "GET" });
   if (!isUpgrade(request)) return answer(426, "This is a WebSocket endpoint", { Upgrade });
   // A Worker's own fetch sends no version.
   if ((headers.get("Sec-WebSocket-Version") ?? "13") !== "13") {
@@ -48,7 +48,7 @@ export function shakeHands(
     allowed &&
     !(typeof allowed === "function" ? isTrue(allowed(origin, request)) : allowed.some(matches(origin)))
   ) {
-    return answer(403, "Pages of this origin may not connect");
+    return answer(403, "This origin may not connect");
   }
   const offered = headers.get("Sec-WebSocket-Protocol")?.split(/\s*,\s*/);
   return { path, pathParameters, negotiatedSubprotocol: subprotocols.find((name) => offered?.includes(name)) ?? "" };
@@ -85,7 +85,7 @@ export async function consult(request: Request, context: HandshakeContext): Prom
   const own = [...extra.keys()].find((name) => /^(sec-websocket-.*|upgrade|connection)$/.test(name));
   if (wrong || own) {
     throw new DeploymentError(
-      `onHandshake must return a Response, nothing, or { headers, userProperties, userPrincipal } of JSON values, not ${wrong || `the header ${own}, which is Socle's`}.`,
+      `onHandshake must return nothing, a Response or { headers, userProperties, userPrincipal } of JSON values, not ${wrong || `the header ${own}, which is Socle's`}.`,
     );
   }
   return [{ ...agreed, userProperties, userPrincipal }, extra];

@@ -1,6 +1,6 @@
 // The client's end of a session: where messages and the Close frame go out. Callbacks and queues are not its business.
 import type { CloseReason } from "./close-reason.ts";
-import { PayloadError, SessionClosedError } from "./errors.ts";
+import { attempt, PayloadError, SessionClosedError } from "./errors.ts";
 
 /**
  * Sends to the session's client, past every {@link SendChannel}.
@@ -75,7 +75,7 @@ export class Remote implements RemoteEndpointAsync {
   }
 
   accepted(): void {
-    for (const data of this.#kept!) this.#socket.send(data);
+    for (const data of this.#kept!) attempt("a message was not sent", () => this.#socket.send(data));
     this.#kept = undefined;
     if (this.#reason) closeSocket(this.#socket, this.#reason);
   }
@@ -93,11 +93,14 @@ export class Remote implements RemoteEndpointAsync {
  * (1005 is none at all) is answered by none. On a socket that is closing it does nothing.
  */
 export function closeSocket(socket: WebSocket, { sendable, closeCode, reasonPhrase }: CloseReason): void {
-  if (!sendable) return socket.close();
-  try {
-    socket.close(closeCode, reasonPhrase);
-  } catch {
-    // A client's phrase that is no UTF-8 grows as the platform decodes it, past what a Close frame carries.
-    socket.close(closeCode);
-  }
+  // The session ends all the same.
+  attempt("a socket took no Close frame", () => {
+    if (!sendable) return socket.close();
+    try {
+      socket.close(closeCode, reasonPhrase);
+    } catch {
+      // A client's phrase that is no UTF-8 grows as the platform decodes it, past what a Close frame carries.
+      socket.close(closeCode);
+    }
+  });
 }

@@ -173,6 +173,10 @@ export class ServerSession implements Session, Subject, SendLink {
     Object.assign(this, { tags });
   }
 
+  opened(): void {
+    this.#attachment.kept.length = 3;
+  }
+
   end(reason: CloseReason): void {
     this.#shut(reason);
     this.dispatch.end(reason);
@@ -229,7 +233,7 @@ export class ServerSession implements Session, Subject, SendLink {
     if (this.dispatch.waiting < maxPendingMessages) return undefined;
     return new LimitExceededError(
       1013,
-      `${maxPendingMessages} messages wait for the callbacks, which are too slow: see maxPendingMessages.`,
+      `${maxPendingMessages} messages wait for slow callbacks: see maxPendingMessages.`,
     );
   }
 

@@ -1,10 +1,12 @@
 // The sessions of a Durable Object: opened, found again by their sockets, and ended when their time is over.
 import {
-  deleteRow,
+  dropRow,
+  markEnd,
   markLife,
   readAttachment,
   readLimits,
   readRow,
+  type Kept,
   type Remains,
   type SessionFacts,
 } from "./attachment.ts";
@@ -12,7 +14,7 @@ import { CloseReason } from "./close-reason.ts";
 import type { SessionDefinition } from "./dispatch.ts";
 import { DeploymentError, report, toError } from "./errors.ts";
 import { unavailable, type Handshake } from "./handshake.ts";
-import { spanEnd } from "./limits.ts";
+import { spanEnd, type Limits } from "./limits.ts";
 import { closeSocket } from "./remote.ts";
 import { ServerSession, type SessionHost } from "./session.ts";
 import { Turns } from "./turns.ts";
@@ -25,6 +27,8 @@ export class Sessions implements SessionHost {
   readonly turns = new Turns();
   /** Those that had an event since the object woke. */
   readonly #known = new Map<WebSocket, ServerSession>();
+  /** Those whose sockets may have taken no mark of it. */
+  readonly #ended = new WeakSet<WebSocket>();
 
   /**
    * @param definition the endpoint at a path as it was registered
@@ -46,7 +50,7 @@ export class Sessions implements SessionHost {
     const properties = { ...config.userProperties, ...userProperties };
     const session = this.#begin(socket, {
       // Without any there is nothing to write again with each change of the session object.
-      kept: [JSON.stringify(facts), undefined, Object.keys(properties).length > 0 ? properties : undefined],
+      kept: [JSON.stringify(facts), undefined, Object.keys(properties).length > 0 ? properties : undefined, true],
     });
     let isFull = false;
     await session.dispatch.open(() => {
@@ -68,7 +72,7 @@ export class Sessions implements SessionHost {
   /** The session of a socket, from memory or out of hibernation; undefined once it has ended. */
   of(socket: WebSocket): ServerSession | undefined {
     const known = this.#known.get(socket);
-    if (known) return known;
+    if (known || this.#ended.has(socket)) return known;
     try {
       const remains = readAttachment(socket, this.ctx.storage);
       if (!remains) return undefined;
@@ -82,8 +86,8 @@ export class Sessions implements SessionHost {
       return session;
     } catch (error) {
       report("a session is closed with 1011", error);
-      // What the platform still delivers for it is nobody's.
-      socket.serializeAttachment(null);
+      markEnd(socket);
+      this.forget(socket);
       closeSocket(socket, new CloseReason(1011));
       return undefined;
     }
@@ -106,6 +110,7 @@ export class Sessions implements SessionHost {
 
   forget(socket: WebSocket): void {
     this.#known.delete(socket);
+    this.#ended.add(socket);
   }
 
   keepAwake(pending: Promise<void> | undefined): void {
@@ -122,7 +127,7 @@ export class Sessions implements SessionHost {
     for (const socket of new Set([...this.#known.keys(), ...this.ctx.getWebSockets()])) {
       const known = this.#known.get(socket);
       if (known && !(known.isOpen && known.asyncRemote.isAccepted)) continue;
-      const { maxIdleTimeout, activeUntil } = (known ? known.limits : readLimits(socket)) ?? {};
+      const { maxIdleTimeout, activeUntil } = (known ? known.limits : this.#limits(socket)) ?? {};
       if (!maxIdleTimeout) continue;
       const answered = this.ctx.getWebSocketAutoResponseTimestamp(socket)?.getTime() ?? 0;
       const due = Math.max(activeUntil!, answered && spanEnd(answered, maxIdleTimeout)) + maxIdleTimeout;
@@ -140,17 +145,30 @@ export class Sessions implements SessionHost {
     const { storage } = this.ctx;
     const patience = new AbortController();
     const ending = ids.map(async (id) => {
+      let kept: Kept | undefined;
       try {
-        const session = this.#begin(new WebSocketPair()[1], { kept: readRow(storage, id)!, isLarge: true });
-        if (!session.definition.config.trackSessions) return session.forget();
+        kept = readRow(storage, id)!;
+        const session = this.#begin(new WebSocketPair()[1], { kept, isLarge: true });
+        if (kept[3] || !session.definition.config.trackSessions) return session.forget();
         await session.lost(new CloseReason(1006), session.object.resume());
       } catch (error) {
         report("the onClose of a lost session can't run", error);
-        deleteRow(storage, id);
+        // A row that can't be read is found again in the object's next life.
+        if (kept) dropRow(storage, id);
       }
     });
     await Promise.race([Promise.all(ending), scheduler.wait(PATIENCE, patience)]);
     patience.abort();
+  }
+
+  /** The limits of a session that need not wake for them. */
+  #limits(socket: WebSocket): Limits | undefined {
+    try {
+      return readLimits(socket);
+    } catch {
+      // One that can't be read is closed.
+      return this.of(socket)?.limits;
+    }
   }
 
   #accept(socket: WebSocket, session: ServerSession): void {

@@ -73,11 +73,11 @@ describe("by the platform's clock", () => {
       onAlarm.mockImplementationOnce(() => log.add("second"));
       await clock.storage((storage) => storage.setAlarm(Date.now() + 200));
       await lost.closed;
-      await vi.waitUntil(() => log.entries.length === 2, 10_000);
+      await vi.waitUntil(() => log.entries.length === 2, 30_000);
       expect(log.entries).toEqual(["first", "second"]);
       const client = await clock.connect();
       expect(await client.closed).toMatchObject({ code: 1001 });
-      await vi.waitUntil(async () => (await rowsOf(clock.stub)).length === 0);
+      await vi.waitUntil(async () => (await rowsOf(clock.stub)).length === 0, 30_000);
       expect(onAlarm).toHaveBeenCalledTimes(2);
     },
   );
@@ -388,9 +388,7 @@ it("R18: setAlarm without an onAlarm is refused, and the message says what is mi
       onError: (_, session, error) => session.asyncRemote.sendText(`${error.name}: ${error.message}`),
     });
     const client = await endpoint.connect();
-    expect(await client.ask("")).toBe(
-      "DeploymentError: setAlarm needs the method onAlarm in the class: the alarm calls it.",
-    );
+    expect(await client.ask("")).toBe("DeploymentError: setAlarm needs the method onAlarm in the class.");
   }
 });
 
@@ -474,7 +472,7 @@ describe("a class without SQLite", () => {
     const client = await connect(path);
     expect(await client.ask("small")).toBe("kept");
     client.send("a".repeat(20_000));
-    await vi.waitUntil(() => log.entries.length > 0);
+    await vi.waitUntil(() => log.entries.length > 0, 30_000);
     expect(log.entries).toEqual([expect.stringMatching(/SQL/)]);
     expect(await client.ask("small")).toBe("kept");
     Reflect.deleteProperty(Legacy.prototype, "onError");

@@ -34,8 +34,8 @@ describe.each(modes)("an exception, hibernate: $hibernate", ({ serve }) => {
     expect(log.entries).toEqual([
       ["thrown", undefined, true],
       ["rejected", undefined, true],
-      ["No Error was thrown, but this cause", "not an error", true],
-      ["No Error was thrown, but this cause", null, true],
+      ["Not an Error: see cause", "not an error", true],
+      ["Not an Error: see cause", null, true],
     ]);
     expect(logged).not.toHaveBeenCalled();
   });

@@ -288,7 +288,7 @@ describe("onHandshake", () => {
       expect(where).toBe(`socle: 500 for ${path}:`);
       expect(error).toBeInstanceOf(DeploymentError);
       const { message } = error as Error;
-      expect(message).toContain("onHandshake must return a Response, nothing, or { headers, userProperties,");
+      expect(message).toContain("onHandshake must return nothing, a Response or { headers, userProperties,");
       expect(message.split(", not ").at(-1)).toMatch(new RegExp(`^${named.replace(/[.()]/g, "\\$&")}[ ,.]`));
       expect(await wasWoken(path)).toBe(false);
     });

@@ -159,7 +159,7 @@ describe("by a clock that is set", () => {
       expect(await other.ask("open")).toBe("open");
       await ringAtAlarm(endpoint.stub);
       expect(await other.closed).toMatchObject({ code: 1001 });
-      await vi.waitUntil(() => log.entries.length === 3);
+      await vi.waitUntil(() => log.entries.length === 3, 30_000);
     });
 
     it("R18: session.maxIdleTimeout can be set later, shorter, longer, and to never", async () => {
@@ -351,16 +351,18 @@ describe("by a clock that is set", () => {
       expect(await client.ask("in")).toBe(`${size}`);
       await endpoint.hibernate();
       large += (await rowsOf(endpoint.stub)).some((row) => row.startsWith("socle:session:")) ? 1 : 0;
-      await vi.waitUntil(() =>
-        ringAtAlarm(endpoint.stub)
-          .then(() => endpoint.stub.openSessionCount())
-          .then((n) => !n),
+      await vi.waitUntil(
+        () =>
+          ringAtAlarm(endpoint.stub)
+            .then(() => endpoint.stub.openSessionCount())
+            .then((n) => !n),
+        30_000,
       );
       expect(await client.closed).toMatchObject({ code: 1001 });
     }
     expect(large).toBeGreaterThan(0);
     expect(large).toBeLessThan(45);
-    await vi.waitUntil(async () => (await rowsOf(endpoint.stub)).length === 0);
+    await vi.waitUntil(async () => (await rowsOf(endpoint.stub)).length === 0, 30_000);
   });
 
   it("R18: what the timeout closes while a callback is under way ends when that has settled", async () => {

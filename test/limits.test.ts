@@ -70,7 +70,7 @@ describe("maxPendingMessages", () => {
       ...options,
       async onText(_, text, session) {
         log.add(text);
-        await vi.waitUntil(() => !session.isOpen);
+        await vi.waitUntil(() => !session.isOpen, 30_000);
       },
       ...coded(log),
     });

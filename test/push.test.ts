@@ -228,7 +228,7 @@ describe("container.stub", () => {
     ]) {
       const stub = () => container.stub(env, wrong);
       expect(stub, wrong).toThrow(DeploymentError);
-      expect(stub, wrong).toThrow(`No endpoint at ${wrong}: give the path of a session's URL, such as /chat/lobby.`);
+      expect(stub, wrong).toThrow(`No endpoint at ${wrong}: give a session's path, such as /chat/lobby.`);
     }
   });
 

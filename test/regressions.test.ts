@@ -36,7 +36,7 @@ it.each(Array.from({ length: 12 }, (_, count) => count))(
     const [idle] = await runInDurableObject(stub, async (object, { storage }) => {
       const [first, second] = [...object.openSessions()];
       first!.maxIdleTimeout = 600_000;
-      await vi.waitUntil(() => storage.kv.get("socle:alarm"));
+      await vi.waitUntil(() => storage.kv.get("socle:alarm"), 30_000);
       const deleted = storage.deleteAll();
       for (let i = 0; i < count; i++) await Promise.resolve();
       second!.maxIdleTimeout = 3_600_000;

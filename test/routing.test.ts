@@ -279,7 +279,7 @@ describe("requests that open no session", () => {
   it("R2: a malformed percent escape is 400", async () => {
     for (const malformed of [`${path}/%zz`, "/room/%E0%A4%A"]) {
       const response = await upgrade(malformed);
-      expect([response.status, await response.text()]).toEqual([400, "The path has a % that begins no percent escape"]);
+      expect([response.status, await response.text()]).toEqual([400, "The path has a malformed escape"]);
     }
   });
 

@@ -172,7 +172,7 @@ it("R1: contradictions are refused: there is nothing to serialise, and nothing t
   for (const option of [{ trackSessions: true }, codec]) {
     const add = (hibernate: boolean) => container.addEndpoint(freshPath(), { ...option, hibernate });
     expect(() => add(false)).toThrow(DeploymentError);
-    expect(() => add(false)).toThrow(/hibernate: false, under which trackSessions and serializeSession are of no use/);
+    expect(() => add(false)).toThrow(/hibernate: false: remove trackSessions and serializeSession/);
     expect(() => add(true)).not.toThrow();
   }
 });
@@ -435,7 +435,7 @@ describe("the limits", () => {
     expect(await client.closed).toMatchObject({ code: 1013 });
     expect(client.unread).toEqual(["hold", "a", "b"]);
     await log.has(1013);
-    const message = "2 messages wait for the callbacks, which are too slow: see maxPendingMessages.";
+    const message = "2 messages wait for slow callbacks: see maxPendingMessages.";
     expect(log.entries).toEqual(["hold", "release", "a", "b", [true, true, message], 1013]);
   });
 

@@ -909,9 +909,7 @@ describe("trackSessions", () => {
     const container = new ServerContainer();
     const add = (map: object) => () => addEndpoint(container, "/a", map);
     expect(add({ hibernate: false, trackSessions: true })).toThrow(
-      new DeploymentError(
-        'The endpoint at "/a" has hibernate: false, under which trackSessions and serializeSession are of no use: remove them.',
-      ),
+      new DeploymentError('The endpoint at "/a" has hibernate: false: remove trackSessions and serializeSession.'),
     );
     for (const trackSessions of ["yes", 1, null, {}]) {
       expect(add({ trackSessions })).toThrow("has a wrong trackSessions: it must be true or false");

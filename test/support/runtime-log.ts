@@ -10,7 +10,7 @@ const { default: workerd } = createRequire(import.meta.url)("workerd") as { defa
 /** What the runtime itself calls uncaught though the test provokes it, and the caller or the client is told. */
 const PROVOKED = [
   // By ctx.abort: the error it is given.
-  /outputGateBroken; jsg\.Error: (crash|taken down)\b/,
+  /outputGateBroken; jsg\.Error: (crash|reset|taken down)\b/,
   // Thrown by a method that was called by RPC, or by onRequest: the caller gets it.
   /uncaught exception; source = Uncaught \(in promise\); stack = (PayloadError: Not sent|CloseReasonError: |Error: secret\b)/,
   /uncaught exception; exception = workerd\/jsg\/value\.h:\d+: failed: jsg\.Error: secret\b/,
