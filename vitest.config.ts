@@ -18,6 +18,7 @@ export default defineConfig({
   test: {
     // Most tests wait rather than compute.
     maxWorkers: 4,
+    coverage: { provider: "istanbul", include: ["src/**/*.ts"], reporter: ["text"] },
     globalSetup: "./test/support/runtime-log.ts",
     projects: [
       {

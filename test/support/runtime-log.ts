@@ -14,8 +14,8 @@ const PROVOKED = [
   // Thrown by a method that was called by RPC, or by onRequest: the caller gets it.
   /uncaught exception; source = Uncaught \(in promise\); stack = (PayloadError: Not sent|CloseReasonError: |Error: secret\b)/,
   /uncaught exception; exception = workerd\/jsg\/value\.h:\d+: failed: jsg\.Error: secret\b/,
-  // A client that breaks the protocol: its close is 1002.
-  /WebSocket protocol error; protocolError\.statusCode = 1002/,
+  // A client that breaks the protocol, or sends more than 32 MiB at once: its close has the code.
+  /WebSocket protocol error; protocolError\.statusCode = 100[29]/,
 ];
 
 const uncaught = (log: string): string[] =>
