@@ -131,7 +131,6 @@ export class Attachment {
   }
 
   #save(): void {
-    if (!this.keeps) return;
     const size = this.#attach(false);
     if (size > MAX_ROW) {
       throw new SessionObjectError(

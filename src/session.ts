@@ -77,7 +77,8 @@ export class ServerSession implements Session, Subject, SendLink {
   }
 
   get negotiatedExtensions(): readonly string[] {
-    return this.webSocket.extensions?.split(/\s*,\s*/).filter(Boolean) ?? [];
+    // A string on each server's socket, though its type says that it may be null.
+    return this.webSocket.extensions!.split(/\s*,\s*/).filter(Boolean);
   }
 
   get isSecure(): boolean {

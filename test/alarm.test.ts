@@ -243,6 +243,19 @@ describe("by a clock that is set", () => {
       expect(onAlarm).not.toHaveBeenCalled();
     });
 
+    it("R18: storage.deleteAll leaves the own alarm where the compatibility date has it leave alarms", async () => {
+      // A platform that leaves the alarm tells of it afterwards.
+      const prototype = await object().storage(platform);
+      const clock = object({ idleTimeoutMs: 10 * MINUTES });
+      const getAlarm = vi.spyOn(prototype, "getAlarm");
+      await clock.connect();
+      const own = inMinutes(2);
+      await clock.storage((storage) => storage.setAlarm(own));
+      getAlarm.mockResolvedValueOnce(own);
+      await clock.storage((storage) => storage.deleteAll());
+      expect(await clock.storage((storage) => storage.getAlarm())).toBe(own);
+    });
+
     it("R18: storage.deleteAll doesn't keep a session that is silent for ever", async () => {
       const clock = object({ idleTimeoutMs: 10 * MINUTES });
       const client = await clock.connect();
@@ -252,6 +265,44 @@ describe("by a clock that is set", () => {
       expect(await ring(clock.stub)).toBe(true);
       expect(await client.closed).toMatchObject({ code: 1001 });
     });
+  });
+
+  it.each(["alone", "with another alarm"])(
+    "R18: an onAlarm that deletes Socle's row ends no timeout, %s",
+    async (how) => {
+      const clock = object({ idleTimeoutMs: 10 * MINUTES });
+      const client = await clock.connect();
+      await clock.storage((storage) => storage.setAlarm(inMinutes(2)));
+      onAlarm.mockImplementationOnce(async function (this: Clock) {
+        const { storage } = this.ctx;
+        if (how !== "alone") await storage.setAlarm(inMinutes(3));
+        storage.kv.delete("socle:alarm");
+      });
+      passTime(2 * MINUTES);
+      expect(await ring(clock.stub)).toBe(true);
+      expect(onAlarm).toHaveBeenCalledTimes(1);
+      passTime(9 * MINUTES);
+      expect(await ring(clock.stub)).toBe(true);
+      expect(await client.closed).toMatchObject({ code: 1001 });
+    },
+  );
+
+  it("R18: an onAlarm that fails as a session with a timeout opens comes when it wanted to, if it set another", async () => {
+    const clock = object({ idleTimeoutMs: 10 * MINUTES });
+    await clock.storage((storage) => storage.setAlarm(inMinutes(2)));
+    const own = inMinutes(5);
+    onAlarm.mockImplementationOnce(async function (this: Clock) {
+      await connectedDuring;
+      await vi.waitUntil(() => this.ctx.storage.kv.get("socle:alarm"), 30_000);
+      await this.ctx.storage.setAlarm(own);
+      throw new Error("failed");
+    });
+    let connectedDuring: Promise<unknown> = Promise.resolve();
+    passTime(2 * MINUTES);
+    connectedDuring = clock.connect();
+    await ring(clock.stub);
+    expect(onAlarm).toHaveBeenCalledTimes(1);
+    expect(await clock.storage((storage) => storage.getAlarm())).toBe(own);
   });
 
   it("R18: in onAlarm the own alarm is gone, and a new one can be set", async () => {

@@ -623,6 +623,11 @@ describe("configure", () => {
       { hibernate: false, configure: (config) => void (config.trackSessions = true) },
       "hibernate: false",
     ],
+    [
+      "an instance to keep",
+      { configure: (config) => void (config.userProperties.at = new (class Point {})()) },
+      "userProperties",
+    ],
     ["a function to keep", { configure: (config) => void (config.userProperties.f = () => {}) }, "userProperties"],
     ["a number for properties", forbidden((config) => (config.userProperties = 5)), "userProperties"],
     ["a Map for properties", forbidden((config) => (config.userProperties = new Map())), "userProperties"],

@@ -3,7 +3,7 @@ import { fixedBuffer, slidingBuffer, startWsConnection, type SendChannel, type S
 import { expect, it, vi } from "vitest";
 
 import { connect } from "./support/client.ts";
-import { freshPath, Log, serve } from "./support/endpoint.ts";
+import { freshPath, Log, modes, serve } from "./support/endpoint.ts";
 import { container } from "./support/worker.ts";
 
 it("R24: the facts of the session are the same after hibernation", async () => {
@@ -191,3 +191,21 @@ it("an endpoint that is no longer registered closes its sessions with 1011, and 
   get.mockRestore();
   error.mockRestore();
 });
+
+it.each([hibernating, standard])(
+  "R24: the extensions are a list from onOpen on, hibernate: $hibernate",
+  async (mode) => {
+    const log = new Log();
+    const note = (session: Session) => log.add(session.negotiatedExtensions);
+    const endpoint = mode.serve({
+      onOpen: note,
+      onText: (_, __, session) => note(session),
+      onClose: (_, s) => note(s),
+    });
+    const client = await endpoint.connect();
+    client.send("");
+    client.socket.close(1000);
+    await client.closed;
+    await expect.poll(() => log.entries).toEqual([[], [], []]);
+  },
+);

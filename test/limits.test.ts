@@ -3,7 +3,7 @@ import { runInDurableObject } from "cloudflare:test";
 import { DeploymentError, LimitError, LimitExceededError, type EndpointOptions, type Session } from "socle";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 
-import type { Client } from "./support/client.ts";
+import { request, type Client } from "./support/client.ts";
 import { Log, serve } from "./support/endpoint.ts";
 
 const numbered = (count: number) => Array.from({ length: count }, (_, i) => `${i}`);
@@ -183,6 +183,59 @@ describe("maxPendingMessages", () => {
             : [["close", 4001]],
         );
       }
+    });
+
+    it("R12: a callback that settles after the 30 s disturbs nothing", async () => {
+      const log = new Log();
+      const callback = Promise.withResolvers<void>();
+      const closing = Promise.withResolvers<void>();
+      const { onError } = coded(log);
+      const endpoint = serve<{ n: number }>({
+        maxPendingMessages: 2,
+        onOpen: () => ({ n: 0 }),
+        onText: async (object) => {
+          await callback.promise;
+          object.n++;
+        },
+        onError,
+        onClose: async (object) => {
+          log.add("closing");
+          await closing.promise;
+          log.add("closed", object.n);
+        },
+      });
+      const client = await endpoint.connect();
+      client.send(...numbered(10));
+      await pass(endpoint, 30_000);
+      expect(await client.closed).toMatchObject({ code: 1013 });
+      await log.has("closing");
+      await runInDurableObject(endpoint.stub, () => callback.resolve());
+      await runInDurableObject(endpoint.stub, () => closing.resolve());
+      await log.has(["closed", 1]);
+      expect(log.entries).toEqual([["error", 1013], "closing", ["closed", 1]]);
+    });
+
+    it("R12: what exceeds a limit after the session's end begins no 30 s", async () => {
+      const closing = Promise.withResolvers<void>();
+      const log = new Log();
+      const endpoint = serve({
+        maxTextMessageBufferSize: 10,
+        onText: (_, __, session) => session.close(4000),
+        onClose: async () => {
+          log.add("closing");
+          await closing.promise;
+          log.add("closed");
+        },
+      });
+      const client = await endpoint.connect();
+      client.send("close", "far too long for it", "far too long for it");
+      expect(await client.closed).toMatchObject({ code: 4000 });
+      await log.has("closing");
+      // Behind what the client has sent.
+      await request(endpoint.path);
+      expect(vi.getTimerCount()).toBe(0);
+      await runInDurableObject(endpoint.stub, () => closing.resolve());
+      await log.has("closed");
     });
 
     it("R12: the 30 s are over with the session", async () => {

@@ -331,3 +331,9 @@ describe("subprotocols", () => {
     expect(await client.ask("?")).toBe("");
   });
 });
+
+it("R3: a class that is exported is found without any bindings", async () => {
+  const handshake = new Request("https://socle.test/exported", { headers: { Upgrade: "websocket" } });
+  const response = await container.fetch(handshake, undefined as never, createExecutionContext());
+  expect(response.status).toBe(101);
+});

@@ -344,6 +344,23 @@ describe.each(modes)("a send channel, hibernate: $hibernate", (mode) => {
     }
   });
 
+  it("R29: no channel can be made for a session that has ended", async () => {
+    const log = new Log();
+    const endpoint = mode.serve({
+      onClose(_, session) {
+        try {
+          startWsConnection(session);
+        } catch (error) {
+          log.add((error as Error).name);
+        }
+      },
+    });
+    const client = await endpoint.connect();
+    client.socket.close(1000);
+    await log.has("SessionClosedError");
+    expect(log.entries).toEqual(["SessionClosedError"]);
+  });
+
   it("R28: on a closed channel put is false, and its response channel gets a SessionClosedError", async () => {
     const log = new Log();
     const endpoint = commanded({
