@@ -192,20 +192,17 @@ it("an endpoint that is no longer registered closes its sessions with 1011, and 
   error.mockRestore();
 });
 
-it.each([hibernating, standard])(
-  "R24: the extensions are a list from onOpen on, hibernate: $hibernate",
-  async (mode) => {
-    const log = new Log();
-    const note = (session: Session) => log.add(session.negotiatedExtensions);
-    const endpoint = mode.serve({
-      onOpen: note,
-      onText: (_, __, session) => note(session),
-      onClose: (_, s) => note(s),
-    });
-    const client = await endpoint.connect();
-    client.send("");
-    client.socket.close(1000);
-    await client.closed;
-    await expect.poll(() => log.entries).toEqual([[], [], []]);
-  },
-);
+it.each(modes)("R24: the extensions are a list from onOpen on, hibernate: $hibernate", async (mode) => {
+  const log = new Log();
+  const note = (session: Session) => log.add(session.negotiatedExtensions);
+  const endpoint = mode.serve({
+    onOpen: note,
+    onText: (_, __, session) => note(session),
+    onClose: (_, s) => note(s),
+  });
+  const client = await endpoint.connect();
+  client.send("");
+  client.socket.close(1000);
+  await client.closed;
+  await expect.poll(() => log.entries).toEqual([[], [], []]);
+});
