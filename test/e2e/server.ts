@@ -3,7 +3,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { get, type IncomingMessage } from "node:http";
-import { createServer, type AddressInfo, type Socket } from "node:net";
+import type { Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
@@ -126,21 +126,11 @@ export class Server {
   }
 }
 
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, "close");
-  return port;
-}
-
-/** Runs `wrangler dev`, and waits until it answers. */
+/** Runs `wrangler dev`, and waits until it is ready. */
 export async function wranglerDev(config: string): Promise<Server> {
   const state = await mkdtemp(join(tmpdir(), "socle-e2e-"));
-  const host = `127.0.0.1:${await freePort()}`;
-  const [ip, port] = host.split(":") as [string, string];
-  const options = ["--config", config, "--ip", ip, "--port", port, "--inspector-port", "0", "--persist-to", state];
+  const ports = ["--ip", "127.0.0.1", "--port", "0", "--inspector-port", "0"];
+  const options = ["--config", config, ...ports, "--persist-to", state];
   const child = spawn(process.execPath, [wrangler, "dev", ...options], {
     cwd: root,
     // It leads a group of processes, so that those it starts can be stopped with it.
@@ -157,7 +147,15 @@ export async function wranglerDev(config: string): Promise<Server> {
     },
   });
   let output = "";
-  for (const stream of [child.stdout, child.stderr]) stream.on("data", (data: Buffer) => (output += data.toString()));
+  // The port is the one that wrangler took: one looked for beforehand may be another process's by then.
+  const ready = new Promise<string>((resolve) => {
+    const read = (data: Buffer) => {
+      output += data.toString();
+      const told = /Ready on http:\/\/(127\.0\.0\.1:\d+)/.exec(output);
+      if (told) resolve(told[1]!);
+    };
+    for (const stream of [child.stdout, child.stderr]) stream.on("data", read);
+  });
   const exited = once(child, "exit");
   const signal = (name: NodeJS.Signals) => {
     try {
@@ -178,17 +176,10 @@ export async function wranglerDev(config: string): Promise<Server> {
     await rm(state, { recursive: true, force: true });
   }
 
-  const deadline = Date.now() + 50_000;
-  while (Date.now() < deadline && child.exitCode === null) {
-    try {
-      await (await fetch(`http://${host}/`, { signal: AbortSignal.timeout(5_000) })).text();
-      return new Server(host, stop);
-    } catch {
-      await pause(100);
-    }
-  }
+  const host = await Promise.race([ready, exited.then(() => undefined), pause(50_000, undefined, { ref: false })]);
+  if (host) return new Server(host, stop);
   await stop();
-  throw new Error(`wrangler dev has not answered:\n${output}`);
+  throw new Error(`wrangler dev is not ready:\n${output}`);
 }
 
 /** A Worker as one module, and the names of the classes that it exports. */
