@@ -38,8 +38,8 @@ export const mutations: readonly Mutation[] = [
     "R4",
     "an origin that is not allowed may connect",
     "handshake.ts",
-    'return answer(403, "Pages',
-    'if (!origin) return answer(403, "Pages',
+    'return answer(403, "This origin',
+    'if (!origin) return answer(403, "This origin',
   ),
   mutation(
     "R5",
@@ -165,8 +165,8 @@ export const mutations: readonly Mutation[] = [
     "R23",
     "the row of an ended session stays",
     "attachment.ts",
-    "if (this.#isLarge || this.#isTracked) deleteRow",
-    "if (this.#isTracked) deleteRow",
+    "if (this.#isLarge || this.#isTracked) dropRow",
+    "if (this.#isTracked) dropRow",
   ),
   mutation(
     "R24",
@@ -186,8 +186,8 @@ export const mutations: readonly Mutation[] = [
     "R26",
     "sessions that a crash ended are forgotten",
     "sessions.ts",
-    "if (!session.definition.config.trackSessions) return session.forget();",
-    "if (session.definition) return session.forget();",
+    "if (kept[3] || !session.definition.config.trackSessions) return session.forget();",
+    "if (kept) return session.forget();",
   ),
   mutation(
     "R27",
