@@ -189,7 +189,7 @@ async function bundle(entry: string): Promise<{ contents: string; classes: strin
     bundle: true,
     format: "esm",
     target: "es2024",
-    external: ["cloudflare:*", "workerd:*"],
+    external: ["cloudflare:*", "workerd:*", "node:*"],
     metafile: true,
     write: false,
   });
@@ -231,6 +231,7 @@ export class Disk {
     const namespaces = classes.map(
       (name) => `(className = "${name}", uniqueKey = "${name}", enableSql = ${!plain.includes(name)})`,
     );
+    const bindings = classes.map((name) => `(name = "${name}", durableObjectNamespace = "${name}")`);
     const config = `using Workerd = import "/workerd/workerd.capnp";
 const config :Workerd.Config = (
   services = [
@@ -239,6 +240,7 @@ const config :Workerd.Config = (
       modules = [(name = "worker.js", esModule = embed "worker.js")],
       compatibilityDate = "2026-08-01",
       compatibilityFlags = ${JSON.stringify(flags)},
+      bindings = [${bindings.join()}],
       durableObjectNamespaces = [${namespaces.join()}],
       durableObjectStorage = (localDisk = "disk"),
     )),

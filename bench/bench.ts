@@ -1,0 +1,106 @@
+// Socle beside the hand-written floor, PartyServer and crossws, in one run. docs/performance.md says how to read it.
+//
+//   npm run bench                       everything: about an hour
+//   npm run bench -- --quick            a first look, in two minutes
+//   npm run bench -- --case echo-20 --case wake-1000 [--rounds 15] [--seconds 6]
+//   npm run bench -- --plots            draws the plots of the last full run again
+import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { cpus } from "node:os";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+
+import { bundles } from "./bundles.ts";
+import { casesOf, type Case, type Outcome } from "./cases.ts";
+import { Contender, ENTRIES } from "./contender.ts";
+import { ownPart } from "./own-part.ts";
+import { draw } from "./plots.ts";
+import { Result, type Results } from "./results.ts";
+
+const { values: options } = parseArgs({
+  options: {
+    quick: { type: "boolean", default: false },
+    plots: { type: "boolean", default: false },
+    case: { type: "string", multiple: true },
+    rounds: { type: "string" },
+    seconds: { type: "string" },
+  },
+});
+const folder = join(import.meta.dirname, "results");
+const file = join(folder, options.quick ? "quick.json" : options.case ? "part.json" : "full.json");
+
+if (options.plots) {
+  await draw(JSON.parse(await readFile(file, "utf8")) as Results, folder);
+  process.exit();
+}
+
+const rounds = Number(options.rounds ?? (options.quick ? 2 : 9));
+const seconds = Number(options.seconds ?? (options.quick ? 1 : 4));
+const all = casesOf({ seconds, isQuick: options.quick });
+const names = [...all.map(({ name }) => name), "bundle", "own-part"];
+const unknown = options.case?.find((name) => !names.includes(name));
+if (unknown !== undefined) throw new Error(`There is no case ${unknown}: there are ${names.join(", ")}.`);
+if (!(rounds >= 1 && seconds > 0)) throw new Error("--rounds takes a number from 1 up, --seconds one over 0.");
+const isWanted = (name: string) => !options.case || options.case.includes(name);
+const wanted = all.filter(({ name }) => isWanted(name));
+
+/** On a terminal each line takes the former's place. */
+const progress = (line: string) => process.stderr.write(process.stderr.isTTY ? `\r\x1b[K${line}` : "");
+const begun = Date.now();
+const told = (line: string) => progress(`${Math.round((Date.now() - begun) / 1000)} s: ${line}`);
+
+/** Undecided bounds get more rounds, three times as many at most. */
+async function run(one: Case, contenders: readonly Contender[]): Promise<Result> {
+  const taking = contenders.filter(({ name }) => {
+    const works = ENTRIES.find((entry) => entry.name === name)?.works;
+    return !works || works.includes(one.work);
+  });
+  for (const contender of one.prepare ? taking : []) {
+    told(`${one.name}: preparing ${contender.name}`);
+    await one.prepare?.(contender);
+  }
+  const result = new Result(one);
+  let planned = Math.min(rounds, one.rounds ?? rounds);
+  for (let round = 0; round < planned; round++) {
+    const where = (name: string) => told(`${one.name}: round ${round + 1} of ${planned}: ${name}`);
+    // Every other round backwards, so that nobody always follows the same one.
+    const outcomes: Map<string, Outcome> = await one.round(round % 2 ? taking.toReversed() : taking, where);
+    result.add(outcomes);
+    const mayGoOn = round + 1 === planned && !options.quick && planned < 3 * rounds;
+    if (mayGoOn && result.isUndecided) planned = Math.min(planned + rounds, 3 * rounds);
+  }
+  for (const contender of taking) await contender.ask("drop", {});
+  progress("");
+  console.log(`\n${result.table()}`);
+  return result;
+}
+
+const results: Results = {
+  date: new Date().toISOString().slice(0, 10),
+  machine: `${cpus().length} cores, ${cpus()[0]?.model ?? ""}`.trim(),
+  windowSeconds: seconds,
+  cases: [],
+};
+
+if (isWanted("bundle")) {
+  results.bundles = await bundles();
+  console.log("\n## Bundle, minified, of the smallest Worker that echoes\n");
+  console.table(results.bundles);
+}
+if (isWanted("own-part")) {
+  results.ownPart = await ownPart();
+  console.log("\n## The library's own part of a message\n");
+  console.table(results.ownPart);
+}
+const contenders = wanted.some(({ isFresh }) => !isFresh) ? await Promise.all(ENTRIES.map(Contender.start)) : [];
+for (const one of wanted.filter(({ isFresh }) => !isFresh)) results.cases.push((await run(one, contenders)).data);
+for (const contender of contenders) await contender.stop();
+for (const one of wanted.filter(({ isFresh }) => isFresh)) results.cases.push((await run(one, [])).data);
+
+await mkdir(folder, { recursive: true });
+await writeFile(file, `${JSON.stringify(results, undefined, 2)}\n`);
+if (!options.quick && !options.case) await draw(results, folder);
+console.log(`\n${Math.round((Date.now() - begun) / 1000)} s. The figures are in ${file}.`);
+const missed = results.cases.flatMap(({ name, rows }) =>
+  rows.filter(({ verdict }) => verdict && verdict !== "holds").map((row) => `${name}, ${row.contender}: ${row.verdict}`),
+);
+if (missed.length > 0) console.log(`Not shown to hold: ${missed.join("; ")}.`);

@@ -1,0 +1,261 @@
+// What is measured, and how: a round of a case gives a sample of each contender.
+import { setTimeout as pause } from "node:timers/promises";
+
+import { Contender, ENTRIES, type Work } from "./contender.ts";
+
+/** The figures of one window. The first is what is compared: less of it is better. */
+export type Sample = Record<string, number>;
+
+/** What a contender got wrong, instead of its figures. */
+export type Outcome = Sample | string;
+
+export interface Case {
+  readonly name: string;
+  readonly title: string;
+  readonly work: Work;
+  /** What of the floor's figure each may have, by the name of the contender; `Socle` is each of ours. */
+  readonly bounds?: Readonly<Record<string, number>>;
+  /** Socle's figures are to be lower than these contenders'. */
+  readonly below?: readonly string[];
+  /** Each round has processes of its own, which are not started for it. */
+  readonly isFresh?: boolean;
+  /** The most that a round can be run again. */
+  readonly rounds?: number;
+  /** Once, before the first round. */
+  prepare?(contender: Contender): Promise<unknown>;
+  round(contenders: readonly Contender[], told: (name: string) => void): Promise<Map<string, Outcome>>;
+}
+
+export interface Pace {
+  /** The length of a window, in seconds. */
+  seconds: number;
+  /** A short run for a first look. */
+  isQuick: boolean;
+}
+
+/** An object hibernates ten seconds after its last event; whether it did is looked at. */
+const HIBERNATION = 12_000;
+
+const OTHERS = ["PartyServer", "crossws"];
+
+/** One contender after the other, each when the former has nothing left to do. */
+const inTurn =
+  (measure: (contender: Contender) => Promise<Outcome>): Case["round"] =>
+  async (contenders, told) => {
+    const outcomes = new Map<string, Outcome>();
+    for (const contender of contenders) {
+      told(contender.name);
+      outcomes.set(contender.name, await measure(contender));
+      await contender.quiet();
+    }
+    return outcomes;
+  };
+
+/** The server's processor time for each message that came out, or each connection, beside what the clients saw. */
+async function charged(
+  contender: Contender,
+  traffic: () => Promise<{ count: number; seconds: number; p50: number; p99: number }>,
+): Promise<Sample> {
+  const before = await contender.cpu();
+  const { count, seconds, p50, p99 } = await traffic();
+  return { "CPU µs": ((await contender.cpu()) - before) / count, "per second": count / seconds, "p50 ms": p50, "p99 ms": p99 };
+}
+
+async function connections(contender: Contender, work: Work, count: number): Promise<void> {
+  await contender.ask("drop", {});
+  await contender.ask("open", { url: contender.url(work), count });
+  await contender.quiet();
+}
+
+function echo(count: number, bytes: number, { seconds }: Pace): Case {
+  const size = bytes < 1024 ? `${bytes} bytes` : `${bytes / 1024} KiB`;
+  return {
+    name: `echo-${count}${bytes < 1024 ? "" : `-${bytes / 1024}k`}`,
+    title: `Echo, ${count === 1 ? "1 connection" : `${count} connections`}, ${size}`,
+    work: "echo",
+    ...(bytes < 1024 && { below: OTHERS }),
+    ...(bytes < 1024 && {
+      bounds: { "Socle, channel": 1.03, "Socle, class": 1.03, "Socle, changed object": 1.08 },
+    }),
+    async prepare(contender) {
+      await connections(contender, "echo", count);
+      await contender.ask("echo", { seconds: 1, bytes });
+    },
+    round: inTurn((contender) => charged(contender, () => contender.ask("echo", { seconds, bytes }))),
+  };
+}
+
+const slow = ({ seconds }: Pace): Case => ({
+  name: "slow",
+  title: "Asynchronous echo, 20 connections: answers that take 3 ms and 0 ms, in order",
+  work: "slow",
+  prepare: (contender) => connections(contender, "slow", 20),
+  round: inTurn(async (contender) => {
+    let reordered = 0;
+    const sample = await charged(contender, async () => {
+      const traffic = await contender.ask("slow", { seconds });
+      ({ reordered } = traffic);
+      return traffic;
+    });
+    return reordered > 0 ? "the answers of one connection come out of order" : sample;
+  }),
+});
+
+const broadcast = ({ seconds }: Pace): Case => ({
+  name: "broadcast",
+  title: "Broadcast to 500 connections, for each delivery",
+  work: "room",
+  bounds: { Socle: 1.03 },
+  async prepare(contender) {
+    await connections(contender, "room", 500);
+    await contender.ask("broadcast", { seconds: 1 });
+  },
+  round: inTurn((contender) => charged(contender, () => contender.ask("broadcast", { seconds }))),
+});
+
+const opening = ({ seconds }: Pace): Case => ({
+  name: "opening",
+  title: "Opening connections, twenty at a time",
+  work: "echo",
+  bounds: { Socle: 1.1 },
+  prepare: (contender) => connections(contender, "echo", 200),
+  round: inTurn(async (contender) => {
+    await contender.ask("drop", {});
+    await contender.quiet();
+    const url = contender.url("echo", "opening");
+    const sample = await charged(contender, () => contender.ask("opening", { url, seconds, atMost: 16_000 }));
+    await contender.ask("drop", {});
+    return sample;
+  }),
+});
+
+const closing = ({ isQuick }: Pace): Case => ({
+  name: "closing",
+  title: "The client's close, until its close event",
+  work: "echo",
+  ...(isQuick && { rounds: 1 }),
+  round: inTurn(async (contender) => {
+    const times = [];
+    for (const code of [1000, undefined, 4001]) {
+      const { ms, code: got } = await contender.ask("close", { url: contender.url("echo"), code });
+      const call = `close(${code ?? ""})`;
+      if (ms === undefined) return `a client's ${call} has no answer in 5 s`;
+      if (got !== (code ?? 1005)) return `a client's ${call} is answered with ${got}`;
+      times.push(ms);
+    }
+    return { ms: times.reduce((sum, ms) => sum + ms, 0) / times.length };
+  }),
+});
+
+/** @param objects how many there are of such, to have more samples from one wait */
+function wake(count: number, objects: number, { isQuick }: Pace): Case {
+  const answers = new Map<Contender, string[]>();
+  const askAll = async (contender: Contender) => {
+    const times = [];
+    const got = [];
+    for (let index = 0; index < objects; index++) {
+      const { ms, answer } = await contender.ask("ask", { connection: index * count });
+      times.push(ms);
+      got.push(answer);
+    }
+    const before = answers.get(contender);
+    answers.set(contender, got);
+    return { times: times.toSorted((a, b) => a - b), before, got };
+  };
+  return {
+    name: `wake-${count}`,
+    title: `A hibernated object's first answer, with ${count.toLocaleString("en")} connection${count > 1 ? "s" : ""}`,
+    work: "wake",
+    bounds: { Socle: 1.1 },
+    ...(isQuick && { rounds: 1 }),
+    async prepare(contender) {
+      await contender.ask("drop", {});
+      for (let index = 0; index < objects; index++) {
+        await contender.ask("open", { url: contender.url("wake", `${count}-${index}`), count });
+      }
+      await askAll(contender);
+    },
+    async round(contenders, told) {
+      told("waiting until all hibernate");
+      await pause(HIBERNATION);
+      const measure = inTurn(async (contender) => {
+        const { times, before, got } = await askAll(contender);
+        const same = got.findIndex((answer, index) => answer === before?.[index]);
+        if (same >= 0) return "the object does not hibernate";
+        if (got.some((answer, index) => answer.split(" ")[0] !== before?.[index]?.split(" ")[0])) {
+          return "the connection comes back as another";
+        }
+        return { ms: times[Math.floor(times.length / 2)]! };
+      });
+      return measure(contenders, told);
+    },
+  };
+}
+
+const memory = ({ isQuick }: Pace): Case => {
+  const count = isQuick ? 1000 : 5000;
+  return {
+    name: "memory",
+    title: `Resident memory of an idle connection, of ${count.toLocaleString("en")}, hibernated`,
+    work: "wake",
+    bounds: { Socle: 1.1 },
+    isFresh: true,
+    ...(isQuick && { rounds: 1 }),
+    async round(_, told) {
+      const outcomes = new Map<string, Outcome>();
+      const contenders = [];
+      for (const entry of ENTRIES.filter(({ works }) => !works || works.includes("wake"))) {
+        told(entry.name);
+        const contender = await Contender.start(entry);
+        // What the first connections cost is not the connections'.
+        await connections(contender, "wake", 100);
+        await contender.ask("ask", { connection: 0 });
+        await contender.ask("drop", {});
+        await contender.quiet();
+        const before = await contender.memory();
+        const growth: number[] = [];
+        for (let opened = 0; opened < count; opened += count / 5) {
+          await contender.ask("open", { url: contender.url("wake"), count: count / 5 });
+          growth.push((await contender.memory()) - before);
+        }
+        const { answer } = await contender.ask("ask", { connection: 0 });
+        contenders.push({ contender, before, open: (await contender.memory()) - before, growth, answer });
+      }
+      told("waiting until all hibernate");
+      await pause(HIBERNATION);
+      for (const { contender, before, open, growth, answer } of contenders) {
+        const hibernated = (await contender.memory()) - before;
+        const { answer: later } = await contender.ask("ask", { connection: 0 });
+        const curve = growth.map((bytes, index) => [`MiB at ${((index + 1) * count) / 5}`, bytes / 2 ** 20] as const);
+        outcomes.set(
+          contender.name,
+          answer === later
+            ? "the object does not hibernate"
+            : { KiB: hibernated / count / 1024, "KiB awake": open / count / 1024, ...Object.fromEntries(curve) },
+        );
+        await contender.stop();
+      }
+      return outcomes;
+    },
+  };
+};
+
+export function casesOf(pace: Pace): Case[] {
+  const all = [
+    echo(1, 32, pace),
+    echo(20, 32, pace),
+    echo(200, 32, pace),
+    echo(20, 1024, pace),
+    echo(20, 65_536, pace),
+    slow(pace),
+    broadcast(pace),
+    opening(pace),
+    closing(pace),
+    wake(1, 16, pace),
+    wake(1000, 4, pace),
+    wake(10_000, 1, pace),
+    memory(pace),
+  ];
+  const quick = ["echo-20", "slow", "broadcast", "opening", "closing", "wake-1000", "memory"];
+  return pace.isQuick ? all.filter(({ name }) => quick.includes(name)) : all;
+}

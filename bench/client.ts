@@ -1,0 +1,173 @@
+// A process of clients: opens connections to one contender, and measures from outside what the bench asks for.
+import { once } from "node:events";
+
+import { WebSocket } from "ws";
+
+/** What the bench asks for, and what it is answered. */
+export interface Requests {
+  /** Opens connections, and keeps them. */
+  open(request: { url: string; count: number }): Promise<number>;
+  /** Each connection sends, waits for its answer, and sends again. */
+  echo(request: { seconds: number; bytes: number }): Promise<Traffic>;
+  /** One connection sends to all, which have the message before it sends the next. */
+  broadcast(request: { seconds: number }): Promise<Traffic>;
+  /** Each connection sends a message whose answer takes 3 ms, and one whose answer takes none. */
+  slow(request: { seconds: number }): Promise<Traffic & { reordered: number }>;
+  /** Opens connections, twenty at a time, and keeps them. */
+  opening(request: { url: string; seconds: number; atMost: number }): Promise<Traffic>;
+  /** One message on the first connection to a room that was asked for longest ago. */
+  ask(request: { connection: number }): Promise<{ ms: number; answer: string }>;
+  /** Opens a connection, says something, and closes: until the close event, or no event in five seconds. */
+  close(request: { url: string; code?: number | undefined }): Promise<{ ms: number | undefined; code: number }>;
+  /** Ends all connections. */
+  drop(request: object): Promise<number>;
+}
+
+export interface Traffic {
+  /** Messages that came in, or connections that were opened. */
+  count: number;
+  seconds: number;
+  /** Milliseconds. */
+  p50: number;
+  p99: number;
+}
+
+let sockets: WebSocket[] = [];
+
+async function connect(url: string): Promise<WebSocket> {
+  const socket = new WebSocket(url, { perMessageDeflate: false, skipUTF8Validation: true });
+  // What fails here is followed by the close.
+  socket.on("error", () => {});
+  await Promise.race([
+    once(socket, "open"),
+    once(socket, "close").then(() => Promise.reject(new Error(`${url} was not opened`))),
+  ]);
+  return socket;
+}
+
+/** Has the work begun by each of so many at once, again and again until the time is over. */
+async function during(seconds: number, each: readonly (() => Promise<number>)[]): Promise<Traffic> {
+  const times: number[] = [];
+  let count = 0;
+  const begun = performance.now();
+  const end = begun + seconds * 1000;
+  const one = async (work: () => Promise<number>) => {
+    for (let start = performance.now(); start < end;) {
+      // Not in one statement: that would read the count before the wait.
+      const done = await work();
+      count += done;
+      const now = performance.now();
+      times.push(now - start);
+      start = now;
+    }
+  };
+  await Promise.all(each.map(one));
+  const sorted = Float64Array.from(times).toSorted();
+  const at = (part: number) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))] ?? NaN;
+  return { count, seconds: (performance.now() - begun) / 1000, p50: at(0.5), p99: at(0.99) };
+}
+
+const answers: Requests = {
+  async open({ url, count }) {
+    for (let left = count; left > 0; left -= 50) {
+      sockets.push(...(await Promise.all(Array.from({ length: Math.min(left, 50) }, () => connect(url)))));
+    }
+    return sockets.length;
+  },
+
+  echo({ seconds, bytes }) {
+    const message = "x".repeat(bytes);
+    const ask = (socket: WebSocket) => () =>
+      new Promise<number>((resolve, reject) => {
+        socket.once("message", (data: Buffer) =>
+          data.length === bytes ? resolve(1) : reject(new Error(`An echo of ${data.length} bytes instead of ${bytes}`)),
+        );
+        socket.send(message);
+      });
+    return during(seconds, sockets.map(ask));
+  },
+
+  async broadcast({ seconds }) {
+    let waiting = 0;
+    let all = () => {};
+    const hear = () => void (--waiting === 0 && all());
+    for (const socket of sockets) socket.on("message", hear);
+    const tell = () =>
+      new Promise<number>((resolve) => {
+        waiting = sockets.length;
+        all = () => resolve(sockets.length);
+        sockets[0]!.send("a message to everybody in the room");
+      });
+    const traffic = await during(seconds, [tell]);
+    for (const socket of sockets) socket.off("message", hear);
+    return traffic;
+  },
+
+  async slow({ seconds }) {
+    let reordered = 0;
+    const ask = (socket: WebSocket) => () =>
+      new Promise<number>((resolve) => {
+        const got: string[] = [];
+        const hear = (data: Buffer) => {
+          if (got.push(data.toString()) < 2) return;
+          socket.off("message", hear);
+          if (got[0] !== "3") reordered++;
+          resolve(2);
+        };
+        socket.on("message", hear);
+        socket.send("3");
+        socket.send("0");
+      });
+    return { ...(await during(seconds, sockets.map(ask))), reordered };
+  },
+
+  opening({ url, seconds, atMost }) {
+    const one = async () => {
+      // Past the bound of open files nothing could be opened.
+      if (sockets.length >= atMost) throw new Error(`More than ${atMost} connections in ${seconds} s`);
+      sockets.push(await connect(url));
+      return 1;
+    };
+    return during(seconds, Array.from({ length: 20 }, () => one));
+  },
+
+  async ask({ connection }) {
+    const socket = sockets[connection]!;
+    const begun = performance.now();
+    const answered = once(socket, "message") as Promise<[Buffer]>;
+    socket.send("awake?");
+    const [data] = await answered;
+    return { ms: performance.now() - begun, answer: data.toString() };
+  },
+
+  async close({ url, code }) {
+    const socket = await connect(url);
+    const echoed = once(socket, "message");
+    socket.send("hello");
+    await echoed;
+    const begun = performance.now();
+    const closed = once(socket, "close") as Promise<[number]>;
+    const patience = new Promise<undefined>((resolve) => setTimeout(resolve, 5000, undefined).unref());
+    socket.close(code);
+    const end = await Promise.race([closed, patience]);
+    socket.terminate();
+    return { ms: end && performance.now() - begun, code: end?.[0] ?? 0 };
+  },
+
+  async drop() {
+    const dropped = sockets;
+    sockets = [];
+    const ended = dropped.map((socket) => once(socket, "close"));
+    for (const socket of dropped) socket.terminate();
+    await Promise.all(ended);
+    return dropped.length;
+  },
+};
+
+process.on("message", async ({ name, request }: { name: keyof Requests; request: never }) => {
+  try {
+    process.send!({ result: await answers[name](request) });
+  } catch (error) {
+    process.send!({ error: String(error) });
+  }
+});

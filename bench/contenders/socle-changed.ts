@@ -1,0 +1,18 @@
+// Socle, as a map whose session object changes with each message, and is kept each time.
+import { addEndpoints, ServerContainer } from "socle";
+
+const container = new ServerContainer();
+
+export class Endpoints extends container.Endpoint {}
+
+addEndpoints(container, {
+  "/bench/echo/{room}": {
+    onOpen: () => ({ name: "anonymous", messages: 0 }),
+    onText: (user, text, session) => {
+      user.messages++;
+      void session.asyncRemote.sendText(text);
+    },
+  },
+});
+
+export default container;

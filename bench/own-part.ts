@@ -1,0 +1,137 @@
+// The library's own part of a message, without a runtime: dispatch, put, persist, with a socket that only counts.
+//
+//   node --cpu-prof bench/own-part.ts
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+
+import { build } from "esbuild";
+
+const root = join(import.meta.dirname, "..");
+
+/** What `cloudflare:workers` is here, and what the runtime has beside. None of it does anything. */
+const RUNTIME = `
+  export class DurableObject { constructor(ctx, env) { this.ctx = ctx; this.env = env; } }
+  export class WorkerEntrypoint {}
+  export const exports = {};
+  export const env = {};`;
+
+interface Endpoints {
+  fetch(request: object): Promise<unknown>;
+  webSocketMessage(socket: CountingSocket, message: string): unknown;
+}
+
+class CountingSocket {
+  readonly extensions = "";
+  readonly readyState = 1;
+  sends = 0;
+  writes = 0;
+  #attached: unknown;
+
+  send(): void {
+    this.sends++;
+  }
+
+  accept(): void {}
+
+  /** What the platform does to copy it is not the library's part: this copies the one object that the bench has. */
+  serializeAttachment(attached: unknown[]): void {
+    this.writes++;
+    const [mark, facts, object, ...rest] = attached;
+    this.#attached = [mark, facts, object instanceof Object && !("put" in object) ? { ...object } : object, ...rest];
+  }
+
+  deserializeAttachment(): unknown {
+    return this.#attached;
+  }
+}
+
+const WORKER = `
+  import { Endpoint, onOpenStartWsConnection, ServerContainer } from "socle";
+  export const container = new ServerContainer();
+  export class Echo extends Endpoint {
+    onOpen() { return { name: "anonymous" }; }
+    onText(user, text, session) { void session.asyncRemote.sendText(text); }
+  }
+  container.addEndpoint("/channel", { onOpen: onOpenStartWsConnection(), onText: (send, text) => send.put(text) });
+  container.addEndpoint("/changed", {
+    onOpen: () => ({ name: "anonymous", messages: 0 }),
+    onText: (user, text, session) => {
+      user.messages++;
+      void session.asyncRemote.sendText(text);
+    },
+  });
+  container.addEndpoint("/class", Echo);
+  export class Endpoints extends container.Endpoint {}`;
+
+async function load(): Promise<Record<"Endpoints" | "Echo", new (ctx: object, env: object) => Endpoints>> {
+  const folder = await mkdtemp(join(tmpdir(), "socle-bench-"));
+  const runtime = join(folder, "runtime.mjs");
+  await writeFile(runtime, RUNTIME);
+  const outfile = join(folder, "worker.mjs");
+  await build({
+    stdin: { contents: WORKER, resolveDir: root },
+    alias: { socle: join(root, "src/index.ts"), "cloudflare:workers": runtime },
+    bundle: true,
+    format: "esm",
+    target: "es2024",
+    outfile,
+  });
+  const module = (await import(pathToFileURL(outfile).href)) as never;
+  await rm(folder, { recursive: true });
+  return module;
+}
+
+/** Those that a message takes, in nanoseconds: the median of many batches. */
+export async function ownPart(): Promise<Record<string, { "ns a message": number; sends: number; writes: number }>> {
+  let socket = new CountingSocket();
+  const ctx = {
+    storage: { kv: { list: () => [], put() {}, delete() {} }, getAlarm() {}, setAlarm() {}, deleteAlarm() {}, deleteAll() {} },
+    acceptWebSocket() {},
+    getWebSockets: () => [],
+    waitUntil() {},
+    getHibernatableWebSocketEventTimeout: () => 1,
+    setHibernatableWebSocketEventTimeout() {},
+  };
+  const before = { Response: globalThis.Response };
+  Object.assign(globalThis, {
+    WebSocketPair: class {
+      0 = {};
+      1 = (socket = new CountingSocket());
+    },
+    Response: class {},
+  });
+  try {
+    const { Endpoints, Echo } = await load();
+    const results: Record<string, { "ns a message": number; sends: number; writes: number }> = {};
+    for (const [name, path, type] of [
+      ["channel", "/channel", Endpoints],
+      ["class", "/class", Echo],
+      ["changed object", "/changed", Endpoints],
+    ] as const) {
+      const object = new type(ctx, {});
+      // As the router hands it over.
+      const socle = { path, pathParameters: {}, negotiatedSubprotocol: "" };
+      await object.fetch({ url: `https://socle.test${path}`, cf: { socle } });
+      const BATCH = 200;
+      const times: number[] = [];
+      for (let batch = 0; batch < 3000; batch++) {
+        const start = process.hrtime.bigint();
+        for (let message = 0; message < BATCH; message++) await object.webSocketMessage(socket, "a message");
+        times.push(Number(process.hrtime.bigint() - start) / BATCH);
+      }
+      const sorted = times.slice(500).toSorted((a, b) => a - b);
+      results[name] = {
+        "ns a message": Math.round(sorted[sorted.length >> 1]!),
+        sends: socket.sends / times.length / BATCH,
+        writes: Math.round((socket.writes / times.length / BATCH) * 100) / 100,
+      };
+    }
+    return results;
+  } finally {
+    Object.assign(globalThis, before);
+  }
+}
+
+if (import.meta.main) console.table(await ownPart());

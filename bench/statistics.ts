@@ -1,0 +1,28 @@
+// What a handful of noisy rounds says.
+
+/** The value below which a part of the values lies, between two of them by their distance. */
+export function quantile(values: readonly number[], part: number): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  const place = (sorted.length - 1) * part;
+  const low = Math.floor(place);
+  const [a = NaN, b = a] = sorted.slice(low, low + 2);
+  return a + (b - a) * (place - low);
+}
+
+export interface Spread {
+  median: number;
+  low: number;
+  high: number;
+}
+
+export const spread = (values: readonly number[]): Spread => ({
+  median: quantile(values, 0.5),
+  low: quantile(values, 0.25),
+  high: quantile(values, 0.75),
+});
+
+export type Verdict = "holds" | "missed" | "undecided";
+
+/** Quartiles on both sides of the bound decide nothing. */
+export const judge = ({ low, high }: Spread, bound: number): Verdict =>
+  high <= bound ? "holds" : low > bound ? "missed" : "undecided";
