@@ -101,6 +101,8 @@ await writeFile(file, `${JSON.stringify(results, undefined, 2)}\n`);
 if (!options.quick && !options.case) await draw(results, folder);
 console.log(`\n${Math.round((Date.now() - begun) / 1000)} s. The figures are in ${file}.`);
 const missed = results.cases.flatMap(({ name, rows }) =>
-  rows.filter(({ verdict }) => verdict && verdict !== "holds").map((row) => `${name}, ${row.contender}: ${row.verdict}`),
+  rows
+    .filter(({ verdict }) => verdict && verdict !== "holds")
+    .map((row) => `${name}, ${row.contender}: ${row.verdict}`),
 );
 if (missed.length > 0) console.log(`Not shown to hold: ${missed.join("; ")}.`);

@@ -58,7 +58,12 @@ async function charged(
 ): Promise<Sample> {
   const before = await contender.cpu();
   const { count, seconds, p50, p99 } = await traffic();
-  return { "CPU µs": ((await contender.cpu()) - before) / count, "per second": count / seconds, "p50 ms": p50, "p99 ms": p99 };
+  return {
+    "CPU µs": ((await contender.cpu()) - before) / count,
+    "per second": count / seconds,
+    "p50 ms": p50,
+    "p99 ms": p99,
+  };
 }
 
 async function connections(contender: Contender, work: Work, count: number): Promise<void> {

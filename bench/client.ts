@@ -128,7 +128,10 @@ const answers: Requests = {
       sockets.push(await connect(url));
       return 1;
     };
-    return during(seconds, Array.from({ length: 20 }, () => one));
+    return during(
+      seconds,
+      Array.from({ length: 20 }, () => one),
+    );
   },
 
   async ask({ connection }) {

@@ -66,7 +66,9 @@ export class Contender {
     name: Name,
     request: Parameters<Requests[Name]>[0],
   ): Promise<Awaited<ReturnType<Requests[Name]>>> {
-    const answered = new Promise<{ result: never; error?: string }>((resolve) => this.#clients.once("message", resolve));
+    const answered = new Promise<{ result: never; error?: string }>((resolve) =>
+      this.#clients.once("message", resolve),
+    );
     this.#clients.send({ name, request });
     const { result, error } = await Promise.race([answered, this.#gone]);
     if (error !== undefined) throw new Error(`${this.name}: ${error}`);

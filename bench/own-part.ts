@@ -87,7 +87,13 @@ async function load(): Promise<Record<"Endpoints" | "Echo", new (ctx: object, en
 export async function ownPart(): Promise<Record<string, { "ns a message": number; sends: number; writes: number }>> {
   let socket = new CountingSocket();
   const ctx = {
-    storage: { kv: { list: () => [], put() {}, delete() {} }, getAlarm() {}, setAlarm() {}, deleteAlarm() {}, deleteAll() {} },
+    storage: {
+      kv: { list: () => [], put() {}, delete() {} },
+      getAlarm() {},
+      setAlarm() {},
+      deleteAlarm() {},
+      deleteAll() {},
+    },
     acceptWebSocket() {},
     getWebSockets: () => [],
     waitUntil() {},

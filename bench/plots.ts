@@ -44,11 +44,21 @@ export async function draw({ cases }: Results, folder: string): Promise<void> {
   const isCompared = ({ name }: { name: string }) => !/^(closing|wake|memory)/.test(name);
   const ratios = rows
     .filter(isCompared)
-    .flatMap(({ case: title, contender, ratio }) => (ratio && contender !== "the floor" ? [{ title, contender, ...ratio }] : []));
+    .flatMap(({ case: title, contender, ratio }) =>
+      ratio && contender !== "the floor" ? [{ title, contender, ...ratio }] : [],
+    );
   await plot(join(folder, "ratios.svg"), {
     title: "CPU of the server, as a ratio to the floor: median and quartiles",
     data: { values: ratios },
-    facet: { row: { field: "title", type: "nominal", title: null, sort: null, header: { labelAngle: 0, labelAlign: "left", labelOrient: "top", labelAnchor: "start" } } },
+    facet: {
+      row: {
+        field: "title",
+        type: "nominal",
+        title: null,
+        sort: null,
+        header: { labelAngle: 0, labelAlign: "left", labelOrient: "top", labelAnchor: "start" },
+      },
+    },
     spec: {
       width: 520,
       encoding: { y: { field: "contender", type: "nominal", sort: ORDER, title: null } },

@@ -70,7 +70,13 @@ export class Result {
     if (wrong !== undefined) return { contender, wrong };
     const samples = outcomes as Sample[];
     const figures = Object.fromEntries(
-      Object.keys(samples[0]!).map((key) => [key, quantile(samples.map((sample) => sample[key]!), 0.5)]),
+      Object.keys(samples[0]!).map((key) => [
+        key,
+        quantile(
+          samples.map((sample) => sample[key]!),
+          0.5,
+        ),
+      ]),
     );
     const ratios = this.#ratios(contender, FLOOR);
     if (!ratios) return { contender, figures };

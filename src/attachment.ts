@@ -83,15 +83,16 @@ export class Attachment {
   /**
    * Keeps another session object, or other user properties.
    *
+   * @param copy of the data, if what will come back is known without looking
    * @returns the copy of it that will come back
    * @throws the platform's error, or {@link SessionObjectError} if they are too large; the former stay
    */
-  write(slot: 1 | 2, data: unknown): unknown {
+  write(slot: 1 | 2, data: unknown, copy?: unknown): unknown {
     const former = this.kept;
     this.kept = former.with(slot, data) as Kept;
     try {
       this.#save();
-      return (this.kept[slot] = readAttachment(this.#socket, this.#storage)!.kept[slot]);
+      return (this.kept[slot] = copy ?? readAttachment(this.#socket, this.#storage)!.kept[slot]);
     } catch (error) {
       this.kept = former;
       try {

@@ -25,7 +25,7 @@ const isOpaque = (object: object): boolean => object instanceof Blob || object i
 /**
  * The first difference between an object and its copy. It tells whether a callback changed the object (against the copy
  * that is kept), and whether hibernation would (against a new one). Without one, which is what each message sees, it
- * makes nothing but the map of pairs, and for a channel or a plain value not even that.
+ * makes nothing but the lists of keys, and the map of pairs where an object holds another.
  *
  * @param same what counts as equal though it doesn't look so: a send channel and its copy
  * @param own reads properties as they are, so that a getter differs from the value that is its copy
@@ -41,28 +41,66 @@ export function difference(
   if (!isObject(live) || !isObject(copy)) return ["", live];
   const prototype: unknown = Object.getPrototypeOf(live);
   if (prototype !== Object.getPrototypeOf(copy)) return same(live, copy) ? undefined : ["", live];
-  const pairs = seen ?? new Map<object, object>();
-  // A pair once met stays a pair: what was one object twice must not come back as two, nor two as one.
-  if (pairs.has(live) || pairs.has(copy)) {
-    return pairs.get(live) === copy && pairs.get(copy) === live ? undefined : ["", live];
-  }
-  pairs.set(live, copy).set(copy, live);
+  const keys = Reflect.ownKeys(live);
   const plain = prototype === Object.prototype || Array.isArray(live);
+  let pairs = seen;
+  const differs = (a: unknown, b: unknown) => {
+    if (!pairs) (pairs = new Map()).set(live, copy).set(copy, live);
+    return difference(a, b, same, own, pairs);
+  };
+  if (pairs) {
+    // A pair once met stays a pair: what was one object twice must not come back as two, nor two as one.
+    if (pairs.has(live) || pairs.has(copy)) {
+      return pairs.get(live) === copy && pairs.get(copy) === live ? undefined : ["", live];
+    }
+    pairs.set(live, copy).set(copy, live);
+  }
   if (!plain) {
     if (isOpaque(live)) return own ? undefined : ["", live];
-    const inside = difference(contents(live), contents(copy), same, own, pairs);
+    const inside = differs(contents(live), contents(copy));
     if (inside) return inside;
   }
-  const keys = Reflect.ownKeys(live);
   for (const key of keys) {
     const { get, set } = (own && plain && Reflect.getOwnPropertyDescriptor(live, key)) || {};
     if (get || set) return [`.${String(key)}`, get ?? set];
-    // A property that the copy lacks differs from anything.
-    const kept: unknown = Object.hasOwn(copy, key) ? Reflect.get(copy, key) : pairs;
-    const found = difference(Reflect.get(live, key), kept, same, own, pairs);
+    const value: unknown = Reflect.get(live, key);
+    if (!Object.hasOwn(copy, key)) return [`.${String(key)}`, value];
+    const kept: unknown = Reflect.get(copy, key);
+    if (Object.is(value, kept)) continue;
+    const found = differs(value, kept);
     if (found) return [`.${String(key)}${found[0]}`, found[1]];
   }
   return keys.length === Reflect.ownKeys(copy).length ? undefined : ["", live];
+}
+
+/**
+ * A copy of plain data: of what the platform would copy the same way, so that its copy need be neither asked for nor
+ * compared, which costs several times as much.
+ *
+ * @param isLeaf what stands for itself: a send channel
+ * @returns undefined if there is anything else in it
+ */
+export function copyPlain(value: unknown, isLeaf: (object: object) => boolean, within?: Set<object>): unknown {
+  if (!isObject(value)) return typeof value === "function" || typeof value === "symbol" ? undefined : value;
+  if (isLeaf(value)) return value;
+  const isList = Array.isArray(value);
+  const prototype: unknown = Object.getPrototypeOf(value);
+  // What is met twice would have to be one object in the copy too.
+  if (prototype !== (isList ? Array.prototype : Object.prototype) || within?.has(value)) return undefined;
+  within?.add(value);
+  const copy = (isList ? [] : {}) as Record<string, unknown>;
+  const keys = Reflect.ownKeys(value);
+  // A list has its length as a key, and one with holes has fewer others.
+  if (isList && keys.length !== value.length + 1) return undefined;
+  for (const key of keys) {
+    const { enumerable, get, set, value: member } = Reflect.getOwnPropertyDescriptor(value, key)!;
+    if (isList && key === "length") continue;
+    if (!enumerable || get || set || typeof key === "symbol" || key === "__proto__") return undefined;
+    const copied = copyPlain(member, isLeaf, isObject(member) ? (within ??= new Set([value])) : within);
+    if (copied === undefined && member !== undefined) return undefined;
+    copy[key] = copied;
+  }
+  return copy;
 }
 
 /**

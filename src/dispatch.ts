@@ -1,7 +1,9 @@
 // The way of an event to its callback: one at a time per session, in the order of arrival, the end last and once.
+import { TAKEN } from "./channel/queue.ts";
 import { CloseReason } from "./close-reason.ts";
 import type { EndpointDefinition } from "./endpoint-definition.ts";
 import { LimitExceededError, report, toError } from "./errors.ts";
+import { SENT } from "./remote.ts";
 import type { SessionObject } from "./session-object.ts";
 import type { Turns } from "./turns.ts";
 import type { Session } from "./types.ts";
@@ -32,6 +34,9 @@ export interface Subject extends Session {
   /** `onClose` has settled. */
   forget(): void;
 }
+
+/** What a put and a send return that were done at once: to wait for them would cost the runtime several microseconds. */
+const DONE = new Set<unknown>([TAKEN, SENT]);
 
 /** How long what waits behind an exceeded limit may hold the session, in milliseconds. */
 const GRACE = 30_000;
@@ -85,10 +90,15 @@ export class Dispatch {
   receive(event: SessionEvent): Promise<void> | undefined {
     if (this.#over) return undefined;
     this.#over = event instanceof CloseReason;
-    this.#waiting.push(event);
-    if (this.#busy) return undefined;
-    const drained = this.#drain();
-    return this.#busy ? drained : undefined;
+    if (this.#busy) {
+      this.#waiting.push(event);
+      return undefined;
+    }
+    this.#busy = true;
+    const pending = this.#handle(event);
+    if (pending || this.#waiting.length > 0) return this.#drain(pending);
+    this.#busy = false;
+    return undefined;
   }
 
   /** The server ends the session: what waits is dropped, and `onClose` comes next. */
@@ -122,17 +132,30 @@ export class Dispatch {
     session.ctx.waitUntil(this.#drain());
   }
 
-  async #drain(): Promise<void> {
+  /** Goes on once the event under way is done, until none waits. */
+  async #drain(pending?: Promise<void>): Promise<void> {
     this.#busy = true;
+    await pending;
     for (let event; (event = this.#waiting.shift()) !== undefined;) {
-      let failure = event instanceof Error ? event : this.#attempt(() => this.#deliver(event));
-      if (failure instanceof Promise) failure = await failure;
-      if (event instanceof CloseReason) {
-        if (failure) report("onClose failed", failure);
-        this.#session.forget();
-      } else if (failure) await this.#failed(failure);
+      const handling = this.#handle(event);
+      if (handling) await handling;
     }
     this.#busy = false;
+  }
+
+  /** @returns a promise if there is something to wait for */
+  #handle(event: SessionEvent): Promise<void> | undefined {
+    const failure = event instanceof Error ? event : this.#attempt(() => this.#deliver(event));
+    return failure instanceof Promise
+      ? failure.then((later) => this.#handled(event, later))
+      : this.#handled(event, failure);
+  }
+
+  #handled(event: SessionEvent, failure: Error | undefined): Promise<void> | undefined {
+    if (!(event instanceof CloseReason)) return failure && this.#failed(failure);
+    if (failure) report("onClose failed", failure);
+    this.#session.forget();
+    return undefined;
   }
 
   #deliver(event: string | ArrayBuffer | CloseReason): unknown {
@@ -171,12 +194,12 @@ export class Dispatch {
     };
     try {
       const result = callback() as PromiseLike<unknown> | undefined;
-      return typeof result?.then === "function"
-        ? new Promise((resolve) => {
-            this.#release = () => resolve(end());
-            Promise.resolve(result).then(this.#release, (error) => resolve(end(toError(error))));
-          })
-        : end();
+      if (typeof result?.then !== "function" || DONE.has(result)) return end();
+      turns.hold(turn);
+      return new Promise((resolve) => {
+        this.#release = () => resolve(end());
+        Promise.resolve(result).then(this.#release, (error) => resolve(end(toError(error))));
+      });
     } catch (error) {
       return end(toError(error));
     }

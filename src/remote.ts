@@ -1,6 +1,6 @@
 // The client's end of a session: where messages and the Close frame go out. Callbacks and queues are not its business.
 import type { CloseReason } from "./close-reason.ts";
-import { attempt, PayloadError, SessionClosedError } from "./errors.ts";
+import { attempt, PayloadError, SessionClosedError, toError } from "./errors.ts";
 
 /**
  * Sends to the session's client, past every {@link SendChannel}.
@@ -32,6 +32,9 @@ export function checkData(value: unknown): asserts value is Data {
     "Not sent: a message is a string, an ArrayBuffer, a view, or has a [WebSocketSendAsync] method.",
   );
 }
+
+/** What every send returns that did not fail: the platform's is done at once. */
+export const SENT = /* @__PURE__ */ Promise.resolve();
 
 export class Remote implements RemoteEndpointAsync {
   readonly #socket: WebSocket;
@@ -65,9 +68,14 @@ export class Remote implements RemoteEndpointAsync {
   }
 
   sendText(data: unknown): Promise<void> {
-    const sending = new Promise<void>((resolve) => resolve(this.send(data)));
-    sending.catch(() => {});
-    return sending;
+    try {
+      this.send(data);
+      return SENT;
+    } catch (error) {
+      const failed = Promise.reject(toError(error));
+      failed.catch(() => {});
+      return failed;
+    }
   }
 
   sendBinary(data: unknown): Promise<void> {

@@ -9,22 +9,29 @@ export interface Turn {
 }
 
 export class Turns {
-  /** By their own objects, the oldest first. */
-  readonly #running = new Map<SessionObject, Turn>();
+  /** Those that run at this moment: one, or one inside another. */
+  readonly #current: Turn[] = [];
+  /** Those that go on later, by their own objects. */
+  readonly #held = new Map<SessionObject, Turn>();
   /** The objects that were read while one ran, and when, the latest last: after an await nothing tells by which. */
   readonly #read = new Map<SessionObject, number>();
   #clock = 0;
 
   begin(own: SessionObject): Turn {
     const turn = { own, since: this.#clock };
-    // In its place: the one before, if there still is one, is not waited for any more.
-    this.#running.delete(own);
-    this.#running.set(own, turn);
+    this.#current.push(turn);
     return turn;
   }
 
+  /** The callback goes on later: from here on others run beside it. */
+  hold(turn: Turn): void {
+    this.#current.pop();
+    // In its place: the one before, if there still is one, is not waited for any more.
+    this.#held.set(turn.own, turn);
+  }
+
   read(object: SessionObject): void {
-    if (this.#running.size === 0) return;
+    if (this.#current.length === 0 && this.#held.size === 0) return;
     this.#read.delete(object);
     this.#read.set(object, ++this.#clock);
   }
@@ -36,31 +43,30 @@ export class Turns {
    */
   end(turn: Turn): void {
     const { own, since } = turn;
-    if (this.#running.get(own) === turn) this.#running.delete(own);
+    if (this.#current.at(-1) === turn) this.#current.pop();
+    else if (this.#held.get(own) === turn) this.#held.delete(own);
     if (this.#clock === since) return own.keep();
     const errors: unknown[] = [];
     const objects = new Set([own]);
     for (const [object, time] of this.#read) if (time > since) objects.add(object);
+    const running = [...this.#current, ...this.#held.values()];
+    const oldest = Math.min(...running.map((one) => one.since));
+    // Undefined for one that nobody has read.
+    const mayChange = (object: SessionObject) =>
+      running.some((one) => one.own === object) || this.#read.get(object)! > oldest;
     for (const object of objects) {
       try {
         // In the middle of another callback an object may be what it can't stay: that one's end judges it.
-        if (object !== own && this.#mayChange(object)) object.keepIfPossible();
+        if (object !== own && mayChange(object)) object.keepIfPossible();
         else object.keep();
       } catch (error) {
         errors.push(error);
       }
     }
-    const [oldest] = this.#running.values();
     for (const [object, time] of this.#read) {
-      if (oldest && time > oldest.since) break;
+      if (time > oldest) break;
       this.#read.delete(object);
     }
     if (errors.length > 0) throw errors[0];
-  }
-
-  #mayChange(object: SessionObject): boolean {
-    const [oldest] = this.#running.values();
-    // Undefined for one that nobody has read.
-    return this.#running.has(object) || (oldest !== undefined && this.#read.get(object)! > oldest.since);
   }
 }

@@ -8,7 +8,6 @@ export class Endpoints extends container.Endpoint {
   readonly instance = ++instances;
 }
 
-
 addEndpoints(container, {
   "/bench/echo/{room}": { onOpen: onOpenStartWsConnection(), onText: (send, text) => send.put(text) },
   "/bench/room/{room}": {

@@ -2,7 +2,8 @@
 import { toBuffer, type ChannelBuffer } from "./buffer.ts";
 import { NullPutError, PendingLimitError } from "./errors.ts";
 
-const TAKEN = /* @__PURE__ */ Promise.resolve(true);
+/** What every put returns that waited for nothing. */
+export const TAKEN = /* @__PURE__ */ Promise.resolve(true);
 const REFUSED = /* @__PURE__ */ Promise.resolve(false);
 
 export class Queue<T extends {}> {

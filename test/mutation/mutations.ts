@@ -83,13 +83,7 @@ export const mutations: readonly Mutation[] = [
     "const opened = await callbacks.onOpen?.(session, config);",
     "const opened = callbacks.onOpen?.(session, config);",
   ),
-  mutation(
-    "R11",
-    "a callback is not waited for",
-    "dispatch.ts",
-    "if (failure instanceof Promise) failure = await failure;\n      if (event",
-    "if (failure instanceof Promise) failure = undefined;\n      if (event",
-  ),
+  mutation("R11", "a callback is not waited for", "dispatch.ts", "if (handling) await handling;", ""),
   mutation(
     "R12",
     "any number of messages waits",
@@ -158,8 +152,8 @@ export const mutations: readonly Mutation[] = [
     "R22",
     "a class instance is taken",
     "difference.ts",
-    'return same(live, copy) ? undefined : ["", live];\n  const pairs',
-    "return undefined;\n  const pairs",
+    'return same(live, copy) ? undefined : ["", live];\n  const keys',
+    "return undefined;\n  const keys",
   ),
   mutation(
     "R23",
