@@ -91,7 +91,9 @@ if (isWanted("own-part")) {
   console.log("\n## The library's own part of a message\n");
   console.table(results.ownPart);
 }
-const contenders = wanted.some(({ isFresh }) => !isFresh) ? await Promise.all(ENTRIES.map(Contender.start)) : [];
+const contenders = wanted.some(({ isFresh }) => !isFresh)
+  ? await Promise.all(ENTRIES.map((entry) => Contender.start(entry)))
+  : [];
 for (const one of wanted.filter(({ isFresh }) => !isFresh)) results.cases.push((await run(one, contenders)).data);
 for (const contender of contenders) await contender.stop();
 for (const one of wanted.filter(({ isFresh }) => isFresh)) results.cases.push((await run(one, [])).data);

@@ -167,10 +167,12 @@ const answers: Requests = {
   },
 };
 
-process.on("message", async ({ name, request }: { name: keyof Requests; request: never }) => {
+async function answer({ name, request }: { name: keyof Requests; request: never }): Promise<void> {
   try {
     process.send!({ result: await answers[name](request) });
   } catch (error) {
     process.send!({ error: String(error) });
   }
-});
+}
+
+process.on("message", (asked: Parameters<typeof answer>[0]) => void answer(asked));

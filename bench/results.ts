@@ -104,7 +104,7 @@ export class Result {
     const keys = Object.keys(rows.find(({ figures }) => figures)?.figures ?? {});
     const number = (value: number) => value.toPrecision(value < 1000 ? 3 : Math.ceil(Math.log10(value)));
     const cells = rows.map(({ contender, wrong, ratio, bound, verdict, figures, below }) => {
-      if (wrong !== undefined) return [contender, wrong, "", ...keys.map(() => "")];
+      if (wrong !== undefined) return [contender, wrong, ""].concat(keys.map(() => ""));
       const beaten = Object.entries(below ?? {}).map(([other, { median }]) => `${median.toFixed(2)} of ${other}`);
       const said = verdict ? `${verdict} (≤ ${bound})` : "";
       return [
@@ -113,8 +113,7 @@ export class Result {
           ? `${ratio.median.toFixed(3)} (${ratio.low.toFixed(3)} to ${ratio.high.toFixed(3)})`
           : "1",
         [said, ...beaten].filter(Boolean).join(", "),
-        ...keys.map((key) => number(figures![key]!)),
-      ];
+      ].concat(keys.map((key) => number(figures![key]!)));
     });
     const lines = [["", "ratio to the floor (quartiles)", "bound", ...keys], ...cells];
     const widths = lines[0]!.map((_, column) => Math.max(...lines.map((line) => line[column]!.length), 3));

@@ -49,7 +49,7 @@ export interface Remains {
 }
 
 export class Attachment {
-  kept: Kept;
+  readonly kept: Kept;
   readonly limits: Limits;
   /** False for a session that doesn't hibernate, and for one that has ended. */
   keeps: boolean;
@@ -88,13 +88,13 @@ export class Attachment {
    * @throws the platform's error, or {@link SessionObjectError} if they are too large; the former stay
    */
   write(slot: 1 | 2, data: unknown, copy?: unknown): unknown {
-    const former = this.kept;
-    this.kept = former.with(slot, data) as Kept;
+    const former = this.kept[slot];
+    this.kept[slot] = data;
     try {
       this.#save();
       return (this.kept[slot] = copy ?? readAttachment(this.#socket, this.#storage)!.kept[slot]);
     } catch (error) {
-      this.kept = former;
+      this.kept[slot] = former;
       try {
         // A save that failed halfway may have replaced a part of it.
         this.#save();

@@ -3,7 +3,7 @@ import { isPlain } from "./difference.ts";
 import { check, define, defined, isText, OPTIONS, type Check, type EndpointDefinition } from "./endpoint-definition.ts";
 import { checkAlarm, Endpoint, ENDPOINTS, type EndpointClass } from "./endpoint.ts";
 import { DeploymentError, report } from "./errors.ts";
-import { answer, consult, isUpgrade, notFound, tell } from "./handshake.ts";
+import { answer, consult, isUpgrade, notFound, tell, told } from "./handshake.ts";
 import { Router } from "./router.ts";
 import { ask, stubOf, type Served } from "./stub.ts";
 import type { EndpointOptions, NamespaceBinding, WorkerContext, WsEndpointMap } from "./ws-endpoint-map.ts";
@@ -59,6 +59,8 @@ const CHECKS: Record<keyof ServerContainerOptions, Check> = {
 interface Route extends Served {
   /** The class of its objects. */
   readonly type: typeof Endpoint;
+  /** The class is this module's, and so knows the endpoint. */
+  readonly isOwn: boolean;
 }
 
 /**
@@ -129,7 +131,8 @@ export class ServerContainer<Env = Cloudflare.Env> {
     }
     checkAlarm(type);
     const definition = define(path, isClass ? { ...type.options, ...defined(given) } : given, isClass, this.#defaults);
-    this.#routes.add(path, { ...definition, type, className: type === this.Endpoint ? this.#className : type.name });
+    const className = type === this.Endpoint ? this.#className : type.name;
+    this.#routes.add(path, { ...definition, type, className, isOwn: isClass || durableObject === undefined });
     if (!Object.hasOwn(type, ENDPOINTS)) type[ENDPOINTS] = new Router();
     type[ENDPOINTS]!.add(path, definition, true);
     return this;
@@ -168,15 +171,17 @@ export class ServerContainer<Env = Cloudflare.Env> {
     const match = this.#routes.match(new URL(request.url).pathname);
     if (!match) return undefined;
     const { pathParameters, concretePath } = match;
-    const { config, type } = match.value;
-    const reach = (told: Request) => ask(() => stubOf(env, request, match), told, ctx);
+    const { config, type, isOwn } = match.value;
+    const reach = (passed: Request) => ask(() => stubOf(env, request, match), passed, ctx);
     try {
       if (!isUpgrade(request) && "onRequest" in type.prototype) return await reach(request);
       const consulted = await consult(request, { env, ctx, pathParameters, config });
       if (consulted instanceof Response) return consulted;
       const [handshake, headers] = consulted;
-      const response = await reach(tell(request, handshake));
-      if (response.webSocket) for (const [name, value] of headers) response.headers.append(name, value);
+      // Without a hook there is nothing to tell: to be told costs an object more than to look at the request again.
+      const isUnderstood = !config.onHandshake && isOwn && !told(request);
+      const response = await reach(isUnderstood ? request : tell(request, handshake));
+      if (headers && response.webSocket) for (const [name, value] of headers) response.headers.append(name, value);
       return response;
     } catch (error) {
       report(`500 for ${concretePath}`, error);

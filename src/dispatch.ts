@@ -129,7 +129,8 @@ export class Dispatch {
       session.end(new CloseReason(1011));
     }
     accept();
-    session.ctx.waitUntil(this.#drain());
+    this.#busy = this.#waiting.length > 0;
+    if (this.#busy) session.ctx.waitUntil(this.#drain());
   }
 
   /** Goes on once the event under way is done, until none waits. */

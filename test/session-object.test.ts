@@ -229,7 +229,7 @@ describe("kept", () => {
     hung.send("hang");
     await log.has("hanging");
     await client.ask("read");
-    const looked = vi.spyOn(Reflect, "ownKeys");
+    const looked = vi.spyOn(Object, "getOwnPropertySymbols");
     await client.ask("plain");
     const others = new Set(looked.mock.calls.map(([object]) => object).filter((object) => objects.includes(object)));
     looked.mockRestore();

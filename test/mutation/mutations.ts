@@ -52,7 +52,7 @@ export const mutations: readonly Mutation[] = [
     "R6",
     "the hook is not asked",
     "handshake.ts",
-    "await context.config.onHandshake?.(request, context)",
+    "await context.config.onHandshake(request, context)",
     "await (undefined as ReturnType<NonNullable<typeof context.config.onHandshake>>)",
   ),
   mutation(
