@@ -59,8 +59,6 @@ const CHECKS: Record<keyof ServerContainerOptions, Check> = {
 interface Route extends Served {
   /** The class of its objects. */
   readonly type: typeof Endpoint;
-  /** The class is this module's, and so knows the endpoint. */
-  readonly isOwn: boolean;
 }
 
 /**
@@ -131,8 +129,7 @@ export class ServerContainer<Env = Cloudflare.Env> {
     }
     checkAlarm(type);
     const definition = define(path, isClass ? { ...type.options, ...defined(given) } : given, isClass, this.#defaults);
-    const className = type === this.Endpoint ? this.#className : type.name;
-    this.#routes.add(path, { ...definition, type, className, isOwn: isClass || durableObject === undefined });
+    this.#routes.add(path, { ...definition, type, className: type === this.Endpoint ? this.#className : type.name });
     if (!Object.hasOwn(type, ENDPOINTS)) type[ENDPOINTS] = new Router();
     type[ENDPOINTS]!.add(path, definition, true);
     return this;
@@ -171,15 +168,16 @@ export class ServerContainer<Env = Cloudflare.Env> {
     const match = this.#routes.match(new URL(request.url).pathname);
     if (!match) return undefined;
     const { pathParameters, concretePath } = match;
-    const { config, type, isOwn } = match.value;
+    const { config, type } = match.value;
+    const { durableObject } = config as WsEndpointMap;
     const reach = (passed: Request) => ask(() => stubOf(env, request, match), passed, ctx);
     try {
       if (!isUpgrade(request) && "onRequest" in type.prototype) return await reach(request);
       const consulted = await consult(request, { env, ctx, pathParameters, config });
       if (consulted instanceof Response) return consulted;
       const [handshake, headers] = consulted;
-      // Without a hook there is nothing to tell: to be told costs an object more than to look at the request again.
-      const isUnderstood = !config.onHandshake && isOwn && !told(request);
+      // To be told costs an object more than to look at the request again. Another Worker's class doesn't know the endpoint.
+      const isUnderstood = !config.onHandshake && typeof durableObject !== "string" && !told(request);
       const response = await reach(isUnderstood ? request : tell(request, handshake));
       if (headers && response.webSocket) for (const [name, value] of headers) response.headers.append(name, value);
       return response;

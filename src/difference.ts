@@ -83,33 +83,21 @@ export function difference(
 }
 
 /**
- * A copy of plain data: of what the platform would copy the same way, so that its copy need be neither asked for nor
- * compared, which costs several times as much.
+ * A copy of a plain object of plain values: of what the platform would copy the same way, so that its copy need be neither
+ * asked for nor compared, which costs several times as much.
  *
- * @param isLeaf what stands for itself: a send channel
+ * @param isValue what stands for itself: a send channel
  * @returns undefined if there is anything else in it
  */
-export function copyPlain(value: unknown, isLeaf: (object: object) => boolean, within?: Set<object>): unknown {
-  if (!isObject(value)) return typeof value === "function" || typeof value === "symbol" ? undefined : value;
-  if (isLeaf(value)) return value;
-  const isList = Array.isArray(value);
-  const prototype: unknown = Object.getPrototypeOf(value);
-  // What is met twice would have to be one object in the copy too.
-  if (prototype !== (isList ? Array.prototype : Object.prototype) || within?.has(value)) return undefined;
-  within?.add(value);
-  const copy = (isList ? [] : {}) as Record<string, unknown>;
-  const keys = keysOf(value);
-  // A list has its length as a key, and one with holes has fewer others.
-  if (isList && keys.length !== value.length + 1) return undefined;
-  for (const key of keys) {
-    const { enumerable, get, set, value: member } = Reflect.getOwnPropertyDescriptor(value, key)!;
-    if (isList && key === "length") continue;
-    if (!enumerable || get || set || typeof key === "symbol" || key === "__proto__") return undefined;
-    const copied = copyPlain(member, isLeaf, isObject(member) ? (within ??= new Set([value])) : within);
-    if (copied === undefined && member !== undefined) return undefined;
-    copy[key as string] = copied;
+export function copyFlat(value: unknown, isValue: (object: object) => boolean): object | undefined {
+  if (!isPlain(value)) return undefined;
+  for (const key of keysOf(value)) {
+    const property = Reflect.getOwnPropertyDescriptor(value, key)!;
+    const member: unknown = property.value;
+    const isKept = isObject(member) ? isValue(member) : typeof member !== "function" && typeof member !== "symbol";
+    if (!isKept || !property.enumerable || !("value" in property) || typeof key === "symbol") return undefined;
   }
-  return copy;
+  return { ...value };
 }
 
 /**

@@ -175,7 +175,8 @@ export class Dispatch {
     const { object } = session;
     const { callbacks } = session.definition;
     let failure = callbacks.onError ? this.#attempt(() => callbacks.onError!(object.value, session, error)) : error;
-    if (failure instanceof Promise) failure = this.#isLate ? undefined : await failure;
+    if (this.#isLate) this.#release?.();
+    if (failure instanceof Promise) failure = await failure;
     if (failure) report("a callback or the socket failed", failure);
     if (error instanceof LimitExceededError) session.close(error.closeCode);
     else if (!callbacks.onError) session.close(1011);
@@ -196,7 +197,6 @@ export class Dispatch {
     try {
       const result = callback() as PromiseLike<unknown> | undefined;
       if (typeof result?.then !== "function" || DONE.has(result)) return end();
-      turns.hold(turn);
       return new Promise((resolve) => {
         this.#release = () => resolve(end());
         Promise.resolve(result).then(this.#release, (error) => resolve(end(toError(error))));

@@ -1,6 +1,6 @@
 // The session object, or the user properties: in memory while the object lives, in the attachment while it hibernates.
 import type { Attachment } from "./attachment.ts";
-import { copyPlain, difference, loss, type Difference } from "./difference.ts";
+import { copyFlat, difference, loss, type Difference } from "./difference.ts";
 import { SessionObjectError, toError } from "./errors.ts";
 import { isKeptChannel, reviveChannels, type SendLink } from "./send-channel.ts";
 import type { SessionCodec } from "./ws-endpoint-map.ts";
@@ -81,14 +81,10 @@ export class SessionObject {
   }
 
   #write(data: unknown): void {
-    const plain = copyPlain(data, (object) => this.#same(object, object));
-    if (plain !== undefined) {
-      this.#attachment.write(this.#slot, data, plain);
-      this.#isKept = true;
-      return;
-    }
     const former = this.#copy;
-    const lost = loss(data, () => this.#attachment.write(this.#slot, data), this.#same);
+    const copy = copyFlat(data, (object) => this.#same(object, object));
+    const write = () => this.#attachment.write(this.#slot, data, copy);
+    const lost = copy ? void write() : loss(data, write, this.#same);
     if (lost) {
       this.#attachment.write(this.#slot, former);
       throw this.#refusal(lost);

@@ -9,29 +9,20 @@ export interface Turn {
 }
 
 export class Turns {
-  /** Those that run at this moment: one, or one inside another. */
-  readonly #current: Turn[] = [];
-  /** Those that go on later, by their own objects. */
-  readonly #held = new Map<SessionObject, Turn>();
+  /** The oldest first. */
+  readonly #running: Turn[] = [];
   /** The objects that were read while one ran, and when, the latest last: after an await nothing tells by which. */
   readonly #read = new Map<SessionObject, number>();
   #clock = 0;
 
   begin(own: SessionObject): Turn {
     const turn = { own, since: this.#clock };
-    this.#current.push(turn);
+    this.#running.push(turn);
     return turn;
   }
 
-  /** The callback goes on later: from here on others run beside it. */
-  hold(turn: Turn): void {
-    this.#current.pop();
-    // In its place: the one before, if there still is one, is not waited for any more.
-    this.#held.set(turn.own, turn);
-  }
-
   read(object: SessionObject): void {
-    if (this.#current.length === 0 && this.#held.size === 0) return;
+    if (this.#running.length === 0) return;
     this.#read.delete(object);
     this.#read.set(object, ++this.#clock);
   }
@@ -43,14 +34,15 @@ export class Turns {
    */
   end(turn: Turn): void {
     const { own, since } = turn;
-    if (this.#current.at(-1) === turn) this.#current.pop();
-    else if (this.#held.get(own) === turn) this.#held.delete(own);
+    const running = this.#running;
+    // Mostly the last. A callback that was not waited for ends a second time when it settles.
+    const index = running.lastIndexOf(turn);
+    if (index >= 0) running.splice(index, 1);
     if (this.#clock === since) return own.keep();
     const errors: unknown[] = [];
     const objects = new Set([own]);
     for (const [object, time] of this.#read) if (time > since) objects.add(object);
-    const running = [...this.#current, ...this.#held.values()];
-    const oldest = Math.min(...running.map((one) => one.since));
+    const oldest = running[0]?.since ?? Infinity;
     // Undefined for one that nobody has read.
     const mayChange = (object: SessionObject) =>
       running.some((one) => one.own === object) || this.#read.get(object)! > oldest;

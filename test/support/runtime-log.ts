@@ -1,5 +1,6 @@
 // What workerd writes while the tests run, in every suite: an exception that nobody caught, or a rejection that nobody
 // handled, fails the run.
+import { existsSync } from "node:fs";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
@@ -30,7 +31,8 @@ export default async function setup(): Promise<() => Promise<void>> {
     MINIFLARE_WORKERD_PATH: join(import.meta.dirname, "workerd"),
   });
   return async () => {
-    const found = uncaught(await readFile(log, "utf8"));
+    // There is none if no test has started the runtime.
+    const found = existsSync(log) ? uncaught(await readFile(log, "utf8")) : [];
     await rm(folder, { recursive: true });
     if (found.length > 0) throw new Error(`workerd's log has what nobody caught:\n${found.join("\n")}`);
   };
