@@ -33,7 +33,7 @@ if (options.plots) {
   process.exit();
 }
 
-const rounds = Number(options.rounds ?? (options.quick ? 2 : 9));
+const rounds = Number(options.rounds ?? (options.quick ? 1 : 9));
 const seconds = Number(options.seconds ?? (options.quick ? 1 : 4));
 const all = casesOf({ seconds, isQuick: options.quick });
 const names = [...all.map(({ name }) => name), "bundle", "own-part"];

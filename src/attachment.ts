@@ -49,10 +49,10 @@ export interface Remains {
 }
 
 export class Attachment {
-  readonly kept: Kept;
-  readonly limits: Limits;
+  declare readonly kept: Kept;
+  declare readonly limits: Limits;
   /** False for a session that doesn't hibernate, and for one that has ended. */
-  keeps: boolean;
+  declare keeps: boolean;
   readonly #socket: WebSocket;
   readonly #storage: DurableObjectStorage;
   readonly #id: string;
@@ -83,16 +83,15 @@ export class Attachment {
   /**
    * Keeps another session object, or other user properties.
    *
-   * @param copy of the data, if what will come back is known without looking
    * @returns the copy of it that will come back
    * @throws the platform's error, or {@link SessionObjectError} if they are too large; the former stay
    */
-  write(slot: 1 | 2, data: unknown, copy?: unknown): unknown {
+  write(slot: 1 | 2, data: unknown): unknown {
     const former = this.kept[slot];
     this.kept[slot] = data;
     try {
       this.#save();
-      return (this.kept[slot] = copy ?? readAttachment(this.#socket, this.#storage)!.kept[slot]);
+      return (this.kept[slot] = readAttachment(this.#socket, this.#storage)!.kept[slot]);
     } catch (error) {
       this.kept[slot] = former;
       try {

@@ -42,9 +42,9 @@ export type CloseCode = (typeof CloseCode)[keyof typeof CloseCode];
  */
 export class CloseReason {
   /** One of {@link CloseCode}, or a code of a library's (3000–3999) or the application's own (4000–4999). */
-  readonly closeCode: number;
+  declare readonly closeCode: number;
   /** A text for people, "" if there is none. */
-  readonly reasonPhrase: string;
+  declare readonly reasonPhrase: string;
 
   constructor(closeCode: number, reasonPhrase = "") {
     this.closeCode = closeCode;

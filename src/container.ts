@@ -3,7 +3,7 @@ import { isPlain } from "./difference.ts";
 import { check, define, defined, isText, OPTIONS, type Check, type EndpointDefinition } from "./endpoint-definition.ts";
 import { checkAlarm, Endpoint, ENDPOINTS, type EndpointClass } from "./endpoint.ts";
 import { DeploymentError, report } from "./errors.ts";
-import { answer, consult, isUpgrade, notFound, tell, told } from "./handshake.ts";
+import { answer, consult, isUpgrade, notFound, tell } from "./handshake.ts";
 import { Router } from "./router.ts";
 import { ask, stubOf, type Served } from "./stub.ts";
 import type { EndpointOptions, NamespaceBinding, WorkerContext, WsEndpointMap } from "./ws-endpoint-map.ts";
@@ -169,17 +169,14 @@ export class ServerContainer<Env = Cloudflare.Env> {
     if (!match) return undefined;
     const { pathParameters, concretePath } = match;
     const { config, type } = match.value;
-    const { durableObject } = config as WsEndpointMap;
-    const reach = (passed: Request) => ask(() => stubOf(env, request, match), passed, ctx);
+    const reach = (told: Request) => ask(() => stubOf(env, request, match), told, ctx);
     try {
       if (!isUpgrade(request) && "onRequest" in type.prototype) return await reach(request);
       const consulted = await consult(request, { env, ctx, pathParameters, config });
       if (consulted instanceof Response) return consulted;
       const [handshake, headers] = consulted;
-      // To be told costs an object more than to look at the request again. Another Worker's class doesn't know the endpoint.
-      const isUnderstood = !config.onHandshake && typeof durableObject !== "string" && !told(request);
-      const response = await reach(isUnderstood ? request : tell(request, handshake));
-      if (headers && response.webSocket) for (const [name, value] of headers) response.headers.append(name, value);
+      const response = await reach(tell(request, handshake));
+      if (response.webSocket) for (const [name, value] of headers) response.headers.append(name, value);
       return response;
     } catch (error) {
       report(`500 for ${concretePath}`, error);

@@ -11,11 +11,10 @@ export const isPlain = (value: unknown): value is Record<string, unknown> =>
   isObject(value) && Object.getPrototypeOf(value) === Object.prototype;
 
 /** `Reflect.ownKeys`, measured at a third of its time. */
-function keysOf(object: object): PropertyKey[] {
-  const symbols = Object.getOwnPropertySymbols(object);
-  const names: PropertyKey[] = Object.getOwnPropertyNames(object);
-  return symbols.length > 0 ? names.concat(symbols) : names;
-}
+const keysOf = (object: object): PropertyKey[] => [
+  ...Object.getOwnPropertyNames(object),
+  ...Object.getOwnPropertySymbols(object),
+];
 
 /** What an object that is neither plain nor an array holds beside its properties. */
 function contents(object: object): unknown {
@@ -34,7 +33,7 @@ const isOpaque = (object: object): boolean => object instanceof Blob || object i
 /**
  * The first difference between an object and its copy. It tells whether a callback changed the object (against the copy
  * that is kept), and whether hibernation would (against a new one). Without one, which is what each message sees, it
- * makes nothing but the lists of keys, and the map of pairs where an object holds another.
+ * makes nothing but the map of pairs, and for a channel or a plain value not even that.
  *
  * @param same what counts as equal though it doesn't look so: a send channel and its copy
  * @param own reads properties as they are, so that a getter differs from the value that is its copy
@@ -50,54 +49,28 @@ export function difference(
   if (!isObject(live) || !isObject(copy)) return ["", live];
   const prototype: unknown = Object.getPrototypeOf(live);
   if (prototype !== Object.getPrototypeOf(copy)) return same(live, copy) ? undefined : ["", live];
-  const keys = keysOf(live);
-  const plain = prototype === Object.prototype || Array.isArray(live);
-  let pairs = seen;
-  const differs = (a: unknown, b: unknown) => {
-    if (!pairs) (pairs = new Map()).set(live, copy).set(copy, live);
-    return difference(a, b, same, own, pairs);
-  };
-  if (pairs) {
-    // A pair once met stays a pair: what was one object twice must not come back as two, nor two as one.
-    if (pairs.has(live) || pairs.has(copy)) {
-      return pairs.get(live) === copy && pairs.get(copy) === live ? undefined : ["", live];
-    }
-    pairs.set(live, copy).set(copy, live);
+  const pairs = seen ?? new Map<object, object>();
+  // A pair once met stays a pair: what was one object twice must not come back as two, nor two as one.
+  if (pairs.has(live) || pairs.has(copy)) {
+    return pairs.get(live) === copy && pairs.get(copy) === live ? undefined : ["", live];
   }
+  pairs.set(live, copy).set(copy, live);
+  const plain = prototype === Object.prototype || Array.isArray(live);
   if (!plain) {
     if (isOpaque(live)) return own ? undefined : ["", live];
-    const inside = differs(contents(live), contents(copy));
+    const inside = difference(contents(live), contents(copy), same, own, pairs);
     if (inside) return inside;
   }
+  const keys = keysOf(live);
   for (const key of keys) {
     const { get, set } = (own && plain && Reflect.getOwnPropertyDescriptor(live, key)) || {};
     if (get || set) return [`.${String(key)}`, get ?? set];
-    const value: unknown = (live as Indexed)[key];
-    if (!Object.hasOwn(copy, key)) return [`.${String(key)}`, value];
-    const kept: unknown = (copy as Indexed)[key];
-    if (Object.is(value, kept)) continue;
-    const found = differs(value, kept);
+    // A property that the copy lacks differs from anything.
+    const kept = Object.hasOwn(copy, key) ? (copy as Indexed)[key] : pairs;
+    const found = difference((live as Indexed)[key], kept, same, own, pairs);
     if (found) return [`.${String(key)}${found[0]}`, found[1]];
   }
   return keys.length === keysOf(copy).length ? undefined : ["", live];
-}
-
-/**
- * A copy of a plain object of plain values: of what the platform would copy the same way, so that its copy need be neither
- * asked for nor compared, which costs several times as much.
- *
- * @param isValue what stands for itself: a send channel
- * @returns undefined if there is anything else in it
- */
-export function copyFlat(value: unknown, isValue: (object: object) => boolean): object | undefined {
-  if (!isPlain(value)) return undefined;
-  for (const key of keysOf(value)) {
-    const property = Reflect.getOwnPropertyDescriptor(value, key)!;
-    const member: unknown = property.value;
-    const isKept = isObject(member) ? isValue(member) : typeof member !== "function" && typeof member !== "symbol";
-    if (!isKept || !property.enumerable || !("value" in property) || typeof key === "symbol") return undefined;
-  }
-  return { ...value };
 }
 
 /**

@@ -69,11 +69,10 @@ const matches = (origin: string) => (pattern: string) => {
  * @returns what was agreed on with what the hook adds, and the headers for the 101; or the answer that opens no session
  * @throws {@link DeploymentError} for a result that can't be; what the hook throws
  */
-export async function consult(request: Request, context: HandshakeContext): Promise<Response | [Handshake, Headers?]> {
+export async function consult(request: Request, context: HandshakeContext): Promise<Response | [Handshake, Headers]> {
   const agreed = shakeHands(request, context.config, context.pathParameters);
   if (agreed instanceof Response) return agreed;
-  if (!context.config.onHandshake) return [agreed];
-  const result = await context.config.onHandshake(request, context);
+  const result = await context.config.onHandshake?.(request, context);
   if (result instanceof Response) return result;
   const { headers, userProperties = {}, userPrincipal, ...others } = result ?? {};
   const wrong =

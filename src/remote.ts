@@ -42,7 +42,7 @@ export class Remote implements RemoteEndpointAsync {
   /** What is sent before the socket is accepted, which the platform refuses: it goes out after the 101. */
   #kept: Data[] | undefined;
   #reason: CloseReason | undefined;
-  isOpen: boolean;
+  declare isOpen: boolean;
 
   /** @param touch is told of each message */
   constructor(socket: WebSocket, accepted: boolean, touch: () => void) {
@@ -70,12 +70,12 @@ export class Remote implements RemoteEndpointAsync {
   sendText(data: unknown): Promise<void> {
     try {
       this.send(data);
-      return SENT;
     } catch (error) {
       const failed = Promise.reject(toError(error));
       failed.catch(() => {});
       return failed;
     }
+    return SENT;
   }
 
   sendBinary(data: unknown): Promise<void> {

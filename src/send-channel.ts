@@ -82,9 +82,7 @@ export class SessionSendChannel extends Queue<SendValue> implements SendChannel 
   #settle: ((result: SendResult) => void) | undefined;
 
   constructor(link: SendLink, bufferOrN: ChannelBuffer | number, number = link.channels.length) {
-    super(bufferOrN, (value) =>
-      respond(value, new MessageDroppedError("Not sent, for the channel's buffer was full.")),
-    );
+    super(bufferOrN, (value) => respond(value, new MessageDroppedError("Not sent: the channel's buffer was full.")));
     this[NUMBER] = BigInt(number);
     this.#link = link;
     link.channels[number] = this;

@@ -1,6 +1,6 @@
 // The session object, or the user properties: in memory while the object lives, in the attachment while it hibernates.
 import type { Attachment } from "./attachment.ts";
-import { copyFlat, difference, loss, type Difference } from "./difference.ts";
+import { difference, loss, type Difference } from "./difference.ts";
 import { SessionObjectError, toError } from "./errors.ts";
 import { isKeptChannel, reviveChannels, type SendLink } from "./send-channel.ts";
 import type { SessionCodec } from "./ws-endpoint-map.ts";
@@ -82,9 +82,7 @@ export class SessionObject {
 
   #write(data: unknown): void {
     const former = this.#copy;
-    const copy = copyFlat(data, (object) => this.#same(object, object));
-    const write = () => this.#attachment.write(this.#slot, data, copy);
-    const lost = copy ? void write() : loss(data, write, this.#same);
+    const lost = loss(data, () => this.#attachment.write(this.#slot, data), this.#same);
     if (lost) {
       this.#attachment.write(this.#slot, former);
       throw this.#refusal(lost);

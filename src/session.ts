@@ -33,11 +33,11 @@ export interface ServerSession extends SessionFacts {}
 export class ServerSession implements Session, Subject, SendLink {
   declare readonly userPrincipal: unknown;
   readonly protocolVersion = "13";
-  readonly env: unknown;
-  readonly ctx: DurableObjectState;
-  readonly turns: Turns;
-  readonly asyncRemote: Remote;
-  readonly object: SessionObject;
+  declare readonly env: unknown;
+  declare readonly ctx: DurableObjectState;
+  declare readonly turns: Turns;
+  declare readonly asyncRemote: Remote;
+  declare readonly object: SessionObject;
   readonly dispatch = new Dispatch(this);
   readonly channels: (SessionSendChannel | undefined)[] = [];
   readonly #attachment: Attachment;

@@ -66,7 +66,7 @@ export class Sessions implements SessionHost {
     });
     if (isFull) return unavailable();
     const { negotiatedSubprotocol: name } = session;
-    return new Response(null, { status: 101, webSocket, ...(name && { headers: { "Sec-WebSocket-Protocol": name } }) });
+    return new Response(null, { status: 101, webSocket, headers: name ? { "Sec-WebSocket-Protocol": name } : {} });
   }
 
   /** The session of a socket, from memory or out of hibernation; undefined once it has ended. */

@@ -39,7 +39,7 @@ export class Turns {
     const index = running.lastIndexOf(turn);
     if (index >= 0) running.splice(index, 1);
     if (this.#clock === since) return own.keep();
-    const errors: unknown[] = [];
+    let failed: { error: unknown } | undefined;
     const objects = new Set([own]);
     for (const [object, time] of this.#read) if (time > since) objects.add(object);
     const oldest = running[0]?.since ?? Infinity;
@@ -52,13 +52,13 @@ export class Turns {
         if (object !== own && mayChange(object)) object.keepIfPossible();
         else object.keep();
       } catch (error) {
-        errors.push(error);
+        failed ??= { error };
       }
     }
     for (const [object, time] of this.#read) {
       if (time > oldest) break;
       this.#read.delete(object);
     }
-    if (errors.length > 0) throw errors[0];
+    if (failed) throw failed.error;
   }
 }

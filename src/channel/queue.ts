@@ -7,7 +7,7 @@ export const TAKEN = /* @__PURE__ */ Promise.resolve(true);
 const REFUSED = /* @__PURE__ */ Promise.resolve(false);
 
 export class Queue<T extends {}> {
-  readonly buffer: ChannelBuffer;
+  declare readonly buffer: ChannelBuffer;
   readonly #dropped: ((value: T) => void) | undefined;
   readonly #held: T[] = [];
   readonly #puts: { value: T; settle: (taken: boolean) => void }[] = [];

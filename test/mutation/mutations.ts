@@ -52,7 +52,7 @@ export const mutations: readonly Mutation[] = [
     "R6",
     "the hook is not asked",
     "handshake.ts",
-    "await context.config.onHandshake(request, context)",
+    "await context.config.onHandshake?.(request, context)",
     "await (undefined as ReturnType<NonNullable<typeof context.config.onHandshake>>)",
   ),
   mutation(
@@ -83,7 +83,13 @@ export const mutations: readonly Mutation[] = [
     "const opened = await callbacks.onOpen?.(session, config);",
     "const opened = callbacks.onOpen?.(session, config);",
   ),
-  mutation("R11", "a callback is not waited for", "dispatch.ts", "if (handling) await handling;", ""),
+  mutation(
+    "R11",
+    "a callback is not waited for",
+    "dispatch.ts",
+    "if (failure instanceof Promise) failure = await failure;\n      if (event",
+    "if (failure instanceof Promise) failure = undefined;\n      if (event",
+  ),
   mutation(
     "R12",
     "any number of messages waits",
@@ -152,8 +158,8 @@ export const mutations: readonly Mutation[] = [
     "R22",
     "a class instance is taken",
     "difference.ts",
-    'return same(live, copy) ? undefined : ["", live];\n  const keys',
-    "return undefined;\n  const keys",
+    'return same(live, copy) ? undefined : ["", live];\n  const pairs',
+    "return undefined;\n  const pairs",
   ),
   mutation(
     "R23",
