@@ -144,7 +144,7 @@ const closing = ({ isQuick }: Pace): Case => ({
     for (const code of [1000, undefined, 4001]) {
       const { ms, code: got } = await contender.ask("close", { url: contender.url("echo"), code });
       const call = `close(${code ?? ""})`;
-      if (ms === undefined) return `a client's ${call} has no answer in 5 s`;
+      if (ms === undefined) return `a client's ${call} has no answer in 3 s`;
       if (got !== (code ?? 1005)) return `a client's ${call} is answered with ${got}`;
       times.push(ms);
     }

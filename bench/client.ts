@@ -17,7 +17,7 @@ export interface Requests {
   opening(request: { url: string; seconds: number; atMost: number }): Promise<Traffic>;
   /** One message on the first connection to a room that was asked for longest ago. */
   ask(request: { connection: number }): Promise<{ ms: number; answer: string }>;
-  /** Opens a connection, says something, and closes: until the close event, or no event in five seconds. */
+  /** Opens a connection, says something, and closes: until the close event, or no event in three seconds. */
   close(request: { url: string; code?: number | undefined }): Promise<{ ms: number | undefined; code: number }>;
   /** Ends all connections. */
   drop(request: object): Promise<number>;
@@ -150,7 +150,7 @@ const answers: Requests = {
     await echoed;
     const begun = performance.now();
     const closed = once(socket, "close") as Promise<[number]>;
-    const patience = new Promise<undefined>((resolve) => setTimeout(resolve, 5000, undefined).unref());
+    const patience = new Promise<undefined>((resolve) => setTimeout(resolve, 3000, undefined).unref());
     socket.close(code);
     const end = await Promise.race([closed, patience]);
     socket.terminate();
