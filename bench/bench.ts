@@ -48,7 +48,7 @@ const progress = (line: string) => process.stderr.write(process.stderr.isTTY ? `
 const begun = Date.now();
 const told = (line: string) => progress(`${Math.round((Date.now() - begun) / 1000)} s: ${line}`);
 
-/** Undecided bounds get more rounds, three times as many at most. */
+/** Undecided bounds get more rounds, twice as many at most. */
 async function run(one: Case, contenders: readonly Contender[]): Promise<Result> {
   const taking = contenders.filter(({ name }) => {
     const works = ENTRIES.find((entry) => entry.name === name)?.works;
@@ -59,14 +59,14 @@ async function run(one: Case, contenders: readonly Contender[]): Promise<Result>
     await one.prepare?.(contender);
   }
   const result = new Result(one);
-  let planned = Math.min(rounds, one.rounds ?? rounds);
+  const first = Math.min(rounds, one.rounds ?? rounds);
+  let planned = first;
   for (let round = 0; round < planned; round++) {
     const where = (name: string) => told(`${one.name}: round ${round + 1} of ${planned}: ${name}`);
     // Every other round backwards, so that nobody always follows the same one.
     const outcomes: Map<string, Outcome> = await one.round(round % 2 ? taking.toReversed() : taking, where);
     result.add(outcomes);
-    const mayGoOn = round + 1 === planned && !options.quick && planned < 3 * rounds;
-    if (mayGoOn && result.isUndecided) planned = Math.min(planned + rounds, 3 * rounds);
+    if (round + 1 === first && !options.quick && result.isUndecided) planned = 2 * first;
   }
   for (const contender of taking) await contender.ask("drop", {});
   progress("");
@@ -94,11 +94,16 @@ if (isWanted("own-part")) {
 const contenders = wanted.some(({ isFresh }) => !isFresh)
   ? await Promise.all(ENTRIES.map((entry) => Contender.start(entry)))
   : [];
-for (const one of wanted.filter(({ isFresh }) => !isFresh)) results.cases.push((await run(one, contenders)).data);
-for (const contender of contenders) await contender.stop();
-for (const one of wanted.filter(({ isFresh }) => isFresh)) results.cases.push((await run(one, [])).data);
-
 await mkdir(folder, { recursive: true });
+/** After each case: a run that is broken off leaves those before it. */
+const record = async (one: Case, among: readonly Contender[]) => {
+  results.cases.push((await run(one, among)).data);
+  await writeFile(file, `${JSON.stringify(results, undefined, 2)}\n`);
+};
+for (const one of wanted.filter(({ isFresh }) => !isFresh)) await record(one, contenders);
+for (const contender of contenders) await contender.stop();
+for (const one of wanted.filter(({ isFresh }) => isFresh)) await record(one, []);
+
 await writeFile(file, `${JSON.stringify(results, undefined, 2)}\n`);
 if (!options.quick && !options.case) await draw(results, folder);
 console.log(`\n${Math.round((Date.now() - begun) / 1000)} s. The figures are in ${file}.`);

@@ -3,7 +3,7 @@ import { isPlain } from "./difference.ts";
 import { check, define, defined, isText, OPTIONS, type Check, type EndpointDefinition } from "./endpoint-definition.ts";
 import { checkAlarm, Endpoint, ENDPOINTS, type EndpointClass } from "./endpoint.ts";
 import { DeploymentError, report } from "./errors.ts";
-import { answer, consult, isUpgrade, notFound, tell } from "./handshake.ts";
+import { answer, consult, isUpgrade, notFound, tell, told } from "./handshake.ts";
 import { Router } from "./router.ts";
 import { ask, stubOf, type Served } from "./stub.ts";
 import type { EndpointOptions, NamespaceBinding, WorkerContext, WsEndpointMap } from "./ws-endpoint-map.ts";
@@ -94,14 +94,12 @@ export class ServerContainer<Env = Cloudflare.Env> {
   /** @throws {@link DeploymentError} for an option that does not exist, or has a value that can't be */
   constructor(options: ServerContainerOptions = {}) {
     check("A ServerContainer", options, CHECKS);
-    const {
-      endpoint = "Endpoints",
-      defaultMaxSessionIdleTimeout: idleTimeoutMs,
-      defaultMaxTextMessageBufferSize: maxTextMessageBufferSize,
-      defaultMaxBinaryMessageBufferSize: maxBinaryMessageBufferSize,
-    } = options;
-    this.#className = endpoint;
-    this.#defaults = { idleTimeoutMs, maxTextMessageBufferSize, maxBinaryMessageBufferSize };
+    this.#className = options.endpoint ?? "Endpoints";
+    this.#defaults = {
+      idleTimeoutMs: options.defaultMaxSessionIdleTimeout,
+      maxTextMessageBufferSize: options.defaultMaxTextMessageBufferSize,
+      maxBinaryMessageBufferSize: options.defaultMaxBinaryMessageBufferSize,
+    };
   }
 
   /**
@@ -169,14 +167,16 @@ export class ServerContainer<Env = Cloudflare.Env> {
     if (!match) return undefined;
     const { pathParameters, concretePath } = match;
     const { config, type } = match.value;
-    const reach = (told: Request) => ask(() => stubOf(env, request, match), told, ctx);
+    const reach = (passed: Request) => ask(() => stubOf(env, request, match), passed, ctx);
     try {
       if (!isUpgrade(request) && "onRequest" in type.prototype) return await reach(request);
       const consulted = await consult(request, { env, ctx, pathParameters, config });
       if (consulted instanceof Response) return consulted;
       const [handshake, headers] = consulted;
-      const response = await reach(tell(request, handshake));
-      if (response.webSocket) for (const [name, value] of headers) response.headers.append(name, value);
+      // To be told costs an object more than to look at the request again. Another Worker's class doesn't know the endpoint.
+      const isUnderstood = !headers && typeof (config as WsEndpointMap).durableObject !== "string" && !told(request);
+      const response = await reach(isUnderstood ? request : tell(request, handshake));
+      if (headers && response.webSocket) for (const [name, value] of headers) response.headers.append(name, value);
       return response;
     } catch (error) {
       report(`500 for ${concretePath}`, error);

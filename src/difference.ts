@@ -11,10 +11,11 @@ export const isPlain = (value: unknown): value is Record<string, unknown> =>
   isObject(value) && Object.getPrototypeOf(value) === Object.prototype;
 
 /** `Reflect.ownKeys`, measured at a third of its time. */
-const keysOf = (object: object): PropertyKey[] => [
-  ...Object.getOwnPropertyNames(object),
-  ...Object.getOwnPropertySymbols(object),
-];
+function keysOf(object: object): PropertyKey[] {
+  const symbols = Object.getOwnPropertySymbols(object);
+  const names: PropertyKey[] = Object.getOwnPropertyNames(object);
+  return symbols.length > 0 ? names.concat(symbols) : names;
+}
 
 /** What an object that is neither plain nor an array holds beside its properties. */
 function contents(object: object): unknown {
@@ -33,7 +34,7 @@ const isOpaque = (object: object): boolean => object instanceof Blob || object i
 /**
  * The first difference between an object and its copy. It tells whether a callback changed the object (against the copy
  * that is kept), and whether hibernation would (against a new one). Without one, which is what each message sees, it
- * makes nothing but the map of pairs, and for a channel or a plain value not even that.
+ * makes nothing but the lists of keys, and the map of pairs where an object holds another.
  *
  * @param same what counts as equal though it doesn't look so: a send channel and its copy
  * @param own reads properties as they are, so that a getter differs from the value that is its copy
@@ -49,25 +50,28 @@ export function difference(
   if (!isObject(live) || !isObject(copy)) return ["", live];
   const prototype: unknown = Object.getPrototypeOf(live);
   if (prototype !== Object.getPrototypeOf(copy)) return same(live, copy) ? undefined : ["", live];
-  const pairs = seen ?? new Map<object, object>();
-  // A pair once met stays a pair: what was one object twice must not come back as two, nor two as one.
-  if (pairs.has(live) || pairs.has(copy)) {
-    return pairs.get(live) === copy && pairs.get(copy) === live ? undefined : ["", live];
-  }
-  pairs.set(live, copy).set(copy, live);
+  const keys = keysOf(live);
   const plain = prototype === Object.prototype || Array.isArray(live);
+  // A pair once met stays a pair: what was one object twice must not come back as two, nor two as one.
+  if (seen?.has(live) || seen?.has(copy)) {
+    return seen.get(live) === copy && seen.get(copy) === live ? undefined : ["", live];
+  }
+  let pairs = seen?.set(live, copy).set(copy, live);
+  const differs = (a: unknown, b: unknown) =>
+    difference(a, b, same, own, (pairs ??= new Map<object, object>().set(live, copy).set(copy, live)));
   if (!plain) {
     if (isOpaque(live)) return own ? undefined : ["", live];
-    const inside = difference(contents(live), contents(copy), same, own, pairs);
+    const inside = differs(contents(live), contents(copy));
     if (inside) return inside;
   }
-  const keys = keysOf(live);
   for (const key of keys) {
     const { get, set } = (own && plain && Reflect.getOwnPropertyDescriptor(live, key)) || {};
     if (get || set) return [`.${String(key)}`, get ?? set];
-    // A property that the copy lacks differs from anything.
-    const kept = Object.hasOwn(copy, key) ? (copy as Indexed)[key] : pairs;
-    const found = difference((live as Indexed)[key], kept, same, own, pairs);
+    const value: unknown = (live as Indexed)[key];
+    if (!Object.hasOwn(copy, key)) return [`.${String(key)}`, value];
+    const kept: unknown = (copy as Indexed)[key];
+    if (Object.is(value, kept)) continue;
+    const found = differs(value, kept);
     if (found) return [`.${String(key)}${found[0]}`, found[1]];
   }
   return keys.length === keysOf(copy).length ? undefined : ["", live];
@@ -81,7 +85,7 @@ export function difference(
 export function loss(
   value: unknown,
   copy: () => unknown,
-  same: (live: object, copy: object) => boolean,
+  same: (live: object, copy: object) => boolean = () => false,
 ): Difference | undefined {
   let copied: unknown;
   try {

@@ -87,10 +87,15 @@ export class Dispatch {
   receive(event: SessionEvent): Promise<void> | undefined {
     if (this.#over) return undefined;
     this.#over = event instanceof CloseReason;
-    this.#waiting.push(event);
-    if (this.#busy) return undefined;
-    const drained = this.#drain();
-    return this.#busy ? drained : undefined;
+    if (this.#busy) {
+      this.#waiting.push(event);
+      return undefined;
+    }
+    this.#busy = true;
+    const pending = this.#handle(event);
+    if (pending || this.#waiting.length > 0) return this.#drain(pending);
+    this.#busy = false;
+    return undefined;
   }
 
   /** The server ends the session: what waits is dropped, and `onClose` comes next. */
@@ -121,20 +126,30 @@ export class Dispatch {
       session.end(new CloseReason(1011));
     }
     accept();
-    session.ctx.waitUntil(this.#drain());
+    this.#busy = this.#waiting.length > 0;
+    if (this.#busy) session.ctx.waitUntil(this.#drain());
   }
 
-  async #drain(): Promise<void> {
+  /** Goes on once the event under way is done, until none waits. */
+  async #drain(pending?: Promise<void>): Promise<void> {
     this.#busy = true;
+    await pending;
     for (let event; (event = this.#waiting.shift()) !== undefined;) {
-      let failure = event instanceof Error ? event : this.#attempt(() => this.#deliver(event));
-      if (failure instanceof Promise) failure = await failure;
-      if (event instanceof CloseReason) {
-        if (failure) report("onClose failed", failure);
-        this.#session.forget();
-      } else if (failure) await this.#failed(failure);
+      await this.#handle(event);
     }
     this.#busy = false;
+  }
+
+  /** @returns a promise if there is something to wait for */
+  #handle(event: SessionEvent): Promise<void> | undefined {
+    const handled = (failure: Error | undefined): Promise<void> | undefined => {
+      if (!(event instanceof CloseReason)) return failure && this.#failed(failure);
+      if (failure) report("onClose failed", failure);
+      this.#session.forget();
+      return undefined;
+    };
+    const failure = event instanceof Error ? event : this.#attempt(() => this.#deliver(event));
+    return failure instanceof Promise ? failure.then(handled) : handled(failure);
   }
 
   #deliver(event: string | ArrayBuffer | CloseReason): unknown {

@@ -155,11 +155,7 @@ export function define(
   Object.assign(config, { ...filled, ...defined(config) });
   if (samePath !== path) refuse("can't be given another path by its configure");
   if (!isPlain(userProperties)) refuse("has userProperties that are no plain object");
-  const lost = loss(
-    userProperties,
-    () => structuredClone(userProperties),
-    () => false,
-  );
+  const lost = loss(userProperties, () => structuredClone(userProperties));
   if (lost) refuse(`has a configure whose userProperties${lost[0]} no session can keep: use plain data`);
   if (!config.serializeSession !== !config.deserializeSession)
     refuse("needs both serializeSession and deserializeSession");

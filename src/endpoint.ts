@@ -90,18 +90,18 @@ export class Endpoint<Env = Cloudflare.Env, T = unknown, Path extends string = s
   static options?: EndpointOptions;
 
   /** What the container tells the objects of the class. */
-  static [ENDPOINTS]?: Router<EndpointDefinition>;
+  declare static [ENDPOINTS]?: Router<EndpointDefinition>;
 
   readonly #definitions = new Map<string, SessionDefinition>();
   /** By the class's own options. */
   #own: EndpointDefinition | undefined;
   readonly #alarm = new Alarm(this.ctx.storage, this);
-  readonly #sessions = new Sessions(
-    this.ctx,
-    this.env,
-    (path) => this.#definition(path),
-    (time) => this.#wake(time),
-  );
+  readonly #sessions = new Sessions({
+    ctx: this.ctx,
+    env: this.env,
+    alarm: this.#alarm,
+    definition: (path) => this.#definition(path),
+  });
   /** The sessions that a crash has ended come before anything new. */
   #recovery: Promise<void> | undefined;
 
@@ -218,11 +218,6 @@ export class Endpoint<Env = Cloudflare.Env, T = unknown, Path extends string = s
   override async alarm(info?: AlarmInvocationInfo): Promise<void> {
     await this.#recovery;
     await this.#alarm.ring(info, (now) => this.#sessions.closeIdle(now));
-  }
-
-  #wake(time: number): void {
-    const set = this.#alarm.wake(time);
-    this.ctx.waitUntil(set.catch((error: unknown) => report("the idle timeouts have no alarm", error)));
   }
 
   /** A request that came past the router passes the same checks, but nobody has asked the hook. */

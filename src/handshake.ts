@@ -43,19 +43,17 @@ export function shakeHands(
     return answer(426, "The WebSocket version is 13", { Upgrade, "Sec-WebSocket-Version": "13" });
   }
   const origin = headers.get("Origin");
+  // A promise, which an asynchronous function returns, allows nothing.
   if (
     origin &&
     allowed &&
-    !(typeof allowed === "function" ? isTrue(allowed(origin, request)) : allowed.some(matches(origin)))
+    !(typeof allowed === "function" ? (allowed(origin, request) as unknown) === true : allowed.some(matches(origin)))
   ) {
     return answer(403, "This origin may not connect");
   }
   const offered = headers.get("Sec-WebSocket-Protocol")?.split(/\s*,\s*/);
   return { path, pathParameters, negotiatedSubprotocol: subprotocols.find((name) => offered?.includes(name)) ?? "" };
 }
-
-/** A promise, which an asynchronous function returns, allows nothing. */
-const isTrue = (value: unknown): boolean => value === true;
 
 /** Whether an origin is the one of a pattern, or one of its subdomains' where the pattern has a star. */
 const matches = (origin: string) => (pattern: string) => {
@@ -69,10 +67,11 @@ const matches = (origin: string) => (pattern: string) => {
  * @returns what was agreed on with what the hook adds, and the headers for the 101; or the answer that opens no session
  * @throws {@link DeploymentError} for a result that can't be; what the hook throws
  */
-export async function consult(request: Request, context: HandshakeContext): Promise<Response | [Handshake, Headers]> {
+export async function consult(request: Request, context: HandshakeContext): Promise<Response | [Handshake, Headers?]> {
   const agreed = shakeHands(request, context.config, context.pathParameters);
   if (agreed instanceof Response) return agreed;
-  const result = await context.config.onHandshake?.(request, context);
+  if (!context.config.onHandshake) return [agreed];
+  const result = await context.config.onHandshake(request, context);
   if (result instanceof Response) return result;
   const { headers, userProperties = {}, userPrincipal, ...others } = result ?? {};
   const wrong =

@@ -63,8 +63,9 @@ export class Remote implements RemoteEndpointAsync {
     }
   }
 
-  get isAccepted(): boolean {
-    return !this.#kept;
+  /** Open to the client too: what is sent goes out at once. */
+  get isReady(): boolean {
+    return this.isOpen && !this.#kept;
   }
 
   sendText(data: unknown): Promise<void> {

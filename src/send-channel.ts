@@ -152,13 +152,13 @@ export class SessionSendChannel extends Queue<SendValue> implements SendChannel 
 
 function respond(value: SendValue, result: SendResult): void {
   const response = Array.isArray(value) ? (value[1] as ResponseChannel | null | undefined) : undefined;
-  if ((response ?? undefined) === undefined) {
+  if (!response) {
     if (result !== "success") report("a message was not sent", result);
     return;
   }
   const failed = (error: unknown) => report("a response channel took no result", error);
   try {
-    const put = response!.put(result);
+    const put = response.put(result);
     if (put instanceof Promise) put.catch(failed);
   } catch (error) {
     failed(error);

@@ -5,11 +5,11 @@ import { SessionObjectError, toError } from "./errors.ts";
 import { isKeptChannel, reviveChannels, type SendLink } from "./send-channel.ts";
 import type { SessionCodec } from "./ws-endpoint-map.ts";
 
-/** Where the attachment has each. */
-const NAMES = { 1: "sessionObject", 2: "userProperties" };
+/** By the attachment's slots. */
+const NAMES = ["", "sessionObject", "userProperties"];
 
 export class SessionObject {
-  value: unknown;
+  declare value: unknown;
   readonly #attachment: Attachment;
   readonly #slot: 1 | 2;
   readonly #link: SendLink;
@@ -38,24 +38,16 @@ export class SessionObject {
   /**
    * Keeps what a callback changed.
    *
+   * @param isFinal false while another may still change it: what can't be kept then waits for that one's end
    * @throws {@link SessionObjectError}; the last object that could be kept takes its place, as after hibernation
    */
-  keep(): void {
-    if (!this.#changed) return;
-    try {
-      this.replace(this.value);
-    } catch (error) {
-      this.resume();
-      throw error;
-    }
-  }
-
-  /** Keeps what can be kept of what callbacks under way have changed so far. */
-  keepIfPossible(): void {
+  keep(isFinal = true): void {
     try {
       if (this.#changed) this.replace(this.value);
-    } catch {
-      // The callback's end tells.
+    } catch (error) {
+      if (!isFinal) return;
+      this.resume();
+      throw error;
     }
   }
 

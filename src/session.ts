@@ -31,6 +31,9 @@ export interface ServerSession extends SessionFacts {}
 
 // oxlint-disable-next-line typescript/no-unsafe-declaration-merging
 export class ServerSession implements Session, Subject, SendLink {
+  declare readonly host: SessionHost;
+  declare readonly webSocket: WebSocket;
+  declare readonly definition: SessionDefinition;
   declare readonly userPrincipal: unknown;
   readonly protocolVersion = "13";
   declare readonly env: unknown;
@@ -45,17 +48,17 @@ export class ServerSession implements Session, Subject, SendLink {
   #properties: SessionObject | undefined;
 
   constructor(
-    readonly host: SessionHost,
-    readonly webSocket: WebSocket,
-    readonly definition: SessionDefinition,
+    host: SessionHost,
+    webSocket: WebSocket,
+    definition: SessionDefinition,
     facts: SessionFacts,
     remains: Remains,
     accepted: boolean,
   ) {
-    Object.assign(this, facts);
-    ({ env: this.env, ctx: this.ctx, turns: this.turns } = host);
+    const { env, ctx, turns } = host;
+    Object.assign(this, facts, { host, webSocket, definition, env, ctx, turns });
     const { config } = definition;
-    this.#attachment = new Attachment(webSocket, this.ctx.storage, facts.id, config, remains);
+    this.#attachment = new Attachment(webSocket, ctx.storage, facts.id, config, remains);
     this.asyncRemote = new Remote(webSocket, accepted, () => this.touch());
     this.object = new SessionObject(this.#attachment, 1, this, config);
   }
@@ -119,7 +122,7 @@ export class ServerSession implements Session, Subject, SendLink {
 
   set maxIdleTimeout(milliseconds: number) {
     this.#limit("maxIdleTimeout", milliseconds, 0);
-    this.#attachment.limit({ activeUntil: 0 });
+    this.limits.activeUntil = 0;
     this.touch();
   }
 

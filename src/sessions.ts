@@ -1,4 +1,5 @@
 // The sessions of a Durable Object: opened, found again by their sockets, and ended when their time is over.
+import type { Alarm } from "./alarm.ts";
 import {
   dropRow,
   markEnd,
@@ -24,22 +25,20 @@ import type { EndpointConfig } from "./ws-endpoint-map.ts";
 const PATIENCE = 10_000;
 
 export class Sessions implements SessionHost {
+  declare readonly ctx: DurableObjectState;
+  declare readonly env: unknown;
+  declare readonly alarm: Alarm;
+  /** The endpoint at a path as it was registered. */
+  declare readonly definition: (path: string) => SessionDefinition | undefined;
   readonly turns = new Turns();
   /** Those that had an event since the object woke. */
   readonly #known = new Map<WebSocket, ServerSession>();
   /** Those whose sockets may have taken no mark of it. */
   readonly #ended = new WeakSet<WebSocket>();
 
-  /**
-   * @param definition the endpoint at a path as it was registered
-   * @param wake has {@link closeIdle} called, at this time or before
-   */
-  constructor(
-    readonly ctx: DurableObjectState,
-    readonly env: unknown,
-    readonly definition: (path: string) => SessionDefinition | undefined,
-    readonly wake: (time: number) => void,
-  ) {}
+  constructor(parts: Pick<Sessions, "ctx" | "env" | "alarm" | "definition">) {
+    Object.assign(this, parts);
+  }
 
   /** Opens a session: the 101. */
   async open(request: Request, { userProperties, ...agreed }: Handshake): Promise<Response> {
@@ -100,7 +99,7 @@ export class Sessions implements SessionHost {
       const { config } = session.definition;
       if (!config.hibernate && (tag === undefined || session.tags.includes(tag))) sessions.add(session);
     }
-    for (const session of sessions) if (!session?.isOpen || !session.asyncRemote.isAccepted) sessions.delete(session);
+    for (const session of sessions) if (!session?.asyncRemote.isReady) sessions.delete(session);
     return sessions as Set<ServerSession>;
   }
 
@@ -117,6 +116,11 @@ export class Sessions implements SessionHost {
     if (pending) this.ctx.waitUntil(pending);
   }
 
+  wake(time: number): void {
+    const set = this.alarm.wake(time);
+    this.keepAwake(set.catch((error: unknown) => report("the idle timeouts have no alarm", error)));
+  }
+
   /**
    * Closes the sessions whose clients have been silent for too long, without waking the others.
    *
@@ -126,7 +130,7 @@ export class Sessions implements SessionHost {
     let next = Infinity;
     for (const socket of new Set([...this.#known.keys(), ...this.ctx.getWebSockets()])) {
       const known = this.#known.get(socket);
-      if (known && !(known.isOpen && known.asyncRemote.isAccepted)) continue;
+      if (known && !known.asyncRemote.isReady) continue;
       const { maxIdleTimeout, activeUntil } = (known ? known.limits : this.#limits(socket)) ?? {};
       if (!maxIdleTimeout) continue;
       const answered = this.ctx.getWebSocketAutoResponseTimestamp(socket)?.getTime() ?? 0;

@@ -1,4 +1,5 @@
 // Which session objects a callback read through `session.sessionObject`, and so may have changed.
+import { toError } from "./errors.ts";
 import type { SessionObject } from "./session-object.ts";
 
 /** A callback under way. */
@@ -39,7 +40,7 @@ export class Turns {
     const index = running.lastIndexOf(turn);
     if (index >= 0) running.splice(index, 1);
     if (this.#clock === since) return own.keep();
-    let failed: { error: unknown } | undefined;
+    let failed: Error | undefined;
     const objects = new Set([own]);
     for (const [object, time] of this.#read) if (time > since) objects.add(object);
     const oldest = running[0]?.since ?? Infinity;
@@ -49,16 +50,12 @@ export class Turns {
     for (const object of objects) {
       try {
         // In the middle of another callback an object may be what it can't stay: that one's end judges it.
-        if (object !== own && mayChange(object)) object.keepIfPossible();
-        else object.keep();
+        object.keep(object === own || !mayChange(object));
       } catch (error) {
-        failed ??= { error };
+        failed ??= toError(error);
       }
     }
-    for (const [object, time] of this.#read) {
-      if (time > oldest) break;
-      this.#read.delete(object);
-    }
-    if (failed) throw failed.error;
+    for (const [object, time] of this.#read) if (time <= oldest) this.#read.delete(object);
+    if (failed) throw failed;
   }
 }

@@ -33,7 +33,7 @@ export class Queue<T extends {}> {
 
   offer(value: T): boolean {
     if (value === undefined || value === null) {
-      throw new NullPutError(`Can't put ${String(value)} on a channel: put a value, such as false or "".`);
+      throw new NullPutError(`Can't put ${String(value)} on a channel: put a value.`);
     }
     const { kind, size } = this.buffer;
     const held = this.#held;

@@ -215,7 +215,7 @@ export const mutations: readonly Mutation[] = [
     "R31",
     "a broadcast reaches sessions still in onOpen",
     "sessions.ts",
-    "if (!session?.isOpen || !session.asyncRemote.isAccepted) sessions.delete(session);",
+    "if (!session?.asyncRemote.isReady) sessions.delete(session);",
     "if (!session?.isOpen) sessions.delete(session);",
   ),
 ];
