@@ -1,4 +1,4 @@
-// What each contender adds to the smallest Worker that echoes, minified and gzipped.
+// The smallest Worker of each contender that echoes, and parts of Socle, minified and gzipped.
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 
@@ -28,6 +28,17 @@ const WORKERS: Record<string, string> = {
     export class Endpoints extends container.Endpoint {}
     export default container;`,
   "Socle, everything": `export * from "socle";`,
+  "Socle, order and session object alone": `
+    export { Dispatch } from "../src/dispatch.ts";
+    export { SessionSendChannel } from "../src/send-channel.ts";
+    export { SessionObject } from "../src/session-object.ts";`,
+  "the same with attachment and router": `
+    export { Dispatch } from "../src/dispatch.ts";
+    export { SessionSendChannel } from "../src/send-channel.ts";
+    export { SessionObject } from "../src/session-object.ts";
+    export { Attachment, readAttachment } from "../src/attachment.ts";
+    export { Turns } from "../src/turns.ts";
+    export { Router } from "../src/router.ts";`,
   PartyServer: `
     import { routePartykitRequest, Server } from "partyserver";
     export class Echo extends Server {

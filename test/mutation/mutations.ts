@@ -52,7 +52,7 @@ export const mutations: readonly Mutation[] = [
     "R6",
     "the hook is not asked",
     "handshake.ts",
-    "await context.config.onHandshake?.(request, context)",
+    "await context.config.onHandshake(request, context)",
     "await (undefined as ReturnType<NonNullable<typeof context.config.onHandshake>>)",
   ),
   mutation(
@@ -83,13 +83,7 @@ export const mutations: readonly Mutation[] = [
     "const opened = await callbacks.onOpen?.(session, config);",
     "const opened = callbacks.onOpen?.(session, config);",
   ),
-  mutation(
-    "R11",
-    "a callback is not waited for",
-    "dispatch.ts",
-    "if (failure instanceof Promise) failure = await failure;\n      if (event",
-    "if (failure instanceof Promise) failure = undefined;\n      if (event",
-  ),
+  mutation("R11", "a callback is not waited for", "dispatch.ts", "await this.#handle(event);", "void this.#handle(event);"),
   mutation(
     "R12",
     "any number of messages waits",
@@ -144,8 +138,8 @@ export const mutations: readonly Mutation[] = [
     "R20",
     "what a callback changed is not kept",
     "session-object.ts",
-    "if (!this.#changed) return;",
-    "if (this.#isKept) return;",
+    "if (this.#changed) this.replace",
+    "if (!this.#isKept) this.replace",
   ),
   mutation(
     "R21",
@@ -158,8 +152,8 @@ export const mutations: readonly Mutation[] = [
     "R22",
     "a class instance is taken",
     "difference.ts",
-    'return same(live, copy) ? undefined : ["", live];\n  const pairs',
-    "return undefined;\n  const pairs",
+    'return same(live, copy) ? undefined : ["", live];\n  const keys',
+    "return undefined;\n  const keys",
   ),
   mutation(
     "R23",
