@@ -1,6 +1,6 @@
 // Socle beside the hand-written floor, PartyServer and crossws, in one run. docs/performance.md says how to read it.
 //
-//   npm run bench                       everything: about an hour
+//   npm run bench                       everything: about an hour and a half
 //   npm run bench -- --quick            a first look, in two minutes
 //   npm run bench -- --case echo-20 --case wake-1000 [--rounds 15] [--seconds 6]
 //   npm run bench -- --plots            draws the plots of the last full run again
@@ -43,32 +43,41 @@ if (!(rounds >= 1 && seconds > 0)) throw new Error("--rounds takes a number from
 const isWanted = (name: string) => !options.case || options.case.includes(name);
 const wanted = all.filter(({ name }) => isWanted(name));
 
-/** On a terminal each line takes the former's place. */
-const progress = (line: string) => process.stderr.write(process.stderr.isTTY ? `\r\x1b[K${line}` : "");
+/** On a terminal each line takes the former's place; in a log only what begins a round is told. */
+const progress = (line: string, isRound = false) => {
+  if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${line}`);
+  else if (isRound) process.stderr.write(`${line}\n`);
+};
 const begun = Date.now();
-const told = (line: string) => progress(`${Math.round((Date.now() - begun) / 1000)} s: ${line}`);
+const told = (line: string, isRound = false) =>
+  progress(`${Math.round((Date.now() - begun) / 1000)} s: ${line}`, isRound);
 
 /** Undecided bounds get more rounds, twice as many at most. */
-async function run(one: Case, contenders: readonly Contender[]): Promise<Result> {
-  const taking = contenders.filter(({ name }) => {
-    const works = ENTRIES.find((entry) => entry.name === name)?.works;
-    return !works || works.includes(one.work);
-  });
-  for (const contender of one.prepare ? taking : []) {
-    told(`${one.name}: preparing ${contender.name}`);
-    await one.prepare?.(contender);
-  }
+async function run(one: Case): Promise<Result> {
+  const taking = ENTRIES.filter(({ works }) => !works || works.includes(one.work));
   const result = new Result(one);
   const first = Math.min(rounds, one.rounds ?? rounds);
   let planned = first;
+  let contenders: readonly Contender[] = [];
+  const start = async () => {
+    contenders = await Promise.all(taking.map((entry) => Contender.start(entry)));
+    await Promise.all(contenders.map((contender) => one.prepare?.(contender)));
+    await Promise.all(contenders.map((contender) => contender.quiet()));
+  };
+  const stop = () => Promise.all(contenders.map((contender) => contender.stop()));
+  if (one.processes === "of the case") await start();
   for (let round = 0; round < planned; round++) {
+    told(`${one.name}: round ${round + 1} of ${planned}`, true);
     const where = (name: string) => told(`${one.name}: round ${round + 1} of ${planned}: ${name}`);
+    // A process has a bias of its own for as long as it runs: the floor in one process has measured 1.4 of it in another.
+    if (!one.processes) await start();
     // Every other round backwards, so that nobody always follows the same one.
-    const outcomes: Map<string, Outcome> = await one.round(round % 2 ? taking.toReversed() : taking, where);
+    const outcomes: Map<string, Outcome> = await one.round(round % 2 ? contenders.toReversed() : contenders, where);
+    if (!one.processes) await stop();
     result.add(outcomes);
     if (round + 1 === first && !options.quick && result.isUndecided) planned = 2 * first;
   }
-  for (const contender of taking) await contender.ask("drop", {});
+  if (one.processes === "of the case") await stop();
   progress("");
   console.log(`\n${result.table()}`);
   return result;
@@ -91,20 +100,12 @@ if (isWanted("own-part")) {
   console.log("\n## The library's own part of a message\n");
   console.table(results.ownPart);
 }
-const contenders = wanted.some(({ isFresh }) => !isFresh)
-  ? await Promise.all(ENTRIES.map((entry) => Contender.start(entry)))
-  : [];
 await mkdir(folder, { recursive: true });
-/** After each case: a run that is broken off leaves those before it. */
-const record = async (one: Case, among: readonly Contender[]) => {
-  results.cases.push((await run(one, among)).data);
+for (const one of wanted) {
+  results.cases.push((await run(one)).data);
+  // After each case: a run that is broken off leaves those before it.
   await writeFile(file, `${JSON.stringify(results, undefined, 2)}\n`);
-};
-for (const one of wanted.filter(({ isFresh }) => !isFresh)) await record(one, contenders);
-for (const contender of contenders) await contender.stop();
-for (const one of wanted.filter(({ isFresh }) => isFresh)) await record(one, []);
-
-await writeFile(file, `${JSON.stringify(results, undefined, 2)}\n`);
+}
 if (!options.quick && !options.case) await draw(results, folder);
 console.log(`\n${Math.round((Date.now() - begun) / 1000)} s. The figures are in ${file}.`);
 const missed = results.cases.flatMap(({ name, rows }) =>

@@ -17,11 +17,11 @@ export interface Case {
   readonly bounds?: Readonly<Record<string, number>>;
   /** Socle's figures are to be lower than these contenders'. */
   readonly below?: readonly string[];
-  /** Each round has processes of its own, which are not started for it. */
-  readonly isFresh?: boolean;
+  /** Whose the contenders' processes are, if each round doesn't have its own. The round itself may start them. */
+  readonly processes?: "of the case" | "its own";
   /** The most rounds that it is run at first. */
   readonly rounds?: number;
-  /** Once, before the first round. */
+  /** Once for each of its processes. */
   prepare?(contender: Contender): Promise<unknown>;
   round(contenders: readonly Contender[], told: (name: string) => void): Promise<Map<string, Outcome>>;
 }
@@ -35,6 +35,9 @@ export interface Pace {
 
 /** An object hibernates ten seconds after its last event; whether it did is looked at. */
 const HIBERNATION = 12_000;
+
+/** The seconds in which all contenders warm up, at the same time. */
+const WARM = 3;
 
 const OTHERS = ["PartyServer", "crossws"];
 
@@ -84,7 +87,7 @@ function echo(count: number, bytes: number, { seconds }: Pace): Case {
     }),
     async prepare(contender) {
       await connections(contender, "echo", count);
-      await contender.ask("echo", { seconds: 1, bytes });
+      await contender.ask("echo", { seconds: WARM, bytes });
     },
     round: inTurn((contender) => charged(contender, () => contender.ask("echo", { seconds, bytes }))),
   };
@@ -113,7 +116,7 @@ const broadcast = ({ seconds }: Pace): Case => ({
   bounds: { Socle: 1.03 },
   async prepare(contender) {
     await connections(contender, "room", 500);
-    await contender.ask("broadcast", { seconds: 1 });
+    await contender.ask("broadcast", { seconds: WARM });
   },
   round: inTurn((contender) => charged(contender, () => contender.ask("broadcast", { seconds }))),
 });
@@ -171,6 +174,7 @@ function wake(count: number, objects: number, { isQuick }: Pace): Case {
     name: `wake-${count}`,
     title: `A hibernated object's first answer, with ${count.toLocaleString("en")} connection${count > 1 ? "s" : ""}`,
     work: "wake",
+    processes: "of the case",
     bounds: { Socle: 1.1 },
     ...(isQuick && { rounds: 1 }),
     async prepare(contender) {
@@ -204,7 +208,7 @@ const memory = ({ isQuick }: Pace): Case => {
     title: `Resident memory of an idle connection, of ${count.toLocaleString("en")}, hibernated`,
     work: "wake",
     bounds: { Socle: 1.1 },
-    isFresh: true,
+    processes: "its own",
     // It hardly varies, and takes a minute.
     rounds: isQuick ? 1 : 3,
     async round(_, told) {

@@ -83,7 +83,13 @@ export const mutations: readonly Mutation[] = [
     "const opened = await callbacks.onOpen?.(session, config);",
     "const opened = callbacks.onOpen?.(session, config);",
   ),
-  mutation("R11", "a callback is not waited for", "dispatch.ts", "await this.#handle(event);", "void this.#handle(event);"),
+  mutation(
+    "R11",
+    "a callback is not waited for",
+    "dispatch.ts",
+    "await this.#handle(event);",
+    "void this.#handle(event);",
+  ),
   mutation(
     "R12",
     "any number of messages waits",
