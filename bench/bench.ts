@@ -61,7 +61,7 @@ async function run(one: Case): Promise<Result> {
   let contenders: readonly Contender[] = [];
   const start = async () => {
     contenders = await Promise.all(taking.map((entry) => Contender.start(entry)));
-    await Promise.all(contenders.map((contender) => one.prepare?.(contender)));
+    if (one.prepare) await Promise.all(contenders.map(one.prepare));
     await Promise.all(contenders.map((contender) => contender.quiet()));
   };
   const stop = () => Promise.all(contenders.map((contender) => contender.stop()));

@@ -22,7 +22,7 @@ export interface Case {
   /** The most rounds that it is run at first. */
   readonly rounds?: number;
   /** Once for each of its processes. */
-  prepare?(contender: Contender): Promise<unknown>;
+  readonly prepare?: (contender: Contender) => Promise<unknown>;
   round(contenders: readonly Contender[], told: (name: string) => void): Promise<Map<string, Outcome>>;
 }
 
