@@ -2,6 +2,7 @@
 import { setTimeout as pause } from "node:timers/promises";
 
 import { Contender, ENTRIES, type Work } from "./contender.ts";
+import { quantile } from "./statistics.ts";
 
 /** The figures of one window. The first is what is compared: less of it is better. */
 export type Sample = Record<string, number>;
@@ -39,6 +40,10 @@ const HIBERNATION = 12_000;
 /** The seconds in which all contenders warm up, at the same time. */
 const WARM = 3;
 
+/** The seconds of a slice of a window, and of what goes before it unmeasured. */
+const SLICE = 1;
+const LEAD = 0.25;
+
 const OTHERS = ["PartyServer", "crossws"];
 
 /** One contender after the other, each when the former has nothing left to do. */
@@ -54,20 +59,60 @@ const inTurn =
     return outcomes;
   };
 
-/** The server's processor time for each message that came out, or each connection, beside what the clients saw. */
-async function charged(
-  contender: Contender,
-  traffic: () => Promise<{ count: number; seconds: number; p50: number; p99: number }>,
-): Promise<Sample> {
-  const before = await contender.cpu();
-  const { count, seconds, p50, p99 } = await traffic();
-  return {
-    "CPU µs": ((await contender.cpu()) - before) / count,
-    "per second": count / seconds,
-    "p50 ms": p50,
-    "p99 ms": p99,
-  };
+interface Traffic {
+  count: number;
+  seconds: number;
+  p50: number;
+  p99: number;
+  /** What was wrong with it. */
+  wrong?: string | undefined;
 }
+
+/**
+ * The server's processor time for each message that came out, or each connection, beside what the clients saw. A window
+ * is made of slices that take turns: what else the machine does falls on all contenders alike.
+ */
+const charged =
+  (
+    { seconds }: Pace,
+    traffic: (contender: Contender, seconds: number) => Promise<Traffic>,
+    prepare?: (contender: Contender) => Promise<unknown>,
+  ): Case["round"] =>
+  async (contenders, told) => {
+    const slices = Math.max(1, Math.floor(seconds / SLICE));
+    const taken = contenders.map((contender) => ({ contender, cpu: 0, slices: [] as Traffic[] }));
+    for (let slice = 0; slice < slices; slice++) {
+      // Nobody always begins, and nobody follows itself.
+      for (const one of [...taken.slice(slice), ...taken.slice(0, slice)]) {
+        told(one.contender.name);
+        // The caches are still the former's.
+        await traffic(one.contender, LEAD);
+        await prepare?.(one.contender);
+        const before = await one.contender.cpu();
+        one.slices.push(await traffic(one.contender, seconds / slices));
+        await one.contender.quiet();
+        one.cpu += (await one.contender.cpu()) - before;
+      }
+    }
+    return new Map(
+      taken.map(({ contender, cpu, slices: all }): [string, Outcome] => {
+        const sum = (key: "count" | "seconds") => all.reduce((total, one) => total + one[key], 0);
+        const median = (key: "p50" | "p99") =>
+          quantile(
+            all.map((one) => one[key]),
+            0.5,
+          );
+        const count = sum("count");
+        const sample: Sample = {
+          "CPU µs": cpu / count,
+          "per second": count / sum("seconds"),
+          "p50 ms": median("p50"),
+          "p99 ms": median("p99"),
+        };
+        return [contender.name, all.find(({ wrong }) => wrong)?.wrong ?? sample];
+      }),
+    );
+  };
 
 async function connections(contender: Contender, work: Work, count: number): Promise<void> {
   await contender.ask("drop", {});
@@ -75,7 +120,7 @@ async function connections(contender: Contender, work: Work, count: number): Pro
   await contender.quiet();
 }
 
-function echo(count: number, bytes: number, { seconds }: Pace): Case {
+function echo(count: number, bytes: number, pace: Pace): Case {
   const size = bytes < 1024 ? `${bytes} bytes` : `${bytes / 1024} KiB`;
   return {
     name: `echo-${count}${bytes < 1024 ? "" : `-${bytes / 1024}k`}`,
@@ -89,27 +134,22 @@ function echo(count: number, bytes: number, { seconds }: Pace): Case {
       await connections(contender, "echo", count);
       await contender.ask("echo", { seconds: WARM, bytes });
     },
-    round: inTurn((contender) => charged(contender, () => contender.ask("echo", { seconds, bytes }))),
+    round: charged(pace, (contender, seconds) => contender.ask("echo", { seconds, bytes })),
   };
 }
 
-const slow = ({ seconds }: Pace): Case => ({
+const slow = (pace: Pace): Case => ({
   name: "slow",
   title: "Asynchronous echo, 20 connections: answers that take 3 ms and 0 ms, in order",
   work: "slow",
   prepare: (contender) => connections(contender, "slow", 20),
-  round: inTurn(async (contender) => {
-    let reordered = 0;
-    const sample = await charged(contender, async () => {
-      const traffic = await contender.ask("slow", { seconds });
-      ({ reordered } = traffic);
-      return traffic;
-    });
-    return reordered > 0 ? "the answers of one connection come out of order" : sample;
+  round: charged(pace, async (contender, seconds) => {
+    const { reordered, ...traffic } = await contender.ask("slow", { seconds });
+    return { ...traffic, wrong: reordered > 0 ? "the answers of one connection come out of order" : undefined };
   }),
 });
 
-const broadcast = ({ seconds }: Pace): Case => ({
+const broadcast = (pace: Pace): Case => ({
   name: "broadcast",
   title: "Broadcast to 500 connections, for each delivery",
   work: "room",
@@ -118,23 +158,21 @@ const broadcast = ({ seconds }: Pace): Case => ({
     await connections(contender, "room", 500);
     await contender.ask("broadcast", { seconds: WARM });
   },
-  round: inTurn((contender) => charged(contender, () => contender.ask("broadcast", { seconds }))),
+  round: charged(pace, (contender, seconds) => contender.ask("broadcast", { seconds })),
 });
 
-const opening = ({ seconds }: Pace): Case => ({
+const opening = (pace: Pace): Case => ({
   name: "opening",
   title: "Opening connections, twenty at a time",
   work: "echo",
   bounds: { Socle: 1.1 },
   prepare: (contender) => connections(contender, "echo", 200),
-  round: inTurn(async (contender) => {
-    await contender.ask("drop", {});
-    await contender.quiet();
-    const url = contender.url("echo", "opening");
-    const sample = await charged(contender, () => contender.ask("opening", { url, seconds, atMost: 16_000 }));
-    await contender.ask("drop", {});
-    return sample;
-  }),
+  round: charged(
+    pace,
+    (contender, seconds) =>
+      contender.ask("opening", { url: contender.url("echo", "opening"), seconds, atMost: 16_000 }),
+    (contender) => connections(contender, "echo", 0),
+  ),
 });
 
 const closing = ({ isQuick }: Pace): Case => ({

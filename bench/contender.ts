@@ -92,9 +92,9 @@ export class Contender {
   /** Waits until the server has nothing left to do: no window may pay for another's. */
   async quiet(): Promise<void> {
     for (let before = await this.cpu(), calm = 0; calm < 2;) {
-      await pause(100);
+      await pause(30);
       const now = await this.cpu();
-      calm = now - before < 5000 ? calm + 1 : 0;
+      calm = now - before < 1500 ? calm + 1 : 0;
       before = now;
     }
   }
