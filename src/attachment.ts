@@ -1,5 +1,6 @@
 // What a session leaves behind while its object hibernates: in the socket's attachment, and in the object's storage what
 // is too large for that or has to outlive a crash. Only this file reads and writes the two; it knows nothing of callbacks.
+import { isObject, isPlain } from "./difference.ts";
 import { attempt, isWithoutSqlite, report, SessionObjectError } from "./errors.ts";
 import { limitsOf, type Limits } from "./limits.ts";
 import type { EndpointConfig } from "./ws-endpoint-map.ts";
@@ -91,7 +92,12 @@ export class Attachment {
     this.kept[slot] = data;
     try {
       this.#save();
-      return (this.kept[slot] = readAttachment(this.#socket, this.#storage)!.kept[slot]);
+      // A spread makes of plain data what the platform does, and to read that back costs 2 µs more.
+      const copy =
+        isPlain(data) && !Object.values(data).some(isObject)
+          ? { ...data }
+          : readAttachment(this.#socket, this.#storage)!.kept[slot];
+      return (this.kept[slot] = copy);
     } catch (error) {
       this.kept[slot] = former;
       try {

@@ -10,13 +10,6 @@ export const isObject = (value: unknown): value is object => typeof value === "o
 export const isPlain = (value: unknown): value is Record<string, unknown> =>
   isObject(value) && Object.getPrototypeOf(value) === Object.prototype;
 
-/** `Reflect.ownKeys`, measured at a third of its time. */
-function keysOf(object: object): PropertyKey[] {
-  const symbols = Object.getOwnPropertySymbols(object);
-  const names: PropertyKey[] = Object.getOwnPropertyNames(object);
-  return symbols.length > 0 ? names.concat(symbols) : names;
-}
-
 /** What an object that is neither plain nor an array holds beside its properties. */
 function contents(object: object): unknown {
   if (ArrayBuffer.isView(object)) {
@@ -30,6 +23,8 @@ function contents(object: object): unknown {
 
 /** What can be neither read nor changed at once: it counts as another each time. */
 const isOpaque = (object: object): boolean => object instanceof Blob || object instanceof Request;
+
+const pair = (live: object, copy: object) => new Map<object, object>().set(live, copy).set(copy, live);
 
 /**
  * The first difference between an object and its copy. It tells whether a callback changed the object (against the copy
@@ -50,31 +45,33 @@ export function difference(
   if (!isObject(live) || !isObject(copy)) return ["", live];
   const prototype: unknown = Object.getPrototypeOf(live);
   if (prototype !== Object.getPrototypeOf(copy)) return same(live, copy) ? undefined : ["", live];
-  const keys = keysOf(live);
-  const plain = prototype === Object.prototype || Array.isArray(live);
+  // `Reflect.ownKeys` takes three times as long as names and symbols apart.
+  const keys = Object.getOwnPropertyNames(live);
+  const plain = isPlain(live) || Array.isArray(live);
   // A pair once met stays a pair: what was one object twice must not come back as two, nor two as one.
   if (seen?.has(live) || seen?.has(copy)) {
     return seen.get(live) === copy && seen.get(copy) === live ? undefined : ["", live];
   }
-  let pairs = seen?.set(live, copy).set(copy, live);
-  const differs = (a: unknown, b: unknown) =>
-    difference(a, b, same, own, (pairs ??= new Map<object, object>().set(live, copy).set(copy, live)));
+  seen?.set(live, copy).set(copy, live);
   if (!plain) {
     if (isOpaque(live)) return own ? undefined : ["", live];
-    const inside = differs(contents(live), contents(copy));
+    const inside = difference(contents(live), contents(copy), same, own, (seen ??= pair(live, copy)));
     if (inside) return inside;
   }
   for (const key of keys) {
     const { get, set } = (own && plain && Reflect.getOwnPropertyDescriptor(live, key)) || {};
-    if (get || set) return [`.${String(key)}`, get ?? set];
+    if (get || set) return [`.${key}`, get ?? set];
     const value: unknown = (live as Indexed)[key];
-    if (!Object.hasOwn(copy, key)) return [`.${String(key)}`, value];
     const kept: unknown = (copy as Indexed)[key];
-    if (Object.is(value, kept)) continue;
-    const found = differs(value, kept);
-    if (found) return [`.${String(key)}${found[0]}`, found[1]];
+    if (Object.is(value, kept) && Object.hasOwn(copy, key)) continue;
+    if (!isObject(value) || !isObject(kept)) return [`.${key}`, value];
+    const found = difference(value, kept, same, own, (seen ??= pair(live, copy)));
+    if (found) return [`.${key}${found[0]}`, found[1]];
   }
-  return keys.length === keysOf(copy).length ? undefined : ["", live];
+  // A copy has none.
+  const [symbol] = Object.getOwnPropertySymbols(live);
+  if (symbol) return [`.${String(symbol)}`, (live as Indexed)[symbol]];
+  return keys.length === Object.getOwnPropertyNames(copy).length ? undefined : ["", live];
 }
 
 /**

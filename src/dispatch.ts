@@ -5,7 +5,7 @@ import type { EndpointDefinition } from "./endpoint-definition.ts";
 import { LimitExceededError, report, toError } from "./errors.ts";
 import { SENT } from "./remote.ts";
 import type { SessionObject } from "./session-object.ts";
-import type { Turns } from "./turns.ts";
+import type { Turn, Turns } from "./turns.ts";
 import type { Session } from "./types.ts";
 import type { Callbacks } from "./ws-endpoint-map.ts";
 
@@ -104,15 +104,15 @@ export class Dispatch {
     this.#waiting = [reason];
     if (this.#busy) return;
     this.#busy = true;
-    this.#session.ctx.waitUntil(Promise.resolve().then(() => this.#drain()));
+    this.#session.ctx.waitUntil(this.#drain());
   }
 
   /** Runs `onOpen` to its end, has the socket accepted, and delivers what came meanwhile. */
   async open(accept: () => void): Promise<void> {
     const session = this.#session;
     this.#busy = true;
-    const { callbacks, config } = session.definition;
-    const { object } = session;
+    const { object, definition } = session;
+    const { callbacks, config } = definition;
     const failure = await this.#attempt(async () => {
       await session.begin();
       const opened = await callbacks.onOpen?.(session, config);
@@ -130,9 +130,8 @@ export class Dispatch {
     if (this.#busy) session.ctx.waitUntil(this.#drain());
   }
 
-  /** Goes on once the event under way is done, until none waits. */
+  /** Goes on once the event under way is done, a microtask later at least, until none waits. */
   async #drain(pending?: Promise<void>): Promise<void> {
-    this.#busy = true;
     await pending;
     for (let event; (event = this.#waiting.shift()) !== undefined;) {
       await this.#handle(event);
@@ -142,32 +141,35 @@ export class Dispatch {
 
   /** @returns a promise if there is something to wait for */
   #handle(event: SessionEvent): Promise<void> | undefined {
-    const handled = (failure: Error | undefined): Promise<void> | undefined => {
-      if (!(event instanceof CloseReason)) return failure && this.#failed(failure);
-      if (failure) report("onClose failed", failure);
-      this.#session.forget();
-      return undefined;
-    };
-    const failure = event instanceof Error ? event : this.#attempt(() => this.#deliver(event));
-    return failure instanceof Promise ? failure.then(handled) : handled(failure);
+    const failure = event instanceof Error ? event : this.#attempt(event);
+    return failure instanceof Promise
+      ? failure.then((failed) => this.#handled(event, failed))
+      : this.#handled(event, failure);
   }
 
-  #deliver(event: string | ArrayBuffer | CloseReason): unknown {
+  #handled(event: SessionEvent, failure: Error | undefined): Promise<void> | undefined {
+    if (!(event instanceof CloseReason)) return failure && this.#failed(failure);
+    if (failure) report("onClose failed", failure);
+    this.#session.forget();
+    return undefined;
+  }
+
+  #deliver(event: SessionEvent): unknown {
     const session = this.#session;
-    const { object } = session;
-    const { callbacks } = session.definition;
+    const { object, definition } = session;
+    const { callbacks } = definition;
     if (typeof event === "string") return callbacks.onText?.(object.value, event, session);
     if (event instanceof ArrayBuffer) return callbacks.onBinary?.(object.value, event, session);
-    if (this.#grace) clearTimeout(this.#grace);
+    if (event instanceof Error) return callbacks.onError!(object.value, session, event);
+    clearTimeout(this.#grace);
     session.leave();
     return callbacks.onClose?.(object.value, session, event);
   }
 
   async #failed(error: Error): Promise<void> {
     const session = this.#session;
-    const { object } = session;
     const { callbacks } = session.definition;
-    const failing = callbacks.onError ? this.#attempt(() => callbacks.onError!(object.value, session, error)) : error;
+    const failing = callbacks.onError ? this.#attempt(error) : error;
     if (this.#isLate) this.#release?.();
     const failure = await failing;
     if (failure) report("a callback or the socket failed", failure);
@@ -175,28 +177,28 @@ export class Dispatch {
     else if (!callbacks.onError) session.close(1011);
   }
 
-  /** Runs a callback and keeps what it changed. What fails is returned, never thrown. */
-  #attempt(callback: () => unknown): Error | undefined | Promise<Error | undefined> {
-    const { turns, object } = this.#session;
-    const turn = turns.begin(object);
-    const end = (failure?: Error) => {
-      try {
-        turns.end(turn);
-      } catch (error) {
-        failure ??= toError(error);
-      }
-      return failure;
-    };
+  /** Runs a callback, or an event's own, and keeps what it changed. What fails is returned, never thrown. */
+  #attempt(work: SessionEvent | (() => unknown)): Error | undefined | Promise<Error | undefined> {
+    const turn = this.#session.turns.begin(this.#session.object);
     try {
-      const result = callback() as PromiseLike<unknown> | undefined;
+      const result = (typeof work === "function" ? work() : this.#deliver(work)) as PromiseLike<unknown> | undefined;
       // To wait for a put or a send that is done would cost the runtime several microseconds.
-      if (typeof result?.then !== "function" || result === TAKEN || result === SENT) return end();
+      if (typeof result?.then !== "function" || result === TAKEN || result === SENT) return this.#end(turn);
       return new Promise((resolve) => {
-        this.#release = () => resolve(end());
-        Promise.resolve(result).then(this.#release, (error) => resolve(end(toError(error))));
+        this.#release = () => resolve(this.#end(turn));
+        Promise.resolve(result).then(this.#release, (error) => resolve(this.#end(turn, toError(error))));
       });
     } catch (error) {
-      return end(toError(error));
+      return this.#end(turn, toError(error));
+    }
+  }
+
+  #end(turn: Turn, failure?: Error): Error | undefined {
+    try {
+      this.#session.turns.end(turn);
+      return failure;
+    } catch (error) {
+      return failure ?? toError(error);
     }
   }
 }

@@ -43,7 +43,10 @@ export class SessionObject {
    */
   keep(isFinal = true): void {
     try {
-      if (this.#changed) this.replace(this.value);
+      const isKept = this.#isKept && this.#attachment.keeps;
+      if (isKept && (this.#codec.serializeSession !== undefined || difference(this.value, this.#copy, this.#same))) {
+        this.replace(this.value);
+      }
     } catch (error) {
       if (!isFinal) return;
       this.resume();
@@ -65,11 +68,6 @@ export class SessionObject {
 
   get #copy(): unknown {
     return this.#attachment.kept[this.#slot];
-  }
-
-  get #changed(): boolean {
-    if (!this.#isKept || !this.#attachment.keeps) return false;
-    return this.#codec.serializeSession !== undefined || difference(this.value, this.#copy, this.#same) !== undefined;
   }
 
   #write(data: unknown): void {

@@ -41,6 +41,7 @@ export class ServerSession implements Session, Subject, SendLink {
   declare readonly turns: Turns;
   declare readonly asyncRemote: Remote;
   declare readonly object: SessionObject;
+  declare readonly limits: Limits;
   readonly dispatch = new Dispatch(this);
   readonly channels: (SessionSendChannel | undefined)[] = [];
   readonly #attachment: Attachment;
@@ -59,12 +60,9 @@ export class ServerSession implements Session, Subject, SendLink {
     Object.assign(this, facts, { host, webSocket, definition, env, ctx, turns });
     const { config } = definition;
     this.#attachment = new Attachment(webSocket, ctx.storage, facts.id, config, remains);
+    this.limits = this.#attachment.limits;
     this.asyncRemote = new Remote(webSocket, accepted, () => this.touch());
     this.object = new SessionObject(this.#attachment, 1, this, config);
-  }
-
-  get limits(): Limits {
-    return this.#attachment.limits;
   }
 
   get requestURI(): URL {

@@ -11,7 +11,7 @@ export interface Turn {
 
 export class Turns {
   /** The oldest first. */
-  readonly #running: Turn[] = [];
+  #running: Turn[] = [];
   /** The objects that were read while one ran, and when, the latest last: after an await nothing tells by which. */
   readonly #read = new Map<SessionObject, number>();
   #clock = 0;
@@ -35,18 +35,16 @@ export class Turns {
    */
   end(turn: Turn): void {
     const { own, since } = turn;
-    const running = this.#running;
-    // Mostly the last. A callback that was not waited for ends a second time when it settles.
-    const index = running.lastIndexOf(turn);
-    if (index >= 0) running.splice(index, 1);
+    if (this.#running.at(-1) === turn) this.#running.pop();
+    else this.#running = this.#running.filter((one) => one !== turn);
     if (this.#clock === since) return own.keep();
     let failed: Error | undefined;
     const objects = new Set([own]);
     for (const [object, time] of this.#read) if (time > since) objects.add(object);
-    const oldest = running[0]?.since ?? Infinity;
+    const oldest = this.#running[0]?.since ?? Infinity;
     // Undefined for one that nobody has read.
     const mayChange = (object: SessionObject) =>
-      running.some((one) => one.own === object) || this.#read.get(object)! > oldest;
+      this.#running.some((one) => one.own === object) || this.#read.get(object)! > oldest;
     for (const object of objects) {
       try {
         // In the middle of another callback an object may be what it can't stay: that one's end judges it.

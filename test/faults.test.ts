@@ -31,15 +31,16 @@ const refuse = (): never => {
   throw new Error("refused");
 };
 
+/** Nested, so that what is kept of it is read back. */
 interface Held {
   n: number;
-  ballast: string;
+  ballast: [string];
 }
 
-const held = (n: number, length = 0): Held => ({ n, ballast: "x".repeat(length) });
+const held = (n: number, length = 0): Held => ({ n, ballast: ["x".repeat(length)] });
 
 /** What is recorded of a session object: its size stands for what fills it. */
-const brief = (object: unknown) => object && `${(object as Held).n} ${(object as Held).ballast.length}`;
+const brief = (object: unknown) => object && `${(object as Held).n} ${(object as Held).ballast[0].length}`;
 
 /** An object with one session that has no part in the fault, and that is asked after it. */
 class Scene {
@@ -55,7 +56,7 @@ class Scene {
       onOpen: ({ queryString }) => held(0, Number(queryString) || 0),
       onText(object, text, session) {
         object.n++;
-        if (text) object.ballast = "x".repeat(Number(text));
+        if (text) object.ballast = ["x".repeat(Number(text))];
         return session.asyncRemote.sendText(brief(object) as string);
       },
       onClose: (object, session, reason) => onClose(brief(object), session, reason),

@@ -1,8 +1,9 @@
 // Random input against what the rules say of it: paths, handshakes, close codes, messages. The seed is the model's.
 import * as fc from "fast-check";
-import { addEndpoint, CloseReasonError } from "socle";
+import { addEndpoint, CloseReasonError, type EndpointConfig } from "socle";
 import { assert, expect, inject, it, vi } from "vitest";
 
+import { Attachment, readAttachment } from "../src/attachment.ts";
 import { Router } from "../src/router.ts";
 import { request } from "./support/client.ts";
 import { freshPath, serve } from "./support/endpoint.ts";
@@ -20,6 +21,28 @@ const segment = fc.oneof(
   },
   { weight: 1, arbitrary: fc.string({ unit: "grapheme" }) },
 );
+
+const flat = fc.dictionary(
+  fc.oneof(fc.string({ unit: "binary" }), fc.constantFrom("__proto__", "constructor", "length", "0", "-1")),
+  fc.oneof(fc.string({ unit: "binary" }), fc.double(), fc.bigInt(), fc.constantFrom(null, undefined, true, "\ud800")),
+  { maxKeys: 6 },
+);
+
+it("R22: of an object without objects, what is kept in memory is what the attachment brings back", () => {
+  const property = fc.property(flat, (object) => {
+    const { 1: socket } = new WebSocketPair();
+    const storage = {} as DurableObjectStorage;
+    const attachment = new Attachment(socket, storage, "id", { hibernate: true } as EndpointConfig, {
+      kept: ["{}", undefined, undefined],
+    });
+    const kept = attachment.write(1, object) as object;
+    const back = readAttachment(socket, storage)!.kept[1] as object;
+    assert.deepEqual(Object.entries(kept), Object.entries(back));
+    assert.deepEqual(Reflect.ownKeys(kept), Reflect.ownKeys(back));
+    assert.equal(Object.getPrototypeOf(kept), Object.getPrototypeOf(back));
+  });
+  fc.assert(property, options);
+});
 
 /** A segment as it is meant; undefined if its escapes are malformed. */
 function decoded(one: string): string | undefined {

@@ -144,8 +144,8 @@ export const mutations: readonly Mutation[] = [
     "R20",
     "what a callback changed is not kept",
     "session-object.ts",
-    "if (this.#changed) this.replace",
-    "if (!this.#isKept) this.replace",
+    "const isKept = this.#isKept &&",
+    "const isKept = !this.#isKept &&",
   ),
   mutation(
     "R21",
@@ -158,8 +158,8 @@ export const mutations: readonly Mutation[] = [
     "R22",
     "a class instance is taken",
     "difference.ts",
-    'return same(live, copy) ? undefined : ["", live];\n  const keys',
-    "return undefined;\n  const keys",
+    'return same(live, copy) ? undefined : ["", live];\n  // `Reflect',
+    "return undefined;\n  // `Reflect",
   ),
   mutation(
     "R23",
