@@ -52,7 +52,7 @@ const begun = Date.now();
 const told = (line: string, isRound = false) =>
   progress(`${Math.round((Date.now() - begun) / 1000)} s: ${line}`, isRound);
 
-/** Undecided bounds get more rounds, twice as many at most. */
+/** Undecided bounds get more rounds, twice as many at most, unless it was said how many. */
 async function run(one: Case): Promise<Result> {
   const taking = ENTRIES.filter(({ works }) => !works || works.includes(one.work));
   const result = new Result(one);
@@ -75,7 +75,7 @@ async function run(one: Case): Promise<Result> {
     const outcomes: Map<string, Outcome> = await one.round(round % 2 ? contenders.toReversed() : contenders, where);
     if (!one.processes) await stop();
     result.add(outcomes);
-    if (round + 1 === first && !options.quick && result.isUndecided) planned = 2 * first;
+    if (round + 1 === first && !options.quick && !options.rounds && result.isUndecided) planned = 2 * first;
   }
   if (one.processes === "of the case") await stop();
   progress("");

@@ -2,7 +2,7 @@
 import { setTimeout as pause } from "node:timers/promises";
 
 import { Contender, ENTRIES, type Work } from "./contender.ts";
-import { quantile } from "./statistics.ts";
+import { medians } from "./statistics.ts";
 
 /** The figures of one window. The first is what is compared: less of it is better. */
 export type Sample = Record<string, number>;
@@ -41,8 +41,8 @@ const HIBERNATION = 12_000;
 const WARM = 3;
 
 /** The seconds of a slice of a window, and of what goes before it unmeasured. */
-const SLICE = 1;
-const LEAD = 0.25;
+const SLICE = 0.5;
+const LEAD = 0.05;
 
 const OTHERS = ["PartyServer", "crossws"];
 
@@ -70,7 +70,8 @@ interface Traffic {
 
 /**
  * The server's processor time for each message that came out, or each connection, beside what the clients saw. A window
- * is made of slices that take turns: what else the machine does falls on all contenders alike.
+ * is made of slices that take turns, and its figures are their medians: what else the machine does falls on all
+ * contenders alike, and only ever adds.
  */
 const charged =
   (
@@ -79,39 +80,26 @@ const charged =
     prepare?: (contender: Contender) => Promise<unknown>,
   ): Case["round"] =>
   async (contenders, told) => {
-    const slices = Math.max(1, Math.floor(seconds / SLICE));
-    const taken = contenders.map((contender) => ({ contender, cpu: 0, slices: [] as Traffic[] }));
+    const slices = Math.max(1, Math.round(seconds / SLICE));
+    const taken = contenders.map((contender) => ({ contender, samples: [] as Sample[], wrong: "" }));
     for (let slice = 0; slice < slices; slice++) {
+      const first = slice % contenders.length;
       // Nobody always begins, and nobody follows itself.
-      for (const one of [...taken.slice(slice), ...taken.slice(0, slice)]) {
-        told(one.contender.name);
+      for (const one of [...taken.slice(first), ...taken.slice(0, first)]) {
+        const { contender, samples } = one;
+        told(contender.name);
         // The caches are still the former's.
-        await traffic(one.contender, LEAD);
-        await prepare?.(one.contender);
-        const before = await one.contender.cpu();
-        one.slices.push(await traffic(one.contender, seconds / slices));
-        await one.contender.quiet();
-        one.cpu += (await one.contender.cpu()) - before;
+        await traffic(contender, LEAD);
+        await prepare?.(contender);
+        const before = await contender.cpu();
+        const { count, seconds: passed, p50, p99, wrong } = await traffic(contender, seconds / slices);
+        await contender.quiet();
+        const cpu = (await contender.cpu()) - before;
+        samples.push({ "CPU µs": cpu / count, "per second": count / passed, "p50 ms": p50, "p99 ms": p99 });
+        one.wrong ||= wrong ?? "";
       }
     }
-    return new Map(
-      taken.map(({ contender, cpu, slices: all }): [string, Outcome] => {
-        const sum = (key: "count" | "seconds") => all.reduce((total, one) => total + one[key], 0);
-        const median = (key: "p50" | "p99") =>
-          quantile(
-            all.map((one) => one[key]),
-            0.5,
-          );
-        const count = sum("count");
-        const sample: Sample = {
-          "CPU µs": cpu / count,
-          "per second": count / sum("seconds"),
-          "p50 ms": median("p50"),
-          "p99 ms": median("p99"),
-        };
-        return [contender.name, all.find(({ wrong }) => wrong)?.wrong ?? sample];
-      }),
-    );
+    return new Map(taken.map(({ contender, samples, wrong }) => [contender.name, wrong || medians(samples)]));
   };
 
 async function connections(contender: Contender, work: Work, count: number): Promise<void> {

@@ -1,7 +1,7 @@
 // What the rounds of a case came to: for each contender the ratios to the floor of the same round, and the figures.
 import type { Case, Outcome, Sample } from "./cases.ts";
 import { FLOOR } from "./contender.ts";
-import { judge, quantile, spread, type Spread, type Verdict } from "./statistics.ts";
+import { judge, medians, spread, type Spread, type Verdict } from "./statistics.ts";
 
 export interface Row {
   contender: string;
@@ -69,15 +69,7 @@ export class Result {
     const wrong = outcomes.find((outcome) => typeof outcome === "string");
     if (wrong !== undefined) return { contender, wrong };
     const samples = outcomes as Sample[];
-    const figures = Object.fromEntries(
-      Object.keys(samples[0]!).map((key) => [
-        key,
-        quantile(
-          samples.map((sample) => sample[key]!),
-          0.5,
-        ),
-      ]),
-    );
+    const figures = medians(samples);
     const ratios = this.#ratios(contender, FLOOR);
     if (!ratios) return { contender, figures };
     const row: Row = { contender, figures, ratio: spread(ratios), ratios };

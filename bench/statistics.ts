@@ -9,6 +9,18 @@ export function quantile(values: readonly number[], part: number): number {
   return a + (b - a) * (place - low);
 }
 
+/** Of each figure. */
+export const medians = (samples: readonly Record<string, number>[]): Record<string, number> =>
+  Object.fromEntries(
+    Object.keys(samples[0]!).map((key) => [
+      key,
+      quantile(
+        samples.map((sample) => sample[key]!),
+        0.5,
+      ),
+    ]),
+  );
+
 export interface Spread {
   median: number;
   low: number;
