@@ -161,7 +161,7 @@ export class Dispatch {
     if (typeof event === "string") return callbacks.onText?.(object.value, event, session);
     if (event instanceof ArrayBuffer) return callbacks.onBinary?.(object.value, event, session);
     if (event instanceof Error) return callbacks.onError!(object.value, session, event);
-    clearTimeout(this.#grace);
+    if (this.#grace) clearTimeout(this.#grace);
     session.leave();
     return callbacks.onClose?.(object.value, session, event);
   }

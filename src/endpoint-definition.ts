@@ -41,7 +41,7 @@ const isShort =
 const oneOf = (values: string): Check => [values, (value) => values.split(/, | or /).includes(value as string)];
 
 const FUNCTION: Check = ["a function", isFunction];
-const BYTES: Check = ["a whole number of bytes, at least 1", isWhole(1)];
+const BYTES: Check = ["a whole number of bytes from 1", isWhole(1)];
 const SWITCH: Check = ["true or false", (value) => typeof value === "boolean"];
 
 /** The platform's limits for tags. */
@@ -70,16 +70,13 @@ export const OPTIONS: Record<Exclude<keyof WsEndpointMap, keyof Callbacks>, Chec
     isFunction,
     isList(/^(([a-z][\w+.-]*:\/\/(\*\.)?|\*\.)[^\s*/?#A-Z"]+|null)$/),
   ],
-  idleTimeoutMs: ["a whole number of milliseconds, 0 for never", isWhole(0)],
+  idleTimeoutMs: ["a whole number of milliseconds from 0", isWhole(0)],
   maxTextMessageBufferSize: BYTES,
   maxBinaryMessageBufferSize: BYTES,
-  maxPendingMessages: ["a whole number, at least 1", isWhole(1)],
-  rateLimit: ["{ messages, perMs }, two whole numbers from 1", isPair("messages,perMs", isWhole(1))],
+  maxPendingMessages: ["a whole number from 1", isWhole(1)],
+  rateLimit: ["{ messages, perMs } of whole numbers from 1", isPair("messages,perMs", isWhole(1))],
   tags: ["a function, or an array of at most 10 strings of at most 256 bytes", isFunction, isTags],
-  autoResponse: [
-    "{ request, response }, two strings of at most 2,048 bytes",
-    isPair("request,response", isShort(2048)),
-  ],
+  autoResponse: ["{ request, response } of strings of at most 2,048 bytes", isPair("request,response", isShort(2048))],
   hibernate: SWITCH,
   trackSessions: SWITCH,
 };
@@ -156,7 +153,7 @@ export function define(
   if (samePath !== path) refuse("can't be given another path by its configure");
   if (!isPlain(userProperties)) refuse("has userProperties that are no plain object");
   const lost = loss(userProperties, () => structuredClone(userProperties));
-  if (lost) refuse(`has a configure whose userProperties${lost[0]} no session can keep: use plain data`);
+  if (lost) refuse(`has userProperties${lost[0]} that are no plain data`);
   if (!config.serializeSession !== !config.deserializeSession)
     refuse("needs both serializeSession and deserializeSession");
   if (!config.hibernate && (config.trackSessions || config.serializeSession)) {

@@ -11,6 +11,8 @@ interface Route<V> {
   readonly path: string;
   /** The canonical path without its parameters' names: the same for two that match the same. */
   readonly shape: string;
+  /** The shape, with a group for each parameter. */
+  readonly pattern: RegExp;
   readonly names: readonly string[];
   readonly value: V;
 }
@@ -30,7 +32,8 @@ export interface Match<V> {
  */
 function canonical(path: string, names?: string[]): string {
   try {
-    return path.replace(/[^/]+/g, (segment) => {
+    // What has no other characters is as it should be.
+    return path.replace(/(?<=\/)[\w.-]*[^\w/.-][^/]*/g, (segment) => {
       if (!names || !/^[{:]/.test(segment)) {
         return encodeURI(decodeURIComponent(segment)).replace(/[/?#]/g, encodeURIComponent);
       }
@@ -66,7 +69,9 @@ export class Router<V> {
     }
     const rival = this.#routes.find((route) => route.shape === shape);
     if (rival && !replace) throw new DeploymentError(`"${path}" matches the same as "${rival.path}": remove one.`);
-    this.#routes = [...this.#routes.filter((route) => route !== rival), { path, shape, names, value }];
+    const group = (character: string) => (character === PARAMETER ? "([^/]+)" : `\\${character}`);
+    const pattern = RegExp(`^${shape.replace(/[^\w/]/g, group)}$`);
+    this.#routes = [...this.#routes.filter((route) => route !== rival), { path, shape, pattern, names, value }];
     this.#routes.sort((a, b) => (a.shape < b.shape ? -1 : 1));
   }
 
@@ -82,16 +87,10 @@ export class Router<V> {
   /** The value whose template matches a URL's path best. A path with a malformed escape matches none. */
   match(pathname: string): Match<V> | undefined {
     const concretePath = canonical(pathname);
-    const segments = concretePath.split("/");
-    for (const { shape, names, value } of this.#routes) {
-      const values: string[] = [];
-      const texts = shape.split("/");
-      const fits = texts.every((text, i) =>
-        text === PARAMETER ? segments[i] && values.push(decodeURIComponent(segments[i])) : text === segments[i],
-      );
-      if (fits && texts.length === segments.length) {
-        return { value, pathParameters: Object.fromEntries(names.map((name, i) => [name, values[i]!])), concretePath };
-      }
+    for (const { pattern, names, value } of this.#routes) {
+      const values = pattern.exec(concretePath)?.slice(1).map(decodeURIComponent);
+      if (!values) continue;
+      return { value, pathParameters: Object.fromEntries(names.map((name, i) => [name, values[i]!])), concretePath };
     }
     return undefined;
   }

@@ -115,7 +115,7 @@ describe("chan", () => {
       expect(() => chan(size as never), String(size)).toThrow(BufferSizeError);
       expect(() => fixedBuffer(size as never)).toThrow("No buffer has the size");
     }
-    expect(() => droppingBuffer(0)).toThrow("of 1 or more if it drops or slides");
+    expect(() => droppingBuffer(0)).toThrow("from 1 if it drops or slides");
     expect(() => slidingBuffer(0)).toThrow(BufferSizeError);
     expect(() => fixedBuffer(0)).not.toThrow();
   });

@@ -464,7 +464,7 @@ describe("by a clock that is set", () => {
   it.each([-1, 1.5, NaN, Infinity, "20", null])("R18: %s is refused", async (timeout) => {
     expect(register({ idleTimeoutMs: timeout })).toThrow(DeploymentError);
     expect(register({ idleTimeoutMs: timeout })).toThrow(
-      "has a wrong idleTimeoutMs: it must be a whole number of milliseconds, 0 for never",
+      "has a wrong idleTimeoutMs: it must be a whole number of milliseconds from 0",
     );
     const endpoint = serve({
       idleTimeoutMs: 10 * MINUTES,
@@ -541,7 +541,7 @@ describe("autoResponse", () => {
   ])("R18: a wrong one is refused at registration (%#)", (wrong) => {
     expect(register({ autoResponse: wrong })).toThrow(DeploymentError);
     expect(register({ autoResponse: wrong })).toThrow(
-      "has a wrong autoResponse: it must be { request, response }, two strings of at most 2,048 bytes",
+      "has a wrong autoResponse: it must be { request, response } of strings of at most 2,048 bytes",
     );
   });
 });
