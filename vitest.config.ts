@@ -14,6 +14,17 @@ const expect = { poll: { timeout: 30_000 } };
 
 const source = (file: string) => new URL(`./src/${file}`, import.meta.url).pathname;
 
+const resolve = {
+  alias: [
+    { find: /^socle$/, replacement: source("index.ts") },
+    { find: /^socle\/channel$/, replacement: source("channel/index.ts") },
+    { find: /^socle\/testing$/, replacement: source("testing/index.ts") },
+  ],
+};
+
+// No condition of any test: bounds for the waiting, on a machine that is busy with something else.
+const patience = (timeout: number) => ({ testTimeout: timeout, hookTimeout: timeout, expect });
+
 export default defineConfig({
   test: {
     // Most tests wait rather than compute.
@@ -23,23 +34,26 @@ export default defineConfig({
     projects: [
       {
         plugins: [cloudflareTest({ wrangler: { configPath: "./test/support/wrangler.toml" } })],
-        resolve: {
-          alias: [
-            { find: /^socle$/, replacement: source("index.ts") },
-            { find: /^socle\/channel$/, replacement: source("channel/index.ts") },
-          ],
-        },
+        resolve,
         test: {
           name: "workerd",
           include: ["test/*.test.ts"],
-          // No condition of any test: a bound for the waiting, on a machine that is busy with something else.
-          testTimeout: 60_000,
-          hookTimeout: 60_000,
-          expect,
+          ...patience(60_000),
           provide: { model: { seed: Number(SEED), seconds: Number(SECONDS) } },
         },
       },
-      { test: { name: "e2e", include: ["test/e2e/*.test.ts"], testTimeout: 120_000, hookTimeout: 120_000, expect } },
+      {
+        plugins: [
+          cloudflareTest({
+            wrangler: { configPath: "./wrangler.toml" },
+            miniflare: { compatibilityFlags: ["nodejs_compat"] },
+          }),
+        ],
+        resolve,
+        test: { name: "example", include: ["example-worker/*.test.ts"], ...patience(60_000) },
+      },
+      { test: { name: "e2e", include: ["test/e2e/*.test.ts"], ...patience(120_000) } },
+      { test: { name: "browser", include: ["test/browser/*.test.ts"], ...patience(120_000) } },
     ],
   },
 });

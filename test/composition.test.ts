@@ -83,7 +83,7 @@ const visit = (handler: Handler, path: string, init?: RequestInit) =>
 async function open(handler: Handler, path: string, headers = {}): Promise<Client> {
   const response = await visit(handler, path, { headers: { Upgrade: "websocket", ...headers } });
   expect(response.status).toBe(101);
-  return new Client(response.webSocket!, response);
+  return new Client(response);
 }
 
 describe("a Hono app", () => {

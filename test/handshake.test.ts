@@ -57,7 +57,7 @@ describe("onHandshake", () => {
     });
     const ctx = createExecutionContext();
     const response = await direct(upgrading(`${path}/a%20b?token=t`, { Authorization: "me" }), ctx);
-    const client = new Client(response.webSocket!, response);
+    const client = new Client(response);
     const endpoint = new Served(`${path}/a%20b`);
     await endpoint.hibernate();
     client.send("x");
@@ -81,7 +81,7 @@ describe("onHandshake", () => {
     const namespace = { idFromName() {}, getByName: () => ({ fetch }) } as unknown as Cloudflare.Env["Endpoints"];
     const bindings = { ...env, Endpoints: namespace };
     const response = await container.fetch(upgrading(endpoint.path), bindings, createExecutionContext());
-    expect(await told(new Client(response.webSocket!, response))).toMatchObject({ userPrincipal: "me" });
+    expect(await told(new Client(response))).toMatchObject({ userPrincipal: "me" });
     expect(fetch).toHaveBeenCalledTimes(2);
     expect(onHandshake).toHaveBeenCalledTimes(1);
   });
@@ -353,7 +353,7 @@ describe("past the router", () => {
     const headers = { Origin: "https://a.example", "Sec-WebSocket-Protocol": "v2, v1" };
     const response = await raw(stub, `${path}/a%20b`, headers);
     expect([response.status, response.headers.get("Sec-WebSocket-Protocol")]).toEqual([101, "v1"]);
-    expect(await told(new Client(response.webSocket!, response))).toMatchObject({
+    expect(await told(new Client(response))).toMatchObject({
       pathParameters: { room: "a b" },
       negotiatedSubprotocol: "v1",
       userProperties: {},
@@ -443,7 +443,7 @@ describe("past the router", () => {
       const ids = new Set<string>();
       for (let i = 0; i < 2; i++) {
         const response = await stub.fetch(forging(endpoint.path));
-        const client = new Client(response.webSocket!, response);
+        const client = new Client(response);
         const said = await told(client);
         expect(said).toEqual(honest);
         expect(client.response.headers.has("Sec-WebSocket-Protocol")).toBe(false);
@@ -463,7 +463,7 @@ describe("past the router", () => {
       expect(asked.cf).toHaveProperty("socle");
       for (const fetching of [direct(asked), exports.default.fetch(asked)]) {
         const response = await fetching;
-        expect(await told(new Client(response.webSocket!, response))).toEqual({ ...honest, ...principal });
+        expect(await told(new Client(response))).toEqual({ ...honest, ...principal });
       }
     }
     const refusing = serve({ onHandshake: () => new Response(null, { status: 401 }) });

@@ -1002,7 +1002,7 @@ describe("a socket that isn't Socle's", () => {
         return Promise.resolve(new Response(null, { status: 101, webSocket }));
       });
       const response = await endpoint.stub.fetch("https://socle.test", { headers: { Upgrade: "websocket" } });
-      const bare = new Client(response.webSocket!, response);
+      const bare = new Client(response);
       expect(await bare.next()).toBe(text);
       await endpoint.hibernate();
       bare.send("nobody's");

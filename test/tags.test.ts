@@ -667,8 +667,10 @@ describe("the container's defaults", () => {
 
   it("R1: 0 is no timeout, but no size", () => {
     expect(configOf({ defaultMaxSessionIdleTimeout: 0 }).idleTimeoutMs).toBe(0);
-    expect(() => new ServerContainer({ defaultMaxTextMessageBufferSize: 0 })).toThrow("at least 1");
-    expect(() => new ServerContainer({ defaultMaxBinaryMessageBufferSize: 0 })).toThrow("at least 1");
+    expect(() => new ServerContainer({ defaultMaxTextMessageBufferSize: 0 })).toThrow("a whole number of bytes from 1");
+    expect(() => new ServerContainer({ defaultMaxBinaryMessageBufferSize: 0 })).toThrow(
+      "a whole number of bytes from 1",
+    );
   });
 
   it("R1: an option of another name is refused with those that there are", () => {
@@ -684,7 +686,7 @@ describe("the container's defaults", () => {
     const open = async () => {
       const upgrading = new Request(`https://socle.test${path}`, { headers: { Upgrade: "websocket" } });
       const response = await other.fetch(upgrading, env, createExecutionContext());
-      return new Client(response.webSocket!, response);
+      return new Client(response);
     };
     const stub = env.Room.getByName(path);
     const limits = () =>

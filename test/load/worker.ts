@@ -1,8 +1,9 @@
 import unsafe from "workerd:unsafe";
 
-// The example, and beside it what the load test asks: how often each session opened and closed, and what is left.
-import { Endpoints as Base, Chat as ExampleChat, default as container } from "../../example-worker/index.ts";
-import { onOpenStartWsConnection, type SendChannel, type Session } from "../../src/index.ts";
+// What the load test speaks to, and what it asks: how often each session opened and closed, and what is left.
+import { Endpoint, onOpenStartWsConnection, ServerContainer, type SendChannel, type Session } from "../../src/index.ts";
+
+const container = new ServerContainer();
 
 /** In the isolate: eviction, which ends an object, leaves it. */
 const opened = new Map<string, number>();
@@ -14,7 +15,7 @@ const count = (sessions: Map<string, number>, { id }: Session) => sessions.set(i
 
 const onOpen = onOpenStartWsConnection();
 
-/** The example's echo, counted, in several objects. */
+/** An echo, in several objects. */
 container.addEndpoint("/counted/{room}", {
   onOpen: (session, config) => {
     count(opened, session);
@@ -29,8 +30,8 @@ function left({ storage }: DurableObjectState): number {
   return [...storage.kv.list()].length;
 }
 
-export class Endpoints extends Base {
-  constructor(ctx: DurableObjectState, env: never) {
+export class Endpoints extends container.Endpoint {
+  constructor(ctx: DurableObjectState, env: Cloudflare.Env) {
     super(ctx, env);
     wakes++;
   }
@@ -40,30 +41,38 @@ export class Endpoints extends Base {
   }
 }
 
-export class Chat extends ExampleChat {
-  constructor(ctx: DurableObjectState, env: never) {
+/** A room, in which the others hear what one says. */
+export class Chat extends Endpoint<Cloudflare.Env, { name: string }> {
+  constructor(ctx: DurableObjectState, env: Cloudflare.Env) {
     super(ctx, env);
     wakes++;
   }
 
-  override onOpen(session: Parameters<ExampleChat["onOpen"]>[0]) {
+  override onOpen(session: Session): { name: string } {
     count(opened, session);
-    return super.onOpen(session);
+    const name = session.requestParameterMap.get("name")!;
+    this.broadcast(JSON.stringify({ type: "joined", name }));
+    return { name };
   }
 
-  // The example's own takes the member alone.
-  override onClose(member: Parameters<ExampleChat["onClose"]>[0], session?: Session): void {
-    if (session) count(closed, session);
-    super.onClose(member);
+  override onText({ name }: { name: string }, text: string, session: Session): void {
+    this.broadcast(JSON.stringify({ type: "message", name, text }), { except: session });
+  }
+
+  override onClose({ name }: { name: string }, session: Session): void {
+    count(closed, session);
+    this.broadcast(JSON.stringify({ type: "left", name }));
   }
 
   left(): [open: number, rows: number] {
     return [this.openSessionCount(), left(this.ctx)];
   }
 }
+
+container.addEndpoint("/chat/{room}", Chat);
 
 export default {
-  async fetch(request: Request, env: never, ctx: ExecutionContext): Promise<Response> {
+  async fetch(request: Request, env: Cloudflare.Env, ctx: ExecutionContext): Promise<Response> {
     const url = new URL(request.url);
     const stub = () => container.stub<Endpoints>(env, url.searchParams.get("path")!);
     if (url.pathname === "/evict") {

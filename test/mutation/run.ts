@@ -69,7 +69,15 @@ async function run(wanted: readonly string[]): Promise<void> {
   const chosen = mutations.filter(({ rule }) => wanted.length === 0 || wanted.includes(rule));
   const tree = await mkdtemp(join(tmpdir(), "socle-mutation-"));
   try {
-    for (const part of ["src", "test", "example-worker", "vitest.config.ts", "tsconfig.json", "package.json"]) {
+    for (const part of [
+      "src",
+      "test",
+      "example-worker",
+      "vitest.config.ts",
+      "wrangler.toml",
+      "tsconfig.json",
+      "package.json",
+    ]) {
       await cp(join(root, part), join(tree, part), { recursive: true });
     }
     await symlink(join(root, "node_modules"), join(tree, "node_modules"));

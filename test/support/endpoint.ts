@@ -1,10 +1,9 @@
 // Endpoints made for one test.
-import { evictDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { addEndpoint, type CloseReason, type Session, type WsEndpointMap } from "socle";
 import { vi } from "vitest";
 
-import { connect, type Client } from "./client.ts";
+import { connect, hibernate, type Client } from "./client.ts";
 import { container } from "./worker.ts";
 
 let count = 0;
@@ -41,7 +40,7 @@ export class Served {
 
   /** The object hibernates: what is in memory is gone, its sockets stay. */
   hibernate(): Promise<void> {
-    return evictDurableObject(this.stub);
+    return hibernate(this.stub);
   }
 }
 

@@ -1,0 +1,213 @@
+// A client of an endpoint under test: each message and the end are waited for, and what doesn't come is said.
+import { ConnectionClosedError, HandshakeError, TimeoutError } from "./errors.ts";
+
+/** How long a client waits, in milliseconds: less than a test may take by Vitest's default. */
+const PATIENCE = 4000;
+
+const ORIGIN = "https://socle.test";
+
+/** A text, or the bytes of a binary message. */
+export type Message = string | ArrayBuffer;
+
+/** How a session ended, as its client saw it. */
+export interface Closed {
+  readonly code: number;
+  readonly reason: string;
+  readonly wasClean: boolean;
+}
+
+/** What answers requests: `exports.default` of `cloudflare:workers`, a service binding, the stub of an object. */
+export interface Fetches {
+  fetch(request: Request): Promise<Response>;
+}
+
+/** The options of {@link connect}. */
+export interface ConnectOptions {
+  /** The subprotocols that the client offers. */
+  protocols?: string | readonly string[];
+  /** Of the handshake, such as `Origin`, `Cookie` or `Authorization`. */
+  headers?: HeadersInit;
+  /** How long the client waits for a message or for the end, in milliseconds; 4,000 if absent. */
+  timeoutMs?: number;
+}
+
+/**
+ * A WebSocket client in a test. It keeps what comes, so nothing is missed between two calls.
+ *
+ * ```ts
+ * const ann = await connect(exports.default, "/chat/lobby?name=Ann");
+ * ann.send("hello");
+ * expect(await ann.next()).toBe("Ann: hello");
+ * expect(await ann.close()).toMatchObject({ code: 1005 });
+ * ```
+ *
+ * Made by {@link connect}.
+ */
+export class Client implements AsyncIterable<Message> {
+  /** The platform's socket, for what is not here. */
+  declare readonly socket: WebSocket;
+  /** The 101, with its headers. */
+  declare readonly response: Response;
+  /** All messages that came, also those that were taken. */
+  readonly messages: readonly Message[] = [];
+  readonly #timeout: number;
+  #taken = 0;
+  #closed: Closed | undefined;
+  #changed = Promise.withResolvers<void>();
+
+  /** @param response a 101, whose socket nobody has accepted */
+  constructor(response: Response, timeoutMs = PATIENCE) {
+    this.response = response;
+    this.#timeout = timeoutMs;
+    const socket = response.webSocket!;
+    this.socket = socket;
+    socket.binaryType = "arraybuffer";
+    socket.addEventListener("message", ({ data }) => {
+      (this.messages as Message[]).push(data as Message);
+      this.#change();
+    });
+    socket.addEventListener("close", ({ code, reason, wasClean }) => {
+      this.#closed = { code, reason, wasClean };
+      this.#change();
+    });
+    socket.accept();
+  }
+
+  /** The subprotocol that was agreed on; "" if there is none. */
+  get protocol(): string {
+    return this.response.headers.get("Sec-WebSocket-Protocol") ?? "";
+  }
+
+  /** Messages that came and were not taken yet. */
+  get unread(): readonly Message[] {
+    return this.messages.slice(this.#taken);
+  }
+
+  /**
+   * Resolves when the session has ended. What came before can still be taken.
+   *
+   * @throws {@link TimeoutError} if it doesn't end in time, which nobody need await
+   */
+  get closed(): Promise<Closed> {
+    const closed = this.#until(() => this.#closed, "The session has not ended");
+    closed.catch(() => {});
+    return closed;
+  }
+
+  /** Sends texts, and bytes as binary messages. */
+  send(...messages: readonly (string | ArrayBuffer | ArrayBufferView)[]): void {
+    for (const message of messages) this.socket.send(message);
+  }
+
+  /**
+   * Takes the next message, waiting until it comes.
+   *
+   * @throws {@link ConnectionClosedError} if the session ends before; {@link TimeoutError} if none comes in time
+   */
+  next(): Promise<Message> {
+    return this.#until(() => {
+      const message = this.#take();
+      if (message === undefined && this.#closed) {
+        const { code, reason } = this.#closed;
+        throw new ConnectionClosedError(
+          `No message, but the end with ${code}${reason && ` "${reason}"`}: ${this.#tale}.`,
+        );
+      }
+      return message;
+    }, "No message");
+  }
+
+  /** Takes as many messages, waiting for each as {@link next} does. */
+  async take(count: number): Promise<Message[]> {
+    const messages = [];
+    while (messages.length < count) messages.push(await this.next());
+    return messages;
+  }
+
+  /** Sends a message, and takes the next that comes: its answer, if the endpoint answers each. */
+  ask(message: string | ArrayBuffer | ArrayBufferView): Promise<Message> {
+    this.send(message);
+    return this.next();
+  }
+
+  /**
+   * Closes the connection.
+   *
+   * @param code 1000, or one from 3000 to 4999; without it the Close frame has none
+   * @returns how the session ended
+   */
+  close(code?: number, reason?: string): Promise<Closed> {
+    this.socket.close(code, reason);
+    return this.closed;
+  }
+
+  /** Takes messages until the session ends. */
+  async *[Symbol.asyncIterator](): AsyncGenerator<Message, void, undefined> {
+    for (;;) {
+      const message = await this.#until(() => this.#take() ?? (this.#closed && null), "Neither a message nor the end");
+      if (message === null) return;
+      yield message;
+    }
+  }
+
+  #take(): Message | undefined {
+    return this.#taken < this.messages.length ? this.messages[this.#taken++] : undefined;
+  }
+
+  #change(): void {
+    const { resolve } = this.#changed;
+    this.#changed = Promise.withResolvers<void>();
+    resolve();
+  }
+
+  /** Looks at once, and after each event, until there is something. */
+  async #until<T>(look: () => T | undefined, missed: string): Promise<T> {
+    const { promise, reject } = Promise.withResolvers<never>();
+    const late = () => reject(new TimeoutError(`${missed} in ${this.#timeout} ms: ${this.#tale}.`));
+    const timer = setTimeout(late, this.#timeout);
+    try {
+      for (;;) {
+        const found = look();
+        if (found !== undefined) return found;
+        await Promise.race([this.#changed.promise, promise]);
+      }
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** What came so far. */
+  get #tale(): string {
+    const last = this.messages.at(-1);
+    if (last === undefined) return "none has come";
+    const shown = typeof last === "string" ? JSON.stringify(last) : `${last.byteLength} bytes`;
+    return `${this.messages.length} came, the last ${shown}, and ${this.#taken} were taken`;
+  }
+}
+
+/**
+ * Opens a session, as a client does.
+ *
+ * ```ts
+ * import { exports } from "cloudflare:workers";
+ *
+ * const client = await connect(exports.default, "/chat/lobby", { headers: { Origin: "https://example.com" } });
+ * ```
+ *
+ * @param fetcher the Worker under test, or the stub of an object
+ * @param path with its query
+ * @throws {@link HandshakeError} if the answer is no 101
+ */
+export async function connect(
+  fetcher: Fetches,
+  path: string,
+  { protocols = [], headers = {}, timeoutMs }: ConnectOptions = {},
+): Promise<Client> {
+  const handshake = new Headers(headers);
+  handshake.set("Upgrade", "websocket");
+  const offered = [protocols].flat().join(", ");
+  if (offered) handshake.set("Sec-WebSocket-Protocol", offered);
+  const response = await fetcher.fetch(new Request(new URL(path, ORIGIN), { headers: handshake }));
+  if (!response.webSocket) throw new HandshakeError(path, response, await response.text());
+  return new Client(response, timeoutMs);
+}

@@ -1,0 +1,4 @@
+// `socle/testing`: for tests of one's own endpoints, in workerd under `@cloudflare/vitest-plugin`.
+export { Client, connect, type Closed, type ConnectOptions, type Fetches, type Message } from "./client.ts";
+export { ConnectionClosedError, HandshakeError, HibernationError, TimeoutError } from "./errors.ts";
+export { hibernate, type HibernateOptions } from "./hibernation.ts";
