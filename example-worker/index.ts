@@ -1,56 +1,49 @@
-// Two endpoints: an echo, written as a map, and a chat, written as a class.
-import { addEndpoints, Endpoint, onOpenStartWsConnection, ServerContainer, type Session } from "socle";
+// The Worker: an echo as a map, chat rooms and tickers as classes, what a room knows by RPC, and the page.
+import { addEndpoints, onOpenStartWsConnection, ServerContainer } from "socle";
 
-interface Env {
-  Endpoints: DurableObjectNamespace<Endpoints>;
-  Chat: DurableObjectNamespace<Chat>;
-}
+import { Chat } from "./chat.ts";
+import type { Env } from "./env.ts";
+import { sameOrigin } from "./origin.ts";
+import { Ticker } from "./ticker.ts";
 
-/** The session object: what the chat knows of one client. */
-interface Member {
-  name: string;
-}
+export { Chat, Ticker };
 
-/** What the chat sends, as JSON. */
-type ChatMessage =
-  | { type: "members"; names: string[] }
-  | { type: "joined" | "left"; name: string }
-  | { type: "message"; name: string; text: string };
-
-const json = (message: ChatMessage) => JSON.stringify(message);
-
-/** A room: each path `/chat/{room}` has an object of its own. */
-export class Chat extends Endpoint<Env, Member> {
-  override onOpen(session: Session<"/chat/{room}", Member, Env>): Member {
-    const name = session.requestParameterMap.get("name")?.trim().slice(0, 40) || "anonymous";
-    // The session is not open yet: neither the list nor the broadcast includes it.
-    const others = [...session.openSessions].map(({ sessionObject }) => sessionObject.name);
-    void session.asyncRemote.sendText(json({ type: "members", names: [...others, name] }));
-    this.broadcast(json({ type: "joined", name }));
-    return { name };
-  }
-
-  override onText({ name }: Member, text: string, session: Session): void {
-    this.broadcast(json({ type: "message", name, text }), { except: session });
-  }
-
-  override onClose({ name }: Member): void {
-    this.broadcast(json({ type: "left", name }));
-  }
-}
-
-const container = new ServerContainer<Env>();
+export const container = new ServerContainer<Env>();
 
 addEndpoints(container, {
   "/echo": {
     onOpen: onOpenStartWsConnection(),
     onText: (send, text) => send.put(`echo: ${text}`),
     onBinary: (send, data) => send.put(data),
+    allowedOrigins: sameOrigin,
+    maxTextMessageBufferSize: 65_536,
+    maxBinaryMessageBufferSize: 65_536,
+    rateLimit: { messages: 1000, perMs: 10_000 },
   },
   "/chat/{room}": Chat,
+  "/ticker/{symbol}": Ticker,
 });
 
 /** The objects behind the container's maps. */
 export class Endpoints extends container.Endpoint {}
 
-export default container;
+/** What the object behind a room knows, as JSON. */
+async function facts(env: Env, room: string): Promise<Response> {
+  try {
+    return Response.json(await container.stub<Chat>(env, `/chat/${room}`).facts());
+  } catch (error) {
+    console.error(`the facts of ${room}:`, error);
+    return new Response("The room does not answer", { status: 503 });
+  }
+}
+
+export default {
+  async fetch(request, env, ctx) {
+    const url = new URL(request.url);
+    const [, room] = /^\/facts\/([^/]+)$/.exec(url.pathname) ?? [];
+    if (room && request.method === "GET") return facts(env, room);
+    // A room has a page of its own address, which is the same page.
+    if (/^\/rooms\/[^/]+$/.test(url.pathname)) return env.ASSETS.fetch(new Request(new URL("/", url), request));
+    return (await container.handle(request, env, ctx)) ?? env.ASSETS.fetch(request);
+  },
+} satisfies ExportedHandler<Env>;

@@ -24,9 +24,11 @@ const RESERVED = new Uint8Array([0x83, 0x80, 0, 0, 0, 0]);
 /** Joins a room, and takes the list of its members. */
 async function join(room: string, name: string): Promise<Client> {
   const client = await example.connect(`/chat/${room}?name=${name}`);
-  expect(await client.json()).toMatchObject({ type: "members", names: expect.arrayContaining([name]) });
+  expect(await client.json()).toMatchObject({ type: "welcome", name, members: expect.arrayContaining([name]) });
   return client;
 }
+
+const say = (client: Client, text: string) => client.send(JSON.stringify({ type: "message", text }));
 
 /** The next entries of a journal, each waited for. */
 async function entries(server: Server, path: string, count: number): Promise<string[]> {
@@ -70,6 +72,7 @@ describe("requests that open no session", () => {
     expect(page.status).toBe(200);
     expect(page.headers.get("Content-Type")).toMatch("text/html");
     expect(await page.text()).toMatch("<title>Socle example</title>");
+    expect((await example.fetch("/rooms/lobby")).headers.get("Content-Security-Policy")).toMatch("connect-src 'self'");
     expect((await example.fetch("/nothing")).status).toBe(404);
   });
 
@@ -91,8 +94,8 @@ describe("requests that open no session", () => {
   });
 
   it("R2: are answered with 400 for a malformed percent escape", async () => {
-    expect((await example.fetch("/chat/%zz")).status).toBe(400);
-    const upgraded = await example.upgrade("/chat/%zz", { "Sec-WebSocket-Version": "13" });
+    expect((await runtime.fetch("/journal/%zz")).status).toBe(400);
+    const upgraded = await runtime.upgrade("/journal/%zz", { "Sec-WebSocket-Version": "13" });
     expect(upgraded.statusCode).toBe(400);
   });
 });
@@ -100,20 +103,84 @@ describe("requests that open no session", () => {
 describe("chat", () => {
   it("R31: tells a room, and no other, who comes, what is said and who goes", async () => {
     const ann = await example.connect("/chat/lobby?name=Ann");
-    expect(await ann.json()).toEqual({ type: "members", names: ["Ann"] });
+    expect(await ann.json()).toEqual({ type: "welcome", name: "Ann", members: ["Ann"], history: [] });
     const elsewhere = await join("elsewhere", "Eve");
     const bob = await example.connect("/chat/lobby?name=Bob");
-    expect(await bob.json()).toEqual({ type: "members", names: ["Ann", "Bob"] });
+    expect(await bob.json()).toMatchObject({ type: "welcome", name: "Bob", members: ["Ann", "Bob"] });
     expect(await ann.json()).toEqual({ type: "joined", name: "Bob" });
-    bob.send("hello");
-    expect(await ann.json()).toEqual({ type: "message", name: "Bob", text: "hello" });
-    ann.send("and to you");
-    expect(await bob.json()).toEqual({ type: "message", name: "Ann", text: "and to you" });
+    say(bob, "hello");
+    const hello = { type: "message", id: 1, name: "Bob", text: "hello", at: expect.any(Number) };
+    expect(await ann.json()).toEqual(hello);
+    expect(await bob.json()).toEqual(hello);
+    ann.send(JSON.stringify({ type: "typing" }));
+    expect(await bob.json()).toEqual({ type: "typing", name: "Ann" });
+    say(ann, " <b>and to you</b> ");
+    for (const client of [ann, bob]) expect(await client.json()).toMatchObject({ id: 2, text: "<b>and to you</b>" });
     await ann.close(1000);
     expect(await bob.json()).toEqual({ type: "left", name: "Ann" });
     const other = await join("elsewhere", "Ed");
     expect(await elsewhere.json()).toEqual({ type: "joined", name: "Ed" });
     await Promise.all([bob, elsewhere, other].map((client) => client.close()));
+  });
+
+  it("gives one who joins the history, and one who comes back what was missed", async () => {
+    const ann = await join("annals", "Ann");
+    for (const text of ["one", "two", "three"]) {
+      say(ann, text);
+      await ann.json();
+    }
+    const bob = await example.connect("/chat/annals?name=Bob");
+    expect(await bob.json()).toMatchObject({ history: [{ text: "one" }, { text: "two" }, { id: 3, text: "three" }] });
+    expect(await ann.json()).toEqual({ type: "joined", name: "Bob" });
+    const again = await example.connect("/chat/annals?name=Cid&after=2");
+    expect(await again.json()).toMatchObject({ history: [{ id: 3, name: "Ann", text: "three" }] });
+    expect(await ann.json()).toEqual({ type: "returned", name: "Cid" });
+    await Promise.all([ann, bob, again].map((client) => client.close()));
+  });
+
+  it("wants a name, R6: and refuses in the Worker who has none, R4: and who comes from another page", async () => {
+    for (const query of ["", "?name=", `?name=${"x".repeat(41)}`]) {
+      const { statusCode } = await example.upgrade(`/chat/lobby${query}`, { "Sec-WebSocket-Version": "13" });
+      expect(statusCode, query).toBe(400);
+    }
+    const headers = { "Sec-WebSocket-Version": "13", Origin: "https://elsewhere.example" };
+    for (const path of ["/chat/lobby?name=Ann", "/echo", "/ticker/ABC"]) {
+      expect((await example.upgrade(path, headers)).statusCode, path).toBe(403);
+    }
+    const own = await example.connect("/chat/origins?name=Ann", { Origin: `http://${example.host}` });
+    expect(await own.json()).toMatchObject({ type: "welcome" });
+    await own.close();
+  });
+
+  it("closes with 1003 on what is no JSON of a room's", async () => {
+    for (const text of ["hello", "null", '{"type":"message","text":" "}', '{"type":"message","text":1}']) {
+      const client = await join("mute", "Ann");
+      client.send(text);
+      expect((await client.closed).code, text).toBe(1003);
+    }
+  });
+
+  it("R19: closes with 1009 on a message over 4,096 bytes, and with 1008 on more than 30 in 10 s", async () => {
+    const long = await join("limits", "Ann");
+    long.send("x".repeat(4097));
+    expect((await long.closed).code).toBe(1009);
+    const fast = await join("limits", "Bob");
+    fast.send(...Array.from({ length: 60 }, () => JSON.stringify({ type: "typing" })));
+    expect((await fast.closed).code).toBe(1008);
+  });
+
+  it("tells what the object behind a room knows, and answers nothing where there is no room", async () => {
+    const ann = await join("known", "Ann");
+    say(ann, "hello");
+    await ann.json();
+    expect(await (await example.fetch("/facts/known")).json()).toEqual({
+      sessions: 1,
+      messages: 1,
+      wakes: 1,
+      awakeSince: expect.any(Number),
+    });
+    expect((await example.fetch("/facts/")).status).toBe(404);
+    await ann.close();
   });
 
   it("R3: has one object for all spellings of a room", async () => {
@@ -142,12 +209,34 @@ describe("chat", () => {
     expect(await ann.json()).toEqual({ type: "left", name: "Cid" });
     expect(await bob.json()).toEqual({ type: "left", name: "Cid" });
     await cid.vanish();
-    bob.send("only us now");
-    expect(await ann.json()).toEqual({ type: "message", name: "Bob", text: "only us now" });
+    say(bob, "only us now");
+    for (const client of [ann, bob]) expect(await client.json()).toMatchObject({ name: "Bob", text: "only us now" });
     const dan = await join("breaking", "Dan");
     expect(await ann.json()).toEqual({ type: "joined", name: "Dan" });
     expect(await bob.json()).toEqual({ type: "joined", name: "Dan" });
     await Promise.all([ann, bob, dan].map((client) => client.close()));
+  });
+});
+
+describe("ticker", () => {
+  it("pushes a price each second by an alarm, which the first subscriber sets and the last deletes", async () => {
+    const first = await example.connect("/ticker/ABC");
+    const price = { symbol: "ABC", price: expect.any(Number), at: expect.any(Number) };
+    expect(await first.json()).toEqual(price);
+    expect(await first.json()).toEqual(price);
+    const second = await example.connect("/ticker/ABC");
+    expect(await second.json()).toEqual(price);
+    await first.close();
+    expect(await second.json()).toEqual(price);
+    expect(await second.json()).toEqual(price);
+    await second.close();
+  });
+
+  it("R6: refuses what is no symbol", async () => {
+    for (const symbol of ["abc", "ABCDEF", "A1"]) {
+      const { statusCode } = await example.upgrade(`/ticker/${symbol}`, { "Sec-WebSocket-Version": "13" });
+      expect(statusCode, symbol).toBe(400);
+    }
   });
 });
 
@@ -229,11 +318,11 @@ describe("hibernation", () => {
   });
 
   it("R20: keeps the names in a room", async () => {
-    bob.send("awake?");
-    expect(await ann.json()).toEqual({ type: "message", name: "Bob", text: "awake?" });
+    say(bob, "awake?");
+    expect(await ann.json()).toMatchObject({ type: "message", name: "Bob", text: "awake?" });
     const cid = await example.connect("/chat/sleepers?name=Cid");
-    const { names } = (await cid.json()) as { names: string[] };
-    expect(names.toSorted()).toEqual(["Ann", "Bob", "Cid"]);
+    expect(await cid.json()).toMatchObject({ members: ["Ann", "Bob", "Cid"], history: [{ text: "awake?" }] });
+    expect(await (await example.fetch("/facts/sleepers")).json()).toMatchObject({ wakes: 2 });
     await cid.vanish();
     expect(await ann.take(2)).toEqual([
       JSON.stringify({ type: "joined", name: "Cid" }),

@@ -1,0 +1,31 @@
+// What the object behind a room knows of itself, asked by RPC.
+const seconds = (time) => `${((Date.now() - time) / 1000).toFixed(0)} s`;
+
+export function startFacts(section) {
+  const form = section.querySelector("form");
+  const list = section.querySelector("dl");
+
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    const response = await fetch(`/facts/${encodeURIComponent(form.elements.room.value.trim())}`);
+    if (!response.ok) {
+      list.textContent = await response.text();
+      return;
+    }
+    const { sessions, messages, wakes, awakeSince } = await response.json();
+    const shown = {
+      "open sessions": sessions,
+      "messages kept": messages,
+      "times it woke": wakes,
+      "since its last hibernation": seconds(awakeSince),
+    };
+    list.replaceChildren(
+      ...Object.entries(shown).flatMap(([name, value]) => {
+        const [term, details] = [document.createElement("dt"), document.createElement("dd")];
+        term.textContent = name;
+        details.textContent = value;
+        return [term, details];
+      }),
+    );
+  });
+}

@@ -1,0 +1,231 @@
+// The example's page in a real browser, as its users meet it.
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
+
+import axe, { type AxeResults } from "axe-core";
+import type { Browser, BrowserContext, Locator, Page } from "playwright-core";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+
+import { wranglerDev, type Server } from "../e2e/server.ts";
+import { launch } from "./chromium.ts";
+
+const RESULTS = join(import.meta.dirname, "../../test-results");
+
+let server: Server;
+let browser: Browser;
+let contexts: BrowserContext[] = [];
+/** What no page may do: errors on its console, requests to another host. */
+let faults: string[] = [];
+let count = 0;
+
+beforeAll(async () => {
+  [server, browser] = await Promise.all([wranglerDev("wrangler.toml"), launch(), mkdir(RESULTS, { recursive: true })]);
+});
+afterAll(() => Promise.allSettled([browser?.close(), server?.stop()]));
+
+beforeEach(() => {
+  faults = [];
+});
+afterEach(async () => {
+  await Promise.all(contexts.map((context) => context.close()));
+  contexts = [];
+  if (faults.length > 0) throw new Error(faults.join("\n"));
+});
+
+/** A page of somebody's own: nothing is shared with the others. */
+async function open(path = "/", options: { colorScheme?: "light" | "dark"; isOffline?: boolean } = {}): Promise<Page> {
+  const { isOffline = false, ...context } = options;
+  const own = await browser.newContext(context);
+  contexts.push(own);
+  const page = await own.newPage();
+  page.on("pageerror", (error) => faults.push(String(error)));
+  page.on("console", (message) => {
+    // Who goes offline is told so by the browser too.
+    if (message.type() === "error" && !(isOffline && /ERR_INTERNET_DISCONNECTED/.test(message.text()))) {
+      faults.push(message.text());
+    }
+  });
+  const check = (url: string) => {
+    if (new URL(url).host !== server.host && !url.startsWith("data:")) faults.push(`a request to ${url}`);
+  };
+  page.on("request", (request) => check(request.url()));
+  page.on("websocket", (socket) => check(socket.url()));
+  await page.goto(`http://${server.host}${path}`);
+  return page;
+}
+
+const freshRoom = () => `room-${++count}`;
+const chat = (page: Page) => page.getByRole("region", { name: "Chat" });
+const messages = (page: Page): Locator => page.getByRole("log", { name: "Messages" });
+const status = (page: Page): Locator => chat(page).getByRole("status");
+
+async function joinRoom(page: Page, room: string, name: string): Promise<void> {
+  await chat(page).getByLabel("Room", { exact: true }).fill(room);
+  await chat(page).getByLabel("Your name").fill(name);
+  await chat(page).getByRole("button", { name: "Join" }).click();
+  await expectText(status(page), "Connected");
+}
+
+async function say(page: Page, text: string): Promise<void> {
+  await chat(page).getByLabel("Message", { exact: true }).fill(text);
+  await page.keyboard.press("Enter");
+}
+
+const expectText = (locator: Locator, text: string | RegExp) => expect.poll(() => locator.textContent()).toMatch(text);
+
+describe("the chat", () => {
+  it("shows each page who comes, what is said, as text, and who types", async () => {
+    const room = freshRoom();
+    const [ann, bob] = await Promise.all([open(), open()]);
+    await joinRoom(ann, room, "Ann");
+    await joinRoom(bob, room, "Bob");
+    await expectText(messages(ann), "Bob has joined");
+    await expectText(chat(ann).locator("#members"), "Ann, Bob");
+    await chat(bob).getByLabel("Message", { exact: true }).pressSequentially("<b>he");
+    await expectText(chat(ann).locator("#typing"), "Bob is typing");
+    await say(bob, "<b>hello</b> & all");
+    await expectText(messages(ann), "Bob: <b>hello</b> & all");
+    await expectText(messages(bob), "Bob: <b>hello</b> & all");
+    expect(await messages(ann).locator("b").count()).toBe(0);
+    expect(new URL(ann.url()).pathname).toBe(`/rooms/${room}`);
+  });
+
+  it("tells the others at once that a tab has been closed", async () => {
+    const room = freshRoom();
+    const [ann, bob] = await Promise.all([open(), open()]);
+    await joinRoom(ann, room, "Ann");
+    await joinRoom(bob, room, "Bob");
+    await bob.close();
+    await expectText(messages(ann), "Bob has left");
+    await expect.poll(() => chat(ann).locator("#members").textContent()).toBe("Ann");
+  });
+
+  it("R20, R24: goes on after the room's object has hibernated", async () => {
+    const room = freshRoom();
+    const [ann, bob] = await Promise.all([open(), open()]);
+    await joinRoom(ann, room, "Ann");
+    await joinRoom(bob, room, "Bob");
+    await say(ann, "before");
+    await expectText(messages(bob), "Ann: before");
+    // An object hibernates about 10 s after its last event, and to ask it would wake it.
+    await pause(13_000);
+    await say(bob, "after");
+    await expectText(messages(ann), "Bob: after");
+    const panel = ann.getByRole("region", { name: "The object behind a room" });
+    await panel.getByLabel("Room", { exact: true }).fill(room);
+    await panel.getByRole("button", { name: "Ask the object" }).click();
+    await expectText(panel.locator("dl"), /open sessions2messages kept2times it woke2/);
+  });
+
+  it("says that it is offline, comes back by itself, and shows what was missed", async () => {
+    const room = freshRoom();
+    const [ann, bob] = await Promise.all([open("/", { isOffline: true }), open()]);
+    await joinRoom(ann, room, "Ann");
+    await joinRoom(bob, room, "Bob");
+    await say(bob, "one");
+    await expectText(messages(ann), "Bob: one");
+    await ann.context().setOffline(true);
+    await expectText(status(ann), "You are offline");
+    await expectText(messages(bob), "Ann has left");
+    await say(bob, "two");
+    await expectText(messages(bob), "Bob: two");
+    await ann.context().setOffline(false);
+    await expectText(status(ann), "Connected again");
+    await expectText(messages(ann), "Bob: two");
+    await expectText(messages(bob), "Ann is back");
+    const text = (await messages(ann).textContent())!;
+    expect(text.split("Bob: one")).toHaveLength(2);
+  });
+
+  it("counts what is unread in a room that is not shown", async () => {
+    const [one, two] = [freshRoom(), freshRoom()];
+    const [ann, bob] = await Promise.all([open(), open()]);
+    await joinRoom(bob, one, "Bob");
+    await joinRoom(ann, one, "Ann");
+    await joinRoom(ann, two, "Ann");
+    await say(bob, "are you there?");
+    await say(bob, "hello?");
+    const tab = ann.getByRole("navigation", { name: "Your rooms" }).getByRole("button", { name: one });
+    await expectText(tab, `${one} (2 unread)`);
+    expect(await ann.title()).toMatch(/^\(2\) /);
+    await tab.click();
+    await expectText(messages(ann), "Bob: hello?");
+    await expect.poll(() => ann.title()).not.toMatch(/^\(/);
+  });
+
+  it("has a page for each room, and is used with the keyboard alone", async () => {
+    const room = freshRoom();
+    const page = await open(`/rooms/${room}`);
+    expect(await chat(page).getByLabel("Room", { exact: true }).inputValue()).toBe(room);
+    await chat(page).getByLabel("Your name").focus();
+    await page.keyboard.type("Ann");
+    await page.keyboard.press("Enter");
+    await expectText(status(page), "Connected");
+    await page.keyboard.type("without a mouse");
+    await page.keyboard.press("Enter");
+    await expectText(messages(page), "Ann: without a mouse");
+  });
+});
+
+describe("the echo", () => {
+  it("draws the round trips, and says them in words", async () => {
+    const page = await open();
+    const echo = page.getByRole("region", { name: "Echo" });
+    await echo.getByRole("button", { name: "Connect" }).click();
+    await expectText(echo.getByRole("status"), "Connected");
+    await echo.getByRole("button", { name: "Measure round trips" }).click();
+    await expectText(echo.locator("figcaption"), /^[3-9] round trips: [\d.]+ ms now/);
+    const points = (await echo.locator("polyline").getAttribute("points"))!.split(" ");
+    expect(points.length).toBeGreaterThan(2);
+    expect(points.every((point) => /^\d+\.\d,\d+\.\d$/.test(point))).toBe(true);
+  });
+
+  it("sends text and bytes", async () => {
+    const page = await open();
+    const echo = page.getByRole("region", { name: "Echo" });
+    await echo.getByRole("button", { name: "Connect" }).click();
+    await expectText(echo.getByRole("status"), "Connected");
+    await echo.getByLabel("Text").fill("hello");
+    await page.keyboard.press("Enter");
+    await expectText(echo.getByRole("log"), "echo: hello");
+    await echo.getByLabel("Text").fill("AB");
+    await echo.getByLabel("as bytes").check();
+    await echo.getByRole("button", { name: "Send" }).click();
+    await expectText(echo.getByRole("log"), "2 bytes: 65 66");
+  });
+});
+
+describe("the ticker", () => {
+  it("shows prices while one subscribes, and none after", async () => {
+    const page = await open();
+    const ticker = page.getByRole("region", { name: "Ticker" });
+    await ticker.getByLabel("Symbol").fill("ABC");
+    await ticker.getByRole("button", { name: "Subscribe" }).click();
+    const price = ticker.locator("output");
+    await expectText(price, /^ABC \d+\.\d\d at /);
+    const first = await price.textContent();
+    await expect.poll(() => price.textContent()).not.toBe(first);
+    await ticker.getByRole("button", { name: "Unsubscribe ABC" }).click();
+    await expect.poll(() => price.count()).toBe(0);
+  });
+});
+
+describe("accessibility", () => {
+  it.each(["light", "dark"] as const)("has nothing that axe finds, in %s colours", async (colorScheme) => {
+    const room = freshRoom();
+    const page = await open("/", { colorScheme });
+    await joinRoom(page, room, "Ann");
+    await say(page, "hello");
+    await expectText(messages(page), "Ann: hello");
+    const echo = page.getByRole("region", { name: "Echo" });
+    await echo.getByRole("button", { name: "Connect" }).click();
+    await expectText(echo.getByRole("status"), "Connected");
+    await echo.getByRole("button", { name: "Measure round trips" }).click();
+    await expectText(echo.locator("figcaption"), /^[2-9] round trips/);
+    await page.screenshot({ path: join(RESULTS, `page-${colorScheme}.png`), fullPage: true });
+    await page.evaluate(axe.source);
+    const { violations } = await page.evaluate<AxeResults>("axe.run()");
+    expect(violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join()}`)).toEqual([]);
+  });
+});
