@@ -13,7 +13,6 @@ import { Miniflare } from "miniflare";
 import { WebSocket } from "ws";
 
 const root = join(import.meta.dirname, "../..");
-const wrangler = join(root, "node_modules/wrangler/bin/wrangler.js");
 
 export interface Closed {
   code: number;
@@ -126,13 +125,18 @@ export class Server {
   }
 }
 
-/** Runs `wrangler dev`, and waits until it is ready. */
-export async function wranglerDev(config: string): Promise<Server> {
+/**
+ * Runs `wrangler dev`, and waits until it is ready.
+ *
+ * @param folder whose wrangler it is, and to which the configuration's path is relative
+ */
+export async function wranglerDev(config: string, folder = root, more: readonly string[] = []): Promise<Server> {
   const state = await mkdtemp(join(tmpdir(), "socle-e2e-"));
   const ports = ["--ip", "127.0.0.1", "--port", "0", "--inspector-port", "0"];
-  const options = ["--config", config, ...ports, "--persist-to", state];
+  const options = ["--config", config, ...ports, "--persist-to", state, ...more];
+  const wrangler = join(folder, "node_modules/wrangler/bin/wrangler.js");
   const child = spawn(process.execPath, [wrangler, "dev", ...options], {
-    cwd: root,
+    cwd: folder,
     // It leads a group of processes, so that those it starts can be stopped with it.
     detached: true,
     stdio: ["ignore", "pipe", "pipe"],
