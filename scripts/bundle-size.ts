@@ -5,7 +5,7 @@ import { build } from "esbuild";
 
 /** In bytes, gzipped. Where Socle is to be, and what it may not grow past until it is there. */
 const GOAL = 5_000;
-const BOUND = 13_000;
+const BOUND = 13_270;
 const WORKER = `
 import { ServerContainer, addEndpoint, onOpenStartWsConnection } from "socle";
 const container = new ServerContainer();

@@ -24,6 +24,8 @@ export interface SessionFacts {
   readonly negotiatedSubprotocol: string;
   readonly userPrincipal?: unknown;
   readonly tags: readonly string[];
+  /** When it opened, in milliseconds since 1970, for a container with `onEvent`. */
+  readonly since?: number;
 }
 
 /**

@@ -1,10 +1,11 @@
 // The container: a table of endpoints, and the Worker's fetch that takes each request to its Durable Object.
+import { tellOf, type ContainerEvent, type EventListener } from "./container-event.ts";
 import { isPlain } from "./difference.ts";
 import { check, define, defined, isText, OPTIONS, type Check, type EndpointDefinition } from "./endpoint-definition.ts";
 import { checkAlarm, Endpoint, ENDPOINTS, type EndpointClass } from "./endpoint.ts";
 import { DeploymentError, report } from "./errors.ts";
 import { answer, consult, isUpgrade, notFound, tell, told } from "./handshake.ts";
-import { Router } from "./router.ts";
+import { Router, type Match } from "./router.ts";
 import { ask, stubOf, type Served } from "./stub.ts";
 import type { EndpointOptions, NamespaceBinding, WorkerContext, WsEndpointMap } from "./ws-endpoint-map.ts";
 
@@ -38,7 +39,7 @@ export type EndpointsByPath<Env, Sessions> = {
  *
  * @see Jakarta: `WebSocketContainer`, for the defaults
  */
-export interface ServerContainerOptions {
+export interface ServerContainerOptions<Env = unknown> {
   /** The name under which the Worker exports the class that extends `container.Endpoint`; "Endpoints" if absent. */
   endpoint?: string;
   /** The `idleTimeoutMs` of the endpoints that have none of their own, in milliseconds; 0, for never, if absent. */
@@ -47,6 +48,15 @@ export interface ServerContainerOptions {
   defaultMaxTextMessageBufferSize?: number;
   /** The `maxBinaryMessageBufferSize` of the endpoints that have none of their own, in bytes; 32 MiB if absent. */
   defaultMaxBinaryMessageBufferSize?: number;
+  /**
+   * Is told what happens in the Worker and in the objects, for logs and metrics. Nobody waits for it; what it throws is
+   * logged.
+   *
+   * ```ts
+   * onEvent: (event) => console.log(event.type)
+   * ```
+   */
+  onEvent?: (event: ContainerEvent<Env>, env: Env) => void | Promise<void>;
 }
 
 const CHECKS: Record<keyof ServerContainerOptions, Check> = {
@@ -54,6 +64,7 @@ const CHECKS: Record<keyof ServerContainerOptions, Check> = {
   defaultMaxSessionIdleTimeout: OPTIONS.idleTimeoutMs,
   defaultMaxTextMessageBufferSize: OPTIONS.maxTextMessageBufferSize,
   defaultMaxBinaryMessageBufferSize: OPTIONS.maxBinaryMessageBufferSize,
+  onEvent: OPTIONS.configure,
 };
 
 interface Route extends Served {
@@ -90,11 +101,13 @@ export class ServerContainer<Env = Cloudflare.Env> {
   readonly #routes = new Router<Route>();
   readonly #className: string;
   readonly #defaults: object;
+  readonly #onEvent: EventListener | undefined;
 
   /** @throws {@link DeploymentError} for an option that does not exist, or has a value that can't be */
-  constructor(options: ServerContainerOptions = {}) {
+  constructor(options: ServerContainerOptions<NoInfer<Env>> = {}) {
     check("A ServerContainer", options, CHECKS);
     this.#className = options.endpoint ?? "Endpoints";
+    this.#onEvent = options.onEvent;
     this.#defaults = {
       idleTimeoutMs: options.defaultMaxSessionIdleTimeout,
       maxTextMessageBufferSize: options.defaultMaxTextMessageBufferSize,
@@ -126,7 +139,8 @@ export class ServerContainer<Env = Cloudflare.Env> {
       );
     }
     checkAlarm(type);
-    const definition = define(path, isClass ? { ...type.options, ...defined(given) } : given, isClass, this.#defaults);
+    const options = isClass ? { ...type.options, ...defined(given) } : given;
+    const definition = { ...define(path, options, isClass, this.#defaults), onEvent: this.#onEvent };
     this.#routes.add(path, { ...definition, type, className: type === this.Endpoint ? this.#className : type.name });
     if (!Object.hasOwn(type, ENDPOINTS)) type[ENDPOINTS] = new Router();
     type[ENDPOINTS]!.add(path, definition, true);
@@ -165,6 +179,13 @@ export class ServerContainer<Env = Cloudflare.Env> {
   async handle(request: Request, env: Env, ctx: WorkerContext): Promise<Response | undefined> {
     const match = this.#routes.match(new URL(request.url).pathname);
     if (!match) return undefined;
+    const response = await this.#answer(match, request, env, ctx);
+    const { status } = response;
+    if (status !== 101 && isUpgrade(request)) tellOf(this.#onEvent, { type: "refusal", request, status }, env);
+    return response;
+  }
+
+  async #answer(match: Match<Route>, request: Request, env: Env, ctx: WorkerContext): Promise<Response> {
     const { pathParameters, concretePath } = match;
     const { config, type } = match.value;
     const reach = (passed: Request) => ask(() => stubOf(env, request, match), passed, ctx);

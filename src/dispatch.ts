@@ -1,6 +1,7 @@
 // The way of an event to its callback: one at a time per session, in the order of arrival, the end last and once.
 import { TAKEN } from "./channel/queue.ts";
 import { CloseReason } from "./close-reason.ts";
+import type { ContainerEvent } from "./container-event.ts";
 import type { EndpointDefinition } from "./endpoint-definition.ts";
 import { LimitExceededError, report, toError } from "./errors.ts";
 import { SENT } from "./remote.ts";
@@ -31,8 +32,10 @@ export interface Subject extends Session {
   end(reason: CloseReason): void;
   /** `onClose` comes next: what the platform still delivers is nobody's. */
   leave(): void;
+  /** Tells the container's `onEvent`. */
+  tell(event: ContainerEvent): void;
   /** `onClose` has settled. */
-  forget(): void;
+  forget(closeReason?: CloseReason): void;
 }
 
 /** How long what waits behind an exceeded limit may hold the session, in milliseconds. */
@@ -148,9 +151,13 @@ export class Dispatch {
   }
 
   #handled(event: SessionEvent, failure: Error | undefined): Promise<void> | undefined {
+    const session = this.#session;
     if (!(event instanceof CloseReason)) return failure && this.#failed(failure);
-    if (failure) report("onClose failed", failure);
-    this.#session.forget();
+    if (failure) {
+      report("onClose failed", failure);
+      session.tell({ type: "error", session, error: failure });
+    }
+    session.forget(event);
     return undefined;
   }
 
@@ -169,6 +176,7 @@ export class Dispatch {
   async #failed(error: Error): Promise<void> {
     const session = this.#session;
     const { callbacks } = session.definition;
+    session.tell({ type: "error", session, error });
     const failing = callbacks.onError ? this.#attempt(error) : error;
     if (this.#isLate) this.#release?.();
     const failure = await failing;

@@ -1,4 +1,5 @@
 // An endpoint as it was registered: checked once, in the form that the Worker and the object use.
+import type { EventListener } from "./container-event.ts";
 import { isPlain, loss } from "./difference.ts";
 import { DeploymentError } from "./errors.ts";
 import { isOver } from "./limits.ts";
@@ -94,6 +95,8 @@ export interface EndpointDefinition {
   readonly config: EndpointConfig;
   /** Absent for a class: its objects have the callbacks. */
   readonly callbacks?: Callbacks;
+  /** The container's. */
+  readonly onEvent?: EventListener | undefined;
 }
 
 /** Without what is undefined, which counts as absent. */

@@ -4,6 +4,7 @@ import { DurableObject } from "cloudflare:workers";
 import { Alarm } from "./alarm.ts";
 import { lostSessions } from "./attachment.ts";
 import { CloseReason } from "./close-reason.ts";
+import { tellOf } from "./container-event.ts";
 import type { SessionDefinition } from "./dispatch.ts";
 import { define, type EndpointDefinition } from "./endpoint-definition.ts";
 import { DeploymentError, report, toError } from "./errors.ts";
@@ -108,6 +109,9 @@ export class Endpoint<Env = Cloudflare.Env, T = unknown, Path extends string = s
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
     checkAlarm(this.#class);
+    for (const onEvent of new Set(this.#class[ENDPOINTS]?.values.map((one) => one.onEvent))) {
+      tellOf(onEvent, { type: "wake", id: ctx.id }, env);
+    }
     const lost = lostSessions(ctx);
     if (lost.length === 0) return;
     // Not before the constructor of the subclass has run, and what it blocks for. What is called by RPC waits too.

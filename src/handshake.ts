@@ -5,7 +5,7 @@ import { DeploymentError } from "./errors.ts";
 import type { EndpointConfig, HandshakeContext } from "./ws-endpoint-map.ts";
 
 /** What is settled in the Worker, before the object is woken. */
-export interface Handshake extends Omit<SessionFacts, "id" | "uri" | "tags"> {
+export interface Handshake extends Omit<SessionFacts, "id" | "uri" | "tags" | "since"> {
   readonly userProperties?: Record<string, unknown> | undefined;
 }
 

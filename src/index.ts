@@ -1,6 +1,7 @@
 // `socle`: Pedestal's WebSocket API on Cloudflare's Durable Objects.
 export * from "./channel/index.ts";
 export { CloseCode, CloseReason } from "./close-reason.ts";
+export type { ContainerEvent } from "./container-event.ts";
 export {
   addEndpoint,
   addEndpoints,

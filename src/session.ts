@@ -1,6 +1,7 @@
 // A session as the callbacks see it, and the parts it is made of. It doesn't know the object that holds it.
 import { Attachment, type Remains, type SessionFacts } from "./attachment.ts";
 import { CloseReason } from "./close-reason.ts";
+import { tellOf, type ContainerEvent } from "./container-event.ts";
 import { isPlain } from "./difference.ts";
 import { Dispatch, type SessionDefinition, type Subject } from "./dispatch.ts";
 import { isTags } from "./endpoint-definition.ts";
@@ -197,9 +198,18 @@ export class ServerSession implements Session, Subject, SendLink {
     this.#attachment.end();
   }
 
-  forget(): void {
+  /** @param closeReason absent for one that nobody is told of */
+  forget(closeReason?: CloseReason): void {
+    const now = Date.now();
+    // One that opened when nobody listened doesn't know since when it has been there.
+    const milliseconds = now - (this.since ?? now);
+    if (closeReason) this.tell({ type: "close", session: this, closeReason, milliseconds });
     this.host.forget(this.webSocket);
     this.#attachment.forget();
+  }
+
+  tell(event: ContainerEvent): void {
+    tellOf(this.definition.onEvent, event, this.env);
   }
 
   get #userProperties(): SessionObject {

@@ -43,9 +43,9 @@ export class Sessions implements SessionHost {
   /** Opens a session: the 101. */
   async open(request: Request, { userProperties, ...agreed }: Handshake): Promise<Response> {
     const { 0: webSocket, 1: socket } = new WebSocketPair();
-    const { config } = this.#defined(agreed.path);
+    const { config, onEvent } = this.#defined(agreed.path);
     const tags = typeof config.tags === "object" ? config.tags : [];
-    const facts = { ...agreed, id: crypto.randomUUID(), uri: request.url, tags };
+    const facts = { ...agreed, id: crypto.randomUUID(), uri: request.url, tags, ...(onEvent && { since: Date.now() }) };
     const properties = { ...config.userProperties, ...userProperties };
     const session = this.#begin(socket, {
       // Without any there is nothing to write again with each change of the session object.
@@ -64,6 +64,7 @@ export class Sessions implements SessionHost {
       session.asyncRemote.accepted();
     });
     if (isFull) return unavailable();
+    if (session.isOpen) session.tell({ type: "open", session });
     const { negotiatedSubprotocol: name } = session;
     return new Response(null, { status: 101, webSocket, headers: name ? { "Sec-WebSocket-Protocol": name } : {} });
   }

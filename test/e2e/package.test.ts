@@ -12,8 +12,8 @@ import { wranglerDev, type Server } from "./server.ts";
 const root = join(import.meta.dirname, "../..");
 const template = join(root, "templates/minimal");
 
-/** The oldest that docs/guide.md names. */
-const OLDEST = "2026-08-01";
+/** The oldest that the README names: before it objects have no methods for the Worker to call. */
+const OLDEST = "2024-04-03";
 
 let folder: string;
 let packed: { filename: string; files: { path: string }[] };

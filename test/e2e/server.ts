@@ -14,6 +14,9 @@ import { WebSocket } from "ws";
 
 const root = join(import.meta.dirname, "../..");
 
+/** Another compatibility date of the Workers, to see what still works under it. */
+const { COMPATIBILITY_DATE: DATE = "2026-08-01" } = process.env;
+
 export interface Closed {
   code: number;
   reason: string;
@@ -133,7 +136,7 @@ export class Server {
 export async function wranglerDev(config: string, folder = root, more: readonly string[] = []): Promise<Server> {
   const state = await mkdtemp(join(tmpdir(), "socle-e2e-"));
   const ports = ["--ip", "127.0.0.1", "--port", "0", "--inspector-port", "0"];
-  const options = ["--config", config, ...ports, "--persist-to", state, ...more];
+  const options = ["--config", config, ...ports, "--persist-to", state, "--compatibility-date", DATE, ...more];
   const wrangler = join(folder, "node_modules/wrangler/bin/wrangler.js");
   const child = spawn(process.execPath, [wrangler, "dev", ...options], {
     cwd: folder,
@@ -210,7 +213,7 @@ export async function workerd(entry: string): Promise<Server> {
       {
         config: {
           name: "socle-e2e",
-          compatibilityDate: "2026-08-01",
+          compatibilityDate: DATE,
           manifest: { mainModule: "worker.js", modulesRoot: root, modules: { "worker.js": { type: "esm", contents } } },
           exports: Object.fromEntries(classes.map((name) => [name, durableObject])),
         },
@@ -242,7 +245,7 @@ const config :Workerd.Config = (
     (name = "disk", disk = (path = "${path}", writable = true)),
     (name = "worker", worker = (
       modules = [(name = "worker.js", esModule = embed "worker.js")],
-      compatibilityDate = "2026-08-01",
+      compatibilityDate = "${DATE}",
       compatibilityFlags = ${JSON.stringify(flags)},
       bindings = [${bindings.join()}],
       durableObjectNamespaces = [${namespaces.join()}],

@@ -8,6 +8,15 @@ declare namespace Cloudflare {
   }
   interface GlobalProps {
     mainModule: typeof import("./worker.ts");
-    durableNamespaces: "Endpoints" | "Board" | "Room" | "ChatRoom" | "Bound" | "Exported" | "Clock" | "Legacy";
+    durableNamespaces:
+      | "Endpoints"
+      | "Board"
+      | "Room"
+      | "ChatRoom"
+      | "Bound"
+      | "Exported"
+      | "Clock"
+      | "Legacy"
+      | "Watched";
   }
 }

@@ -1,10 +1,20 @@
 // The Worker under test. Its tests register endpoints while they run, in the isolate that the objects run in too.
-import { Endpoint, ServerContainer, type Session } from "socle";
+import { Endpoint, ServerContainer, type ContainerEvent, type Session } from "socle";
 
 export { Board } from "./board.ts";
 export const container = new ServerContainer();
 export class Endpoints extends container.Endpoint {}
 export default container;
+
+/** A container that tells its events to whoever listens. */
+export const listener: { onEvent: (event: ContainerEvent, env: Cloudflare.Env) => void | Promise<void> } = {
+  onEvent() {},
+};
+export const watched = new ServerContainer({
+  endpoint: "Watched",
+  onEvent: (event, env) => listener.onEvent(event, env),
+});
+export class Watched extends watched.Endpoint {}
 
 /** A class endpoint with a request handler and an RPC method beside its callbacks. */
 export class Room extends Endpoint<Cloudflare.Env, { name: string; heard: number }> {
