@@ -61,7 +61,9 @@ async function run(one: Case): Promise<Result> {
   let contenders: readonly Contender[] = [];
   const start = async () => {
     contenders = await Promise.all(taking.map((entry) => Contender.start(entry)));
-    if (one.prepare) await Promise.all(contenders.map(one.prepare));
+    // All at once, but for the thousands of connections of a case that has its own processes.
+    if (!one.processes) await Promise.all(contenders.map((contender) => one.prepare?.(contender) ?? Promise.resolve()));
+    else for (const contender of contenders) await one.prepare?.(contender);
     await Promise.all(contenders.map((contender) => contender.quiet()));
   };
   const stop = () => Promise.all(contenders.map((contender) => contender.stop()));

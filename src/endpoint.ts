@@ -125,7 +125,7 @@ export class Endpoint<Env = Cloudflare.Env, T = unknown, Path extends string = s
    * @see Jakarta: `Session.getOpenSessions`
    */
   openSessions(tag?: string): Set<Session<string, T, Env>> {
-    return this.#sessions.all(tag) as Set<unknown> as Set<Session<string, T, Env>>;
+    return new Set(this.#sessions.all(tag)) as Set<unknown> as Set<Session<string, T, Env>>;
   }
 
   /**
@@ -138,7 +138,7 @@ export class Endpoint<Env = Cloudflare.Env, T = unknown, Path extends string = s
    * @param tag only those with this tag
    */
   openSessionCount(tag?: string): number {
-    return this.#sessions.all(tag).size;
+    return this.#sessions.all(tag).length;
   }
 
   /**
@@ -159,7 +159,7 @@ export class Endpoint<Env = Cloudflare.Env, T = unknown, Path extends string = s
     closeReason.check();
     const sessions = this.#sessions.all();
     for (const session of sessions) session.close(closeReason);
-    return sessions.size;
+    return sessions.length;
   }
 
   /**

@@ -94,18 +94,17 @@ export class Sessions implements SessionHost {
   }
 
   /** The open sessions: not those still in `onOpen`, nor those that are closing. */
-  all(tag?: string): Set<ServerSession> {
-    const sessions = new Set<ServerSession | undefined>(this.ctx.getWebSockets(tag).map((socket) => this.of(socket)));
+  all(tag?: string): ServerSession[] {
+    const sessions = this.ctx.getWebSockets(tag).map((socket) => this.of(socket));
     for (const session of this.#known.values()) {
       const { config } = session.definition;
-      if (!config.hibernate && (tag === undefined || session.tags.includes(tag))) sessions.add(session);
+      if (!config.hibernate && (tag === undefined || session.tags.includes(tag))) sessions.push(session);
     }
-    for (const session of sessions) if (!session?.asyncRemote.isReady) sessions.delete(session);
-    return sessions as Set<ServerSession>;
+    return sessions.filter((session) => session?.asyncRemote.isReady) as ServerSession[];
   }
 
   openSessions(path: string): Set<ServerSession> {
-    return new Set([...this.all()].filter((session) => session.path === path));
+    return new Set(this.all().filter((session) => session.path === path));
   }
 
   forget(socket: WebSocket): void {

@@ -675,7 +675,7 @@ describe("the container's defaults", () => {
 
   it("R1: an option of another name is refused with those that there are", () => {
     expect(() => new ServerContainer({ defaultIdleTimeout: 5 } as {})).toThrow(
-      `the unknown option defaultIdleTimeout: use endpoint, ${Object.keys(DEFAULTS).join(", ")}.`,
+      `the unknown option defaultIdleTimeout: use endpoint, ${Object.keys(DEFAULTS).join(", ")}, onEvent.`,
     );
   });
 

@@ -215,7 +215,7 @@ export const mutations: readonly Mutation[] = [
     "R31",
     "a broadcast reaches sessions still in onOpen",
     "sessions.ts",
-    "if (!session?.asyncRemote.isReady) sessions.delete(session);",
-    "if (!session?.isOpen) sessions.delete(session);",
+    "filter((session) => session?.asyncRemote.isReady)",
+    "filter((session) => session?.isOpen)",
   ),
 ];
