@@ -103,10 +103,12 @@ if (isWanted("own-part")) {
   console.table(results.ownPart);
 }
 await mkdir(folder, { recursive: true });
+const record = () => writeFile(file, `${JSON.stringify(results, undefined, 2)}\n`);
+await record();
 for (const one of wanted) {
   results.cases.push((await run(one)).data);
   // After each case: a run that is broken off leaves those before it.
-  await writeFile(file, `${JSON.stringify(results, undefined, 2)}\n`);
+  await record();
 }
 if (!options.quick && !options.case) await draw(results, folder);
 console.log(`\n${Math.round((Date.now() - begun) / 1000)} s. The figures are in ${file}.`);

@@ -1,4 +1,5 @@
 // What is measured, and how: a round of a case gives a sample of each contender.
+import { readFileSync } from "node:fs";
 import { setTimeout as pause } from "node:timers/promises";
 
 import { Contender, ENTRIES, type Work } from "./contender.ts";
@@ -45,6 +46,10 @@ const SLICE = 0.5;
 const LEAD = 0.05;
 
 const OTHERS = ["PartyServer", "crossws"];
+
+/** How many connections one process can serve here: workerd has two files open for each. */
+const [, files = "1024"] = /^Max open files\s+(\d+)/m.exec(readFileSync("/proc/self/limits", "utf8")) ?? [];
+const MOST = Math.floor((Number(files) - 1000) / 2);
 
 /** One contender after the other, each when the former has nothing left to do. */
 const inTurn =
@@ -157,8 +162,7 @@ const opening = (pace: Pace): Case => ({
   prepare: (contender) => connections(contender, "echo", 200),
   round: charged(
     pace,
-    (contender, seconds) =>
-      contender.ask("opening", { url: contender.url("echo", "opening"), seconds, atMost: 16_000 }),
+    (contender, seconds) => contender.ask("opening", { url: contender.url("echo", "opening"), seconds, atMost: MOST }),
     (contender) => connections(contender, "echo", 0),
   ),
 });
@@ -289,7 +293,7 @@ export function casesOf(pace: Pace): Case[] {
     closing(pace),
     wake(1, 16, pace),
     wake(1000, 4, pace),
-    wake(10_000, 1, pace),
+    wake(Math.min(10_000, MOST), 1, pace),
     memory(pace),
   ];
   const quick = new Set(["echo-20", "slow", "broadcast", "opening", "closing", "wake-1000", "memory"]);
