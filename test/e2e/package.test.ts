@@ -109,12 +109,12 @@ describe("the starter", () => {
   });
 
   it.each([
-    ["as it is", []],
-    ["under the oldest compatibility date", ["--compatibility-date", OLDEST]],
-  ])("serves sessions, %s", async (_, options) => {
+    ["as it is", undefined],
+    ["under the oldest compatibility date", OLDEST],
+  ])("serves sessions, %s", async (_, date) => {
     let server: Server | undefined;
     try {
-      server = await wranglerDev("wrangler.toml", folder, options);
+      server = await wranglerDev("wrangler.toml", folder, date);
       const echo = await server.connect("/echo");
       echo.send("hello");
       expect(await echo.next()).toBe("echo: hello");

@@ -133,10 +133,10 @@ export class Server {
  *
  * @param folder whose wrangler it is, and to which the configuration's path is relative
  */
-export async function wranglerDev(config: string, folder = root, more: readonly string[] = []): Promise<Server> {
+export async function wranglerDev(config: string, folder = root, date = DATE): Promise<Server> {
   const state = await mkdtemp(join(tmpdir(), "socle-e2e-"));
   const ports = ["--ip", "127.0.0.1", "--port", "0", "--inspector-port", "0"];
-  const options = ["--config", config, ...ports, "--persist-to", state, "--compatibility-date", DATE, ...more];
+  const options = ["--config", config, ...ports, "--persist-to", state, "--compatibility-date", date];
   const wrangler = join(folder, "node_modules/wrangler/bin/wrangler.js");
   const child = spawn(process.execPath, [wrangler, "dev", ...options], {
     cwd: folder,
