@@ -73,6 +73,28 @@ describe("the package", () => {
     }
   });
 
+  it("has no member of a public class or interface that the reference leaves out", async () => {
+    const reference = (await readFile(join(root, "docs/api.md"), "utf8")).split(/^### /m).slice(1);
+    const sections = new Map(reference.map((text) => [/^`([^`]+)`/.exec(text)?.[1], text]));
+    const missing: string[] = [];
+    let count = 0;
+    for (const { path } of packed.files.filter(({ path: one }) => one.endsWith(".d.ts"))) {
+      const declared = await file(join("node_modules/socle", path));
+      for (const { 1: name, 2: body } of declared.matchAll(
+        /^(?:\w+ )*(?:interface|class) (\w+)[^]*?\{\n([^]*?)^\}/gm,
+      )) {
+        const section = sections.get(name);
+        for (const [, member] of body!.matchAll(/^ {4}(?:\w+ )*(\w+)[?(<:;]/gm)) {
+          if (!section) continue;
+          count++;
+          if (!new RegExp(`\\b${member}\\b`).test(section)) missing.push(`${name}.${member}`);
+        }
+      }
+    }
+    expect(count).toBeGreaterThan(100);
+    expect(missing).toEqual([]);
+  });
+
   it("brings no other package with it", async () => {
     const { dependencies } = JSON.parse(await file("node_modules/socle/package.json")) as { dependencies?: object };
     expect(dependencies).toBeUndefined();
