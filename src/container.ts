@@ -2,10 +2,10 @@
 import { tellOf, type ContainerEvent, type EventListener } from "./container-event.ts";
 import { isPlain } from "./difference.ts";
 import { check, define, defined, isText, OPTIONS, type Check, type EndpointDefinition } from "./endpoint-definition.ts";
-import { checkAlarm, Endpoint, ENDPOINTS, type EndpointClass } from "./endpoint.ts";
+import { checkAlarm, Endpoint, ENDPOINTS, LISTENERS, type EndpointClass } from "./endpoint.ts";
 import { DeploymentError, report } from "./errors.ts";
 import { answer, consult, isUpgrade, notFound, tell, told } from "./handshake.ts";
-import { Router, type Match } from "./router.ts";
+import { Router } from "./router.ts";
 import { ask, stubOf, type Served } from "./stub.ts";
 import type { EndpointOptions, NamespaceBinding, WorkerContext, WsEndpointMap } from "./ws-endpoint-map.ts";
 
@@ -97,6 +97,7 @@ export class ServerContainer<Env = Cloudflare.Env> {
    */
   readonly Endpoint: EndpointClass<Env> = class extends Endpoint<Env> {
     static override [ENDPOINTS] = new Router<EndpointDefinition>(true);
+    static override [LISTENERS] = new Set<EventListener>();
   };
   readonly #routes = new Router<Route>();
   readonly #className: string;
@@ -142,8 +143,9 @@ export class ServerContainer<Env = Cloudflare.Env> {
     const options = isClass ? { ...type.options, ...defined(given) } : given;
     const definition = { ...define(path, options, isClass, this.#defaults), onEvent: this.#onEvent };
     this.#routes.add(path, { ...definition, type, className: type === this.Endpoint ? this.#className : type.name });
-    if (!Object.hasOwn(type, ENDPOINTS)) type[ENDPOINTS] = new Router();
+    if (!Object.hasOwn(type, ENDPOINTS)) Object.assign(type, { [ENDPOINTS]: new Router(), [LISTENERS]: new Set() });
     type[ENDPOINTS]!.add(path, definition, true);
+    if (this.#onEvent) type[LISTENERS]!.add(this.#onEvent);
     return this;
   }
 
@@ -179,30 +181,29 @@ export class ServerContainer<Env = Cloudflare.Env> {
   async handle(request: Request, env: Env, ctx: WorkerContext): Promise<Response | undefined> {
     const match = this.#routes.match(new URL(request.url).pathname);
     if (!match) return undefined;
-    const response = await this.#answer(match, request, env, ctx);
-    const { status } = response;
-    if (status !== 101 && isUpgrade(request)) tellOf(this.#onEvent, { type: "refusal", request, status }, env);
-    return response;
-  }
-
-  async #answer(match: Match<Route>, request: Request, env: Env, ctx: WorkerContext): Promise<Response> {
     const { pathParameters, concretePath } = match;
     const { config, type } = match.value;
     const reach = (passed: Request) => ask(() => stubOf(env, request, match), passed, ctx);
+    let response: Response;
     try {
       if (!isUpgrade(request) && "onRequest" in type.prototype) return await reach(request);
       const consulted = await consult(request, { env, ctx, pathParameters, config });
-      if (consulted instanceof Response) return consulted;
-      const [handshake, headers] = consulted;
-      // To be told costs an object more than to look at the request again. Another Worker's class doesn't know the endpoint.
-      const isUnderstood = !headers && typeof (config as WsEndpointMap).durableObject !== "string" && !told(request);
-      const response = await reach(isUnderstood ? request : tell(request, handshake));
-      if (headers && response.webSocket) for (const [name, value] of headers) response.headers.append(name, value);
-      return response;
+      if (consulted instanceof Response) response = consulted;
+      else {
+        const [handshake, headers] = consulted;
+        // To be told costs an object more than to look at the request again. Another Worker's class doesn't know the endpoint.
+        const isUnderstood = !headers && typeof (config as WsEndpointMap).durableObject !== "string" && !told(request);
+        response = await reach(isUnderstood ? request : tell(request, handshake));
+        if (headers && response.webSocket) for (const [name, value] of headers) response.headers.append(name, value);
+      }
     } catch (error) {
       report(`500 for ${concretePath}`, error);
-      return answer(500, "The endpoint failed");
+      response = answer(500, "The endpoint failed");
     }
+    if (!response.webSocket && isUpgrade(request)) {
+      tellOf(this.#onEvent, { type: "refusal", request, status: response.status }, env);
+    }
+    return response;
   }
 
   /**

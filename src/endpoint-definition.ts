@@ -71,7 +71,7 @@ export const OPTIONS: Record<Exclude<keyof WsEndpointMap, keyof Callbacks>, Chec
     isFunction,
     isList(/^(([a-z][\w+.-]*:\/\/(\*\.)?|\*\.)[^\s*/?#A-Z"]+|null)$/),
   ],
-  idleTimeoutMs: ["a whole number of milliseconds from 0", isWhole(0)],
+  idleTimeoutMs: ["a whole number of milliseconds, 0 for never", isWhole(0)],
   maxTextMessageBufferSize: BYTES,
   maxBinaryMessageBufferSize: BYTES,
   maxPendingMessages: ["a whole number from 1", isWhole(1)],
@@ -149,14 +149,14 @@ export function define(
     path,
     userProperties: {},
   } as MutableEndpointConfig;
-  if ((options.configure?.(config) as unknown) instanceof Promise) refuse("has an asynchronous configure");
+  if ((options.configure?.(config) as unknown) instanceof Promise) refuse("needs a synchronous configure");
   const { path: samePath, userProperties, ...configured } = config;
   check(owner, configured, OPTIONS);
   Object.assign(config, { ...filled, ...defined(config) });
-  if (samePath !== path) refuse("can't be given another path by its configure");
-  if (!isPlain(userProperties)) refuse("has userProperties that are no plain object");
+  if (samePath !== path) refuse("needs the same path after its configure");
+  if (!isPlain(userProperties)) refuse("needs a plain object as userProperties");
   const lost = loss(userProperties, () => structuredClone(userProperties));
-  if (lost) refuse(`has userProperties${lost[0]} that are no plain data`);
+  if (lost) refuse(`needs plain data as userProperties${lost[0]}`);
   if (!config.serializeSession !== !config.deserializeSession)
     refuse("needs both serializeSession and deserializeSession");
   if (!config.hibernate && (config.trackSessions || config.serializeSession)) {

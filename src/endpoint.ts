@@ -4,7 +4,7 @@ import { DurableObject } from "cloudflare:workers";
 import { Alarm } from "./alarm.ts";
 import { lostSessions } from "./attachment.ts";
 import { CloseReason } from "./close-reason.ts";
-import { tellOf } from "./container-event.ts";
+import { tellOf, type EventListener } from "./container-event.ts";
 import type { SessionDefinition } from "./dispatch.ts";
 import { define, type EndpointDefinition } from "./endpoint-definition.ts";
 import { DeploymentError, report, toError } from "./errors.ts";
@@ -18,6 +18,9 @@ import type { Callbacks, EndpointOptions } from "./ws-endpoint-map.ts";
 
 /** Where a class has the endpoints that its objects serve. */
 export const ENDPOINTS = Symbol();
+
+/** And the containers' functions that are told when one is made. */
+export const LISTENERS = Symbol();
 
 /** The idle timeouts need `alarm`. */
 export function checkAlarm(type: typeof Endpoint): void {
@@ -92,6 +95,7 @@ export class Endpoint<Env = Cloudflare.Env, T = unknown, Path extends string = s
 
   /** What the container tells the objects of the class. */
   declare static [ENDPOINTS]?: Router<EndpointDefinition>;
+  declare static [LISTENERS]?: Set<EventListener>;
 
   readonly #definitions = new Map<string, SessionDefinition>();
   /** By the class's own options. */
@@ -109,9 +113,7 @@ export class Endpoint<Env = Cloudflare.Env, T = unknown, Path extends string = s
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
     checkAlarm(this.#class);
-    for (const onEvent of new Set(this.#class[ENDPOINTS]?.values.map((one) => one.onEvent))) {
-      tellOf(onEvent, { type: "wake", id: ctx.id }, env);
-    }
+    for (const onEvent of this.#class[LISTENERS] ?? []) tellOf(onEvent, { type: "wake", id: ctx.id }, env);
     const lost = lostSessions(ctx);
     if (lost.length === 0) return;
     // Not before the constructor of the subclass has run, and what it blocks for. What is called by RPC waits too.

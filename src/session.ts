@@ -200,10 +200,11 @@ export class ServerSession implements Session, Subject, SendLink {
 
   /** @param closeReason absent for one that nobody is told of */
   forget(closeReason?: CloseReason): void {
-    const now = Date.now();
-    // One that opened when nobody listened doesn't know since when it has been there.
-    const milliseconds = now - (this.since ?? now);
-    if (closeReason) this.tell({ type: "close", session: this, closeReason, milliseconds });
+    if (closeReason) {
+      const now = Date.now();
+      // One that opened when nobody listened doesn't know since when it has been there.
+      this.tell({ type: "close", session: this, closeReason, milliseconds: now - (this.since ?? now) });
+    }
     this.host.forget(this.webSocket);
     this.#attachment.forget();
   }

@@ -35,6 +35,7 @@ export class Turns {
    */
   end(turn: Turn): void {
     const { own, since } = turn;
+    // Mostly the last. A callback that was not waited for ends a second time when it settles.
     if (this.#running.at(-1) === turn) this.#running.pop();
     else this.#running = this.#running.filter((one) => one !== turn);
     if (this.#clock === since) return own.keep();

@@ -615,8 +615,8 @@ describe("configure", () => {
     ["a callback", forbidden((config) => (config.onText = () => {})), "onText"],
     ["a wrong value", forbidden((config) => (config.idleTimeoutMs = -1)), "a wrong idleTimeoutMs: it must be a whole"],
     ["a wrong list", forbidden((config) => (config.subprotocols = "v1")), "a wrong subprotocols"],
-    ["another path", forbidden((config) => (config.path = "/b")), "can't be given another path by its configure"],
-    ["no path", forbidden((config) => delete config.path), "can't be given another path by its configure"],
+    ["another path", forbidden((config) => (config.path = "/b")), "needs the same path after its configure"],
+    ["no path", forbidden((config) => delete config.path), "needs the same path after its configure"],
     ["a contradiction", { configure: (config) => void (config.serializeSession = () => 1) }, "needs both"],
     [
       "another contradiction",
@@ -626,14 +626,34 @@ describe("configure", () => {
     [
       "an instance to keep",
       { configure: (config) => void (config.userProperties.at = new (class Point {})()) },
-      "userProperties",
+      "needs plain data as userProperties.at",
     ],
-    ["a function to keep", { configure: (config) => void (config.userProperties.f = () => {}) }, "userProperties"],
-    ["a number for properties", forbidden((config) => (config.userProperties = 5)), "userProperties"],
-    ["a Map for properties", forbidden((config) => (config.userProperties = new Map())), "userProperties"],
-    ["a list for properties", forbidden((config) => (config.userProperties = [])), "userProperties"],
-    ["null for properties", forbidden((config) => (config.userProperties = null)), "userProperties"],
-    ["a promise", forbidden(async () => {}), "has an asynchronous configure"],
+    [
+      "a function to keep",
+      { configure: (config) => void (config.userProperties.f = () => {}) },
+      "needs plain data as userProperties.f",
+    ],
+    [
+      "a number for properties",
+      forbidden((config) => (config.userProperties = 5)),
+      "needs a plain object as userProperties",
+    ],
+    [
+      "a Map for properties",
+      forbidden((config) => (config.userProperties = new Map())),
+      "needs a plain object as userProperties",
+    ],
+    [
+      "a list for properties",
+      forbidden((config) => (config.userProperties = [])),
+      "needs a plain object as userProperties",
+    ],
+    [
+      "null for properties",
+      forbidden((config) => (config.userProperties = null)),
+      "needs a plain object as userProperties",
+    ],
+    ["a promise", forbidden(async () => {}), "needs a synchronous configure"],
     ["something that is no function", { configure: "later" as never }, "a wrong configure: it must be a function"],
   ];
   for (const [what, map, message] of bad) {

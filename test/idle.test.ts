@@ -464,7 +464,7 @@ describe("by a clock that is set", () => {
   it.each([-1, 1.5, NaN, Infinity, "20", null])("R18: %s is refused", async (timeout) => {
     expect(register({ idleTimeoutMs: timeout })).toThrow(DeploymentError);
     expect(register({ idleTimeoutMs: timeout })).toThrow(
-      "has a wrong idleTimeoutMs: it must be a whole number of milliseconds from 0",
+      "has a wrong idleTimeoutMs: it must be a whole number of milliseconds, 0 for never",
     );
     const endpoint = serve({
       idleTimeoutMs: 10 * MINUTES,
