@@ -39,10 +39,8 @@ export type Kept = [facts: string, object: unknown, userProperties: unknown, isO
  * limits are there if they are no longer the endpoint's.
  */
 type Attached =
-  | [mark: typeof MARK, facts: string, object: unknown, limits: AttachedLimits | undefined, userProperties: unknown]
-  | [mark: typeof LARGE, id: string, object: undefined, limits: AttachedLimits | undefined];
-
-type AttachedLimits = [idle: number, text: number, binary: number, activeUntil: number, spentUntil: number];
+  | [mark: typeof MARK, facts: string, object: unknown, limits: Limits | undefined, userProperties: unknown]
+  | [mark: typeof LARGE, id: string, object: undefined, limits: Limits | undefined];
 
 /** What was found in an attachment. */
 export interface Remains {
@@ -117,8 +115,8 @@ export class Attachment {
     this.kept[0] = JSON.stringify({ ...(JSON.parse(this.kept[0]) as SessionFacts), ...facts });
   }
 
-  limit(limits: Partial<Limits>): void {
-    Object.assign(this.limits, limits);
+  limit<Index extends keyof Limits>(index: Index, value: Limits[Index]): void {
+    this.limits[index] = value;
     this.#isLimited = true;
     // In memory they hold: no message is lost for it.
     attempt("a session's limits can't be kept", () => {
@@ -156,7 +154,7 @@ export class Attachment {
   /** @returns the size in bytes of what doesn't fit; 0 if it does */
   #attach(isLarge: boolean): number {
     const [facts, object, userProperties] = this.kept;
-    const limits = this.#isLimited ? (Object.values(this.limits) as AttachedLimits) : undefined;
+    const limits = this.#isLimited ? this.limits : undefined;
     const attached: Attached = isLarge
       ? [LARGE, this.#id, undefined, limits]
       : [MARK, facts, object, limits, userProperties];
@@ -185,24 +183,15 @@ function attachedTo(socket: WebSocket): Attached | undefined {
 export function readAttachment(socket: WebSocket, storage: DurableObjectStorage): Remains | undefined {
   const attached = attachedTo(socket);
   if (!attached) return undefined;
-  const [mark, factsOrId, object, , userProperties] = attached;
+  const [mark, factsOrId, object, limits, userProperties] = attached;
   const isLarge = mark === LARGE;
   const kept: Kept | undefined = isLarge ? readRow(storage, factsOrId) : [factsOrId, object, userProperties];
   if (!kept) throw new SessionObjectError("The session's row in storage is gone: delete none that begins with socle.");
-  return { kept, limits: limitsIn(attached), isLarge };
+  return { kept, limits, isLarge };
 }
 
 /** The limits alone, which are in the attachment however large the rest is. */
-export function readLimits(socket: WebSocket): Limits | undefined {
-  const attached = attachedTo(socket);
-  return attached && limitsIn(attached);
-}
-
-function limitsIn([, , , limits]: Attached): Limits | undefined {
-  if (!limits) return undefined;
-  const [maxIdleTimeout, maxTextMessageBufferSize, maxBinaryMessageBufferSize, activeUntil, spentUntil] = limits;
-  return { maxIdleTimeout, maxTextMessageBufferSize, maxBinaryMessageBufferSize, activeUntil, spentUntil };
-}
+export const readLimits = (socket: WebSocket): Limits | undefined => attachedTo(socket)?.[3];
 
 /**
  * Marks the object's life, which hibernation doesn't end and a crash does. The list of its sockets doesn't tell: it lacks

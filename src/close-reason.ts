@@ -1,5 +1,6 @@
 // Why a session ended: RFC 6455's close codes under Jakarta's names, and the code with its phrase.
 import { CloseReasonError } from "./errors.ts";
+import { isOver } from "./limits.ts";
 
 /**
  * The close codes of RFC 6455 and its registry, by their names in Jakarta's `CloseReason.CloseCodes`.
@@ -64,7 +65,7 @@ export class CloseReason {
     if (!this.sendable) {
       throw new CloseReasonError(`No Close frame carries ${this.closeCode}: use 1000-1003, 1007-1014 or 3000-4999.`);
     }
-    if (new TextEncoder().encode(this.reasonPhrase).length > 123) {
+    if (isOver(this.reasonPhrase, 123)) {
       throw new CloseReasonError("The reason phrase is over 123 bytes of UTF-8: shorten it.");
     }
   }

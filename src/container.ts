@@ -187,7 +187,7 @@ export class ServerContainer<Env = Cloudflare.Env> {
     let response: Response;
     try {
       if (!isUpgrade(request) && "onRequest" in type.prototype) return await reach(request);
-      const consulted = await consult(request, { env, ctx, pathParameters, config });
+      const consulted = await consult(request, match.value, { env, ctx, pathParameters, config });
       if (consulted instanceof Response) response = consulted;
       else {
         const [handshake, headers] = consulted;

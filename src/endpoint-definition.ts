@@ -80,7 +80,21 @@ export const OPTIONS: Record<Exclude<keyof WsEndpointMap, keyof Callbacks>, Chec
   autoResponse: ["{ request, response } of strings of at most 2,048 bytes", isPair("request,response", isShort(2048))],
   hibernate: SWITCH,
   trackSessions: SWITCH,
+  flowControl: ['used with import "socle/flow-control"'],
 };
+
+/** What an import gives an endpoint: Workers without it carry none of it. */
+export interface Extension {
+  /** By what names subprotocols are offered, if not by those of `subprotocols`. */
+  readonly protocols?: readonly string[];
+  /** The class of its sessions, if not the usual one. */
+  readonly Session?: unknown;
+}
+
+/** Where imports register, by the option that asks for them. */
+export const extensions: {
+  flowControl?: (config: MutableEndpointConfig, refuse: (what: string) => never) => Extension;
+} = {};
 
 const DEFAULTS = {
   idleTimeoutMs: 0,
@@ -91,7 +105,7 @@ const DEFAULTS = {
   trackSessions: false,
 };
 
-export interface EndpointDefinition {
+export interface EndpointDefinition extends Extension {
   readonly config: EndpointConfig;
   /** Absent for a class: its objects have the callbacks. */
   readonly callbacks?: Callbacks;
@@ -162,6 +176,7 @@ export function define(
   if (!config.hibernate && (config.trackSessions || config.serializeSession)) {
     refuse("has hibernate: false: remove trackSessions and serializeSession");
   }
+  const extension = config.flowControl && extensions.flowControl!(config, refuse);
   Object.freeze(config);
-  return isClass ? { config } : { config, callbacks: options };
+  return { config, ...extension, ...(!isClass && { callbacks: options }) };
 }

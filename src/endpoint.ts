@@ -189,7 +189,7 @@ export class Endpoint<Env = Cloudflare.Env, T = unknown, Path extends string = s
         if (sends) {
           const sending = wsSendAsync(payload, asyncRemote);
           this.ctx.waitUntil(sending.then((result) => result === "success" || missed(result)));
-        } else asyncRemote.send(payload);
+        } else void asyncRemote.send(payload);
         reached++;
       } catch (error) {
         missed(error);
@@ -236,10 +236,10 @@ export class Endpoint<Env = Cloudflare.Env, T = unknown, Path extends string = s
     // At a path where the class is not registered the checks of all its paths hold.
     const others = match ? [] : (endpoints?.values ?? []);
     let agreed!: Handshake | Response;
-    for (const { config } of [...others, definition]) {
-      agreed = shakeHands(request, config, match?.pathParameters ?? {});
+    for (const one of [...others, definition]) {
+      agreed = shakeHands(request, one, match?.pathParameters ?? {});
       if (agreed instanceof Response) return agreed;
-      if (config.onHandshake) return answer(403, "Come by the router");
+      if (one.config.onHandshake) return answer(403, "Come by the router");
     }
     return agreed;
   }
@@ -259,7 +259,7 @@ export class Endpoint<Env = Cloudflare.Env, T = unknown, Path extends string = s
       if (endpoints?.all) return undefined;
       this.#own ??= define(path, this.#class.options ?? {}, true);
       // Not put by: such paths are the clients' choice, and have no end.
-      return { callbacks, config: Object.freeze({ ...this.#own.config, path }) };
+      return { callbacks, ...this.#own, config: Object.freeze({ ...this.#own.config, path }) };
     }
     const definition = { callbacks, ...found };
     this.#definitions.set(path, definition);

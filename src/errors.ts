@@ -29,6 +29,14 @@ export class PayloadError extends TypeError {
   override readonly name = "PayloadError";
 }
 
+/**
+ * More waits for the client than `maxBufferedAmount` allows: it takes messages more slowly than they are sent. Look at
+ * `session.asyncRemote.bufferedAmount` first, or send by a {@link SendChannel}, whose `put` waits.
+ */
+export class BufferFullError extends Error {
+  override readonly name = "BufferFullError";
+}
+
 /** A dropping or sliding buffer dropped this message before it was sent. */
 export class MessageDroppedError extends Error {
   override readonly name = "MessageDroppedError";

@@ -1,8 +1,9 @@
 // The opening handshake: what is refused, what is agreed on, and what the Worker tells the object.
 import type { SessionFacts } from "./attachment.ts";
 import { isObject, isPlain } from "./difference.ts";
+import type { EndpointDefinition } from "./endpoint-definition.ts";
 import { DeploymentError } from "./errors.ts";
-import type { EndpointConfig, HandshakeContext } from "./ws-endpoint-map.ts";
+import type { HandshakeContext } from "./ws-endpoint-map.ts";
 
 /** What is settled in the Worker, before the object is woken. */
 export interface Handshake extends Omit<SessionFacts, "id" | "uri" | "tags" | "since"> {
@@ -32,7 +33,7 @@ export function notFound({ url }: Request): Response {
 /** What client and endpoint agree on, or the answer to a request that opens no session. */
 export function shakeHands(
   request: Request,
-  { path, subprotocols, allowedOrigins: allowed }: EndpointConfig,
+  { config: { path, subprotocols, allowedOrigins: allowed }, protocols = subprotocols }: EndpointDefinition,
   pathParameters: Handshake["pathParameters"],
 ): Handshake | Response {
   const { headers, method } = request;
@@ -52,7 +53,7 @@ export function shakeHands(
     return answer(403, "This origin may not connect");
   }
   const offered = headers.get("Sec-WebSocket-Protocol")?.split(/\s*,\s*/);
-  return { path, pathParameters, negotiatedSubprotocol: subprotocols.find((name) => offered?.includes(name)) ?? "" };
+  return { path, pathParameters, negotiatedSubprotocol: protocols.find((name) => offered?.includes(name)) ?? "" };
 }
 
 /** Whether an origin is the one of a pattern, or one of its subdomains' where the pattern has a star. */
@@ -67,8 +68,12 @@ const matches = (origin: string) => (pattern: string) => {
  * @returns what was agreed on with what the hook adds, and the headers for the 101; or the answer that opens no session
  * @throws {@link DeploymentError} for a result that can't be; what the hook throws
  */
-export async function consult(request: Request, context: HandshakeContext): Promise<Response | [Handshake, Headers?]> {
-  const agreed = shakeHands(request, context.config, context.pathParameters);
+export async function consult(
+  request: Request,
+  definition: EndpointDefinition,
+  context: HandshakeContext,
+): Promise<Response | [Handshake, Headers?]> {
+  const agreed = shakeHands(request, definition, context.pathParameters);
   if (agreed instanceof Response) return agreed;
   if (!context.config.onHandshake) return [agreed];
   const result = await context.config.onHandshake(request, context);

@@ -14,6 +14,7 @@ export {
 } from "./container.ts";
 export { Endpoint, type BroadcastOptions, type EndpointClass } from "./endpoint.ts";
 export {
+  BufferFullError,
   CloseReasonError,
   DeploymentError,
   LimitError,
@@ -31,6 +32,7 @@ export {
   type SendResult,
   type SendsItself,
 } from "./payload.ts";
+export { ProtocolError } from "./flow-control/frame.ts";
 export type { RemoteEndpointAsync } from "./remote.ts";
 export type { ResponseChannel, SendChannel, SendValue } from "./send-channel.ts";
 export type { PathParameters, Session } from "./types.ts";
@@ -38,6 +40,7 @@ export type {
   Callbacks,
   EndpointConfig,
   EndpointOptions,
+  FlowControl,
   HandshakeContext,
   HandshakeResult,
   MutableEndpointConfig,

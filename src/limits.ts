@@ -1,24 +1,41 @@
 // What a session may take: how much at once, how often, and how long it may be silent. Nothing of sockets here.
-import type { EndpointConfig, RateLimit } from "./ws-endpoint-map.ts";
-
-/** A session's limits and where it stands against them. They change while it lives, and hibernate with it. */
-export interface Limits {
-  maxIdleTimeout: number;
-  maxTextMessageBufferSize: number;
-  maxBinaryMessageBufferSize: number;
+/**
+ * A session's limits and where it stands against them. They change while it lives, and hibernate with it as they are: names
+ * would cost with each change.
+ */
+export type Limits = [
+  idleTimeout: number,
+  textSize: number,
+  binarySize: number,
   /** The last message came or went before this time. */
-  activeUntil: number;
+  activeUntil: number,
   /** The messages so far have used up the rate limit's budget until this time. */
-  spentUntil: number;
+  spentUntil: number,
+  /** What a client of `socle.v1` has not taken, as that keeps it. */
+  credit?: number[],
+];
+
+export const IDLE_TIMEOUT = 0;
+export const TEXT_SIZE = 1;
+export const BINARY_SIZE = 2;
+export const ACTIVE_UNTIL = 3;
+export const SPENT_UNTIL = 4;
+export const CREDIT = 5;
+
+/** The options with which a session begins. */
+interface LimitOptions {
+  readonly idleTimeoutMs: number;
+  readonly maxTextMessageBufferSize: number;
+  readonly maxBinaryMessageBufferSize: number;
 }
 
-export const limitsOf = (config: EndpointConfig): Limits => ({
-  maxIdleTimeout: config.idleTimeoutMs,
-  maxTextMessageBufferSize: config.maxTextMessageBufferSize,
-  maxBinaryMessageBufferSize: config.maxBinaryMessageBufferSize,
-  activeUntil: 0,
-  spentUntil: 0,
-});
+export const limitsOf = (config: LimitOptions): Limits => [
+  config.idleTimeoutMs,
+  config.maxTextMessageBufferSize,
+  config.maxBinaryMessageBufferSize,
+  0,
+  0,
+];
 
 /**
  * The end of the span in which a message came. Activity is written once per span, a twentieth of the timeout or a second.
@@ -40,7 +57,11 @@ export const isOver = (message: string | ArrayBuffer, max: number): boolean =>
  *
  * @returns the new such time; undefined if the budget is used up
  */
-export function spend({ messages, perMs }: RateLimit, spentUntil: number, now: number): number | undefined {
+export function spend(
+  { messages, perMs }: { messages: number; perMs: number },
+  spentUntil: number,
+  now: number,
+): number | undefined {
   const spent = Math.max(spentUntil, now) + perMs / messages;
   // A little more, because the fractions add up inexactly.
   return spent - now > perMs + Math.min(perMs / messages / 2, 1) ? undefined : spent;

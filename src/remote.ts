@@ -19,6 +19,13 @@ export interface RemoteEndpointAsync {
   sendText(text: string): Promise<void>;
   /** Sends a binary message, of which the bytes are copied. Rejects as {@link sendText} does. */
   sendBinary(data: ArrayBuffer | ArrayBufferView): Promise<void>;
+  /**
+   * How many bytes wait for the client to take what was sent before, under `flowControl`. 0 for a client that doesn't
+   * speak `socle.v1`: for those the runtime keeps what they don't take, and tells nobody.
+   *
+   * @see the browser's `WebSocket.bufferedAmount`
+   */
+  readonly bufferedAmount: number;
 }
 
 type Data = string | ArrayBuffer | ArrayBufferView;
@@ -43,6 +50,7 @@ export class Remote implements RemoteEndpointAsync {
   #kept: Data[] | undefined;
   #reason: CloseReason | undefined;
   declare isOpen: boolean;
+  bufferedAmount = 0;
 
   /** @param touch is told of each message */
   constructor(socket: WebSocket, accepted: boolean, touch: () => void) {
@@ -52,8 +60,13 @@ export class Remote implements RemoteEndpointAsync {
     this.isOpen = !accepted || socket.readyState === WebSocket.OPEN;
   }
 
-  /** Sends, or throws. */
-  send(data: unknown): void {
+  /**
+   * Sends, or throws.
+   *
+   * @param _isPatient waits as long as it takes: so does a channel
+   * @returns a promise if the message waits for the client
+   */
+  send(data: unknown, _isPatient?: boolean): Promise<void> | undefined {
     checkData(data);
     if (!this.isOpen) throw new SessionClosedError();
     if (this.#kept) this.#kept.push(structuredClone(data));
@@ -61,6 +74,7 @@ export class Remote implements RemoteEndpointAsync {
       this.#socket.send(data);
       this.#touch();
     }
+    return undefined;
   }
 
   /** Open to the client too: what is sent goes out at once. */
@@ -70,13 +84,12 @@ export class Remote implements RemoteEndpointAsync {
 
   sendText(data: unknown): Promise<void> {
     try {
-      this.send(data);
+      return this.send(data) ?? SENT;
     } catch (error) {
       const failed = Promise.reject(toError(error));
       failed.catch(() => {});
       return failed;
     }
-    return SENT;
   }
 
   sendBinary(data: unknown): Promise<void> {

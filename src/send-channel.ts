@@ -78,7 +78,7 @@ export class SessionSendChannel extends Queue<SendValue> implements SendChannel 
   readonly [NUMBER]: bigint;
   readonly #link: SendLink;
   #busy = false;
-  /** Ends the wait for a payload that sends itself: by its own result, or by the session's end, whichever is first. */
+  /** Ends the wait for a payload that sends itself, or for the client: by its own result, or by the session's end, whichever is first. */
   #settle: ((result: SendResult) => void) | undefined;
 
   constructor(link: SendLink, bufferOrN: ChannelBuffer | number, number = link.channels.length) {
@@ -117,13 +117,15 @@ export class SessionSendChannel extends Queue<SendValue> implements SendChannel 
     for (const value of unsent) respond(value, new SessionClosedError());
   }
 
-  /** Sends one value; a promise if its payload sends itself. */
+  /** Sends one value; a promise if its payload sends itself, or waits for the client. */
   #transmit(value: SendValue): Promise<void> | undefined {
     const payload = (Array.isArray(value) ? value[0] : value) as Payload;
     const remote = this.#link.asyncRemote;
     let result: SendResult = "success";
     try {
-      if (sendsItself(payload)) {
+      const sends = sendsItself(payload);
+      const waiting = sends ? undefined : remote.send(payload, true);
+      if (sends || waiting) {
         this.#busy = true;
         return new Promise((resolve) => {
           this.#settle = (sent) => {
@@ -131,10 +133,10 @@ export class SessionSendChannel extends Queue<SendValue> implements SendChannel 
             respond(value, sent);
             resolve();
           };
-          void wsSendAsync(payload, remote).then((sent) => this.#settle?.(sent));
+          const sending = sends ? wsSendAsync(payload, remote) : waiting!.catch(toError);
+          void sending.then((sent) => this.#settle?.(sent ?? "success"));
         });
       }
-      remote.send(payload);
     } catch (error) {
       result = toError(error);
     }

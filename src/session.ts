@@ -6,7 +6,17 @@ import { isPlain } from "./difference.ts";
 import { Dispatch, type SessionDefinition, type Subject } from "./dispatch.ts";
 import { isTags } from "./endpoint-definition.ts";
 import { DeploymentError, LimitError, LimitExceededError, SessionObjectError } from "./errors.ts";
-import { isOver, spanEnd, spend, type Limits } from "./limits.ts";
+import {
+  ACTIVE_UNTIL,
+  BINARY_SIZE,
+  IDLE_TIMEOUT,
+  isOver,
+  spanEnd,
+  SPENT_UNTIL,
+  spend,
+  TEXT_SIZE,
+  type Limits,
+} from "./limits.ts";
 import { Remote } from "./remote.ts";
 import type { SendLink, SessionSendChannel } from "./send-channel.ts";
 import { SessionObject } from "./session-object.ts";
@@ -45,7 +55,7 @@ export class ServerSession implements Session, Subject, SendLink {
   declare readonly limits: Limits;
   readonly dispatch = new Dispatch(this);
   readonly channels: (SessionSendChannel | undefined)[] = [];
-  readonly #attachment: Attachment;
+  declare readonly attachment: Attachment;
   #uri: URL | undefined;
   #properties: SessionObject | undefined;
 
@@ -60,10 +70,10 @@ export class ServerSession implements Session, Subject, SendLink {
     const { env, ctx, turns } = host;
     Object.assign(this, facts, { host, webSocket, definition, env, ctx, turns });
     const { config } = definition;
-    this.#attachment = new Attachment(webSocket, ctx.storage, facts.id, config, remains);
-    this.limits = this.#attachment.limits;
+    this.attachment = new Attachment(webSocket, ctx.storage, facts.id, config, remains);
+    this.limits = this.attachment.limits;
     this.asyncRemote = new Remote(webSocket, accepted, () => this.touch());
-    this.object = new SessionObject(this.#attachment, 1, this, config);
+    this.object = new SessionObject(this.attachment, 1, this, config);
   }
 
   get requestURI(): URL {
@@ -116,29 +126,29 @@ export class ServerSession implements Session, Subject, SendLink {
   }
 
   get maxIdleTimeout(): number {
-    return this.limits.maxIdleTimeout;
+    return this.limits[IDLE_TIMEOUT];
   }
 
   set maxIdleTimeout(milliseconds: number) {
-    this.#limit("maxIdleTimeout", milliseconds, 0);
-    this.limits.activeUntil = 0;
+    this.#limit(IDLE_TIMEOUT, "maxIdleTimeout", milliseconds, 0);
+    this.limits[ACTIVE_UNTIL] = 0;
     this.touch();
   }
 
   get maxTextMessageBufferSize(): number {
-    return this.limits.maxTextMessageBufferSize;
+    return this.limits[TEXT_SIZE];
   }
 
   set maxTextMessageBufferSize(bytes: number) {
-    this.#limit("maxTextMessageBufferSize", bytes, 1);
+    this.#limit(TEXT_SIZE, "maxTextMessageBufferSize", bytes, 1);
   }
 
   get maxBinaryMessageBufferSize(): number {
-    return this.limits.maxBinaryMessageBufferSize;
+    return this.limits[BINARY_SIZE];
   }
 
   set maxBinaryMessageBufferSize(bytes: number) {
-    this.#limit("maxBinaryMessageBufferSize", bytes, 1);
+    this.#limit(BINARY_SIZE, "maxBinaryMessageBufferSize", bytes, 1);
   }
 
   /** A message has come. */
@@ -151,12 +161,12 @@ export class ServerSession implements Session, Subject, SendLink {
 
   /** A message came or went. */
   touch(): void {
-    const { maxIdleTimeout, activeUntil } = this.limits;
+    const { limits, maxIdleTimeout } = this;
     if (!maxIdleTimeout) return;
     const now = Date.now();
-    if (now < activeUntil) return;
-    this.#attachment.limit({ activeUntil: spanEnd(now, maxIdleTimeout) });
-    this.host.wake(this.limits.activeUntil + maxIdleTimeout);
+    if (now < limits[ACTIVE_UNTIL]) return;
+    this.attachment.limit(ACTIVE_UNTIL, spanEnd(now, maxIdleTimeout));
+    this.host.wake(limits[ACTIVE_UNTIL] + maxIdleTimeout);
   }
 
   close(reason: CloseReason | number = 1000, phrase?: string): void {
@@ -172,12 +182,12 @@ export class ServerSession implements Session, Subject, SendLink {
     if (!isTags(tags)) {
       throw new DeploymentError(`The option tags of ${this.path} must return at most 10 strings of at most 256 bytes.`);
     }
-    this.#attachment.settle({ tags });
+    this.attachment.settle({ tags });
     Object.assign(this, { tags });
   }
 
   opened(): void {
-    this.#attachment.kept.length = 3;
+    this.attachment.kept.length = 3;
   }
 
   end(reason: CloseReason): void {
@@ -195,7 +205,7 @@ export class ServerSession implements Session, Subject, SendLink {
 
   /** `onClose` comes next. */
   leave(): void {
-    this.#attachment.end();
+    this.attachment.end();
   }
 
   /** @param closeReason absent for one that nobody is told of */
@@ -206,7 +216,7 @@ export class ServerSession implements Session, Subject, SendLink {
       this.tell({ type: "close", session: this, closeReason, milliseconds: now - (this.since ?? now) });
     }
     this.host.forget(this.webSocket);
-    this.#attachment.forget();
+    this.attachment.forget();
   }
 
   tell(event: ContainerEvent): void {
@@ -215,18 +225,18 @@ export class ServerSession implements Session, Subject, SendLink {
 
   get #userProperties(): SessionObject {
     if (!this.#properties) {
-      this.#attachment.kept[2] ??= {};
-      this.#properties = new SessionObject(this.#attachment, 2, this);
+      this.attachment.kept[2] ??= {};
+      this.#properties = new SessionObject(this.attachment, 2, this);
       this.#properties.resume();
     }
     return this.#properties;
   }
 
-  #limit(name: keyof Limits & keyof Session, value: number, least: number): void {
+  #limit(index: 0 | 1 | 2, name: keyof Session, value: number, least: number): void {
     if (!Number.isSafeInteger(value) || value < least) {
       throw new LimitError(`A session's ${name} must be a whole number from ${least}, not ${value}.`);
     }
-    this.#attachment.limit({ [name]: value });
+    this.attachment.limit(index, value);
   }
 
   /** The limit that a message exceeds. */
@@ -240,8 +250,8 @@ export class ServerSession implements Session, Subject, SendLink {
       );
     }
     const name = typeof message === "string" ? "maxTextMessageBufferSize" : "maxBinaryMessageBufferSize";
-    if (isOver(message, this.limits[name])) {
-      return new LimitExceededError(1009, `The client sent a message of over ${this.limits[name]} bytes: see ${name}.`);
+    if (isOver(message, this[name])) {
+      return new LimitExceededError(1009, `The client sent a message of over ${this[name]} bytes: see ${name}.`);
     }
     if (this.dispatch.waiting < maxPendingMessages) return undefined;
     return new LimitExceededError(
@@ -253,14 +263,14 @@ export class ServerSession implements Session, Subject, SendLink {
   #spend(rateLimit: RateLimit): boolean {
     const { limits } = this;
     const now = Date.now();
-    const spentUntil = spend(rateLimit, limits.spentUntil, now);
+    const spentUntil = spend(rateLimit, limits[SPENT_UNTIL], now);
     if (spentUntil === undefined) return false;
     // An eviction between two writes gives back a twentieth of the budget at most, and none of one that is used up.
     const part = rateLimit.perMs / 20;
     const isUsedUp = spend(rateLimit, spentUntil, now) === undefined;
-    if (isUsedUp || Math.floor(spentUntil / part) > Math.floor(limits.spentUntil / part)) {
-      this.#attachment.limit({ spentUntil });
-    } else limits.spentUntil = spentUntil;
+    if (isUsedUp || Math.floor(spentUntil / part) > Math.floor(limits[SPENT_UNTIL] / part)) {
+      this.attachment.limit(SPENT_UNTIL, spentUntil);
+    } else limits[SPENT_UNTIL] = spentUntil;
     return true;
   }
 

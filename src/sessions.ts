@@ -15,7 +15,7 @@ import { CloseReason } from "./close-reason.ts";
 import type { SessionDefinition } from "./dispatch.ts";
 import { DeploymentError, report, toError } from "./errors.ts";
 import { unavailable, type Handshake } from "./handshake.ts";
-import { spanEnd, type Limits } from "./limits.ts";
+import { ACTIVE_UNTIL, IDLE_TIMEOUT, spanEnd, type Limits } from "./limits.ts";
 import { closeSocket } from "./remote.ts";
 import { ServerSession, type SessionHost } from "./session.ts";
 import { Turns } from "./turns.ts";
@@ -65,7 +65,7 @@ export class Sessions implements SessionHost {
     });
     if (isFull) return unavailable();
     if (session.isOpen) session.tell({ type: "open", session });
-    const { negotiatedSubprotocol: name } = session;
+    const { negotiatedSubprotocol: name } = agreed;
     return new Response(null, { status: 101, webSocket, headers: name ? { "Sec-WebSocket-Protocol": name } : {} });
   }
 
@@ -131,10 +131,11 @@ export class Sessions implements SessionHost {
     for (const socket of new Set([...this.#known.keys(), ...this.ctx.getWebSockets()])) {
       const known = this.#known.get(socket);
       if (known && !known.asyncRemote.isReady) continue;
-      const { maxIdleTimeout, activeUntil } = (known ? known.limits : this.#limits(socket)) ?? {};
-      if (!maxIdleTimeout) continue;
+      const limits = known ? known.limits : this.#limits(socket);
+      const timeout = limits?.[IDLE_TIMEOUT];
+      if (!timeout) continue;
       const answered = this.ctx.getWebSocketAutoResponseTimestamp(socket)?.getTime() ?? 0;
-      const due = Math.max(activeUntil!, answered && spanEnd(answered, maxIdleTimeout)) + maxIdleTimeout;
+      const due = Math.max(limits[ACTIVE_UNTIL], answered && spanEnd(answered, timeout)) + timeout;
       if (due > now) next = Math.min(next, due);
       else this.of(socket)?.close(1001);
     }
@@ -187,7 +188,7 @@ export class Sessions implements SessionHost {
       markLife(this.ctx);
     }
     // Also if onOpen has set a timeout: until now the sweep passed it over.
-    session.limits.activeUntil = 0;
+    session.limits[ACTIVE_UNTIL] = 0;
     session.touch();
   }
 
@@ -212,7 +213,9 @@ export class Sessions implements SessionHost {
 
   #begin(socket: WebSocket, remains: Remains, accepted = false): ServerSession {
     const facts = JSON.parse(remains.kept[0]) as SessionFacts;
-    const session = new ServerSession(this, socket, this.#defined(facts.path), facts, remains, accepted);
+    const definition = this.#defined(facts.path);
+    const Session = (definition.Session ?? ServerSession) as typeof ServerSession;
+    const session = new Session(this, socket, definition, facts, remains, accepted);
     this.#known.set(socket, session);
     return session;
   }

@@ -45,6 +45,30 @@ export interface RateLimit {
   perMs: number;
 }
 
+/** How much a client that speaks `socle.v1` may leave untaken, and for how long: the settings of `flowControl`. */
+export interface FlowControl {
+  /**
+   * How many bytes may be under way to the client, or with it, that it has not taken yet; 262,144 if absent. Each
+   * message counts 32 more than it has. A larger one goes alone.
+   */
+  window?: number;
+  /**
+   * How many bytes of messages past any {@link SendChannel} may wait for the client, before sends fail with a
+   * {@link BufferFullError}; 1,048,576 if absent.
+   */
+  maxBufferedAmount?: number;
+  /**
+   * After how many milliseconds in which messages wait and the client takes nothing the session ends with 1008; 30,000
+   * if absent. The object doesn't hibernate while messages wait.
+   */
+  stallTimeoutMs?: number;
+  /**
+   * For how many milliseconds small messages wait for more, to go as one frame; 0 if absent, by which those of one turn
+   * of the event loop do.
+   */
+  batchMs?: number;
+}
+
 /** What `onHandshake` may return to let the client in. */
 export interface HandshakeResult {
   /** Are added to the 101. `Sec-WebSocket-*`, `Upgrade` and `Connection` are Socle's. */
@@ -197,6 +221,21 @@ export interface EndpointOptions<T = unknown, Env = unknown, Path extends string
    * them, when the object next wakes. Needs a class with SQLite storage.
    */
   trackSessions?: boolean;
+  /**
+   * Lets messages wait in the object while a client doesn't take those before, and puts small ones together, for clients
+   * that speak `socle.v1`, such as that of `socle/client`; the others notice nothing. The Worker imports
+   * `socle/flow-control`, which others need not carry.
+   *
+   * ```ts
+   * import "socle/flow-control";
+   *
+   * addEndpoint(container, "/prices", {
+   *   flowControl: { window: 65_536 },
+   *   onOpen: onOpenStartWsConnection({ sendBufferOrN: slidingBuffer(1) }),
+   * });
+   * ```
+   */
+  flowControl?: boolean | FlowControl;
 }
 
 /** The names of the bindings in `Env` that are Durable Object namespaces. */

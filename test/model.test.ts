@@ -110,12 +110,12 @@ const type = fc.constantFrom("text" as const, "binary" as const);
 
 const open = command(
   "open",
-  fc.record({ steps: opening, failsInClose: fc.boolean() }),
-  (model, { steps: taken, failsInClose }) =>
+  fc.record({ steps: opening, failsInClose: fc.boolean(), isFlowControlled: fc.boolean() }),
+  (model, { steps: taken, ...others }) =>
     model.sessions.length < 6
       ? async (_, real) => {
           const id = model.id();
-          const opened = { id, name: id, failsInClose, acts: model.named(taken) };
+          const opened = { id, name: id, ...others, acts: model.named(taken) };
           model.open(opened);
           real.open(opened);
           await real.agree(model);
@@ -138,11 +138,50 @@ const messages = commandOn(
   },
 );
 
+const together = commandOn(
+  "messages in one frame",
+  (one) => isOpen(one) && one.opening.isFlowControlled,
+  fc.array(fc.tuple(type, steps), { minLength: 1, maxLength: 4 }),
+  async (one, sent, model, real) => {
+    const scripts = sent.map(([kind, taken]) => [kind, { id: model.id(), acts: model.named(taken) }] as const);
+    real.sendTogether(one.name, scripts);
+    for (const [kind, script] of scripts) one.receive(kind, script);
+    await real.agree(model);
+  },
+);
+
+/** What the client acknowledges though it can't have taken it, or has said so before. */
+const lie = commandOn(
+  "the client lies",
+  (one) => isOpen(one) && one.opening.isFlowControlled,
+  fc.boolean(),
+  async (one, isBehind, model, real) => {
+    real.acknowledge(one.name, isBehind ? Math.max(one.taken - 1, 0) : one.taken + one.untaken.count + 1);
+    one.lost(1002, "", "ProtocolError");
+    await real.agree(model);
+  },
+);
+
 /** Some are to come more often than others. */
 const often = <T>(count: number, one: T): T[] => Array.from({ length: count }, () => one);
 
 const commands = [
   ...often(16, messages),
+  ...often(4, together),
+  ...often(
+    8,
+    commandOn(
+      "the client takes all",
+      (one) => isOpen(one) && one.opening.isFlowControlled && one.untaken.count > 0,
+      fc.constant(0),
+      async (one, _, model, real) => {
+        one.take();
+        real.acknowledge(one.name, one.taken);
+        await real.agree(model);
+      },
+    ),
+  ),
+  lie,
   ...often(4, open),
   commandOn(
     "messages, and the client closes",
@@ -270,6 +309,7 @@ const variant: fc.Arbitrary<Variant> = fc.record({
   hasOnError: fc.boolean(),
   tracks: fc.boolean(),
   isLarge: fc.boolean(),
+  flowControl: fc.record({ window: fc.integer({ min: 1, max: 200 }), maxBufferedAmount: fc.nat(150) }),
   buffer: fc.oneof(
     fc.record({ kind: fc.constant("fixed" as const), size: fc.nat(2) }),
     fc.record({ kind: fc.constantFrom("dropping" as const, "sliding" as const), size: fc.integer({ min: 1, max: 2 }) }),
@@ -291,7 +331,7 @@ it(
         const model = new Model(chosen);
         const real = new PlayedObject(chosen);
         for (const name of ["a", "b"]) {
-          const opened = { id: name, name, failsInClose: false, acts: [] };
+          const opened = { id: name, name, failsInClose: false, isFlowControlled: name === "b", acts: [] };
           model.open(opened);
           real.open(opened);
         }
@@ -302,9 +342,14 @@ it(
         for (const session of model.sessions) {
           while (!session.isIdle) {
             const { held, slow } = session;
-            await real.release(held ?? slow!.id);
-            if (held === undefined) session.deliver();
-            else session.release();
+            if (held === undefined && slow === undefined) {
+              session.take();
+              real.acknowledge(session.name, session.taken);
+            } else {
+              await real.release(held ?? slow!.id);
+              if (held === undefined) session.deliver();
+              else session.release();
+            }
             await real.agree(model);
           }
         }

@@ -51,6 +51,12 @@ describe("registration", () => {
     expect(add("/a", { onClose: {} })).toThrow("a wrong onClose");
   });
 
+  it("F1: flowControl is refused in a Worker that doesn't import it, with what to import", () => {
+    expect(add("/a", { flowControl: true })).toThrow(
+      'The endpoint at "/a" has a wrong flowControl: it must be used with import "socle/flow-control".',
+    );
+  });
+
   it("R1: an unknown option is refused with those that are known", () => {
     expect(add("/a", { onMessage() {} })).toThrow(
       'The endpoint at "/a" has the unknown option onMessage: use onOpen, onText,',

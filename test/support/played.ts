@@ -1,5 +1,6 @@
 // One object with several sessions, in workerd, whose callbacks play the scripts that their clients send.
 import { evictDurableObject, runInDurableObject } from "cloudflare:test";
+import "socle/flow-control";
 import {
   startWsConnection,
   WebSocketSendAsync,
@@ -15,6 +16,7 @@ import type { ServerSession } from "../../src/session.ts";
 import { passTime, ring } from "./alarm.ts";
 import type { Client } from "./client.ts";
 import { serve, type Served } from "./endpoint.ts";
+import { acknowledgement, batch, bytes, contents, PLAIN } from "./flow-client.ts";
 import { show, TIMEOUT, type Reference, type SessionValue } from "./reference.ts";
 import { named, type Act, type Opening, type PayloadKind, type Script, type Variant } from "./script.ts";
 
@@ -39,6 +41,7 @@ class PlayedSession {
   constructor(
     readonly name: string,
     readonly failsInClose: boolean,
+    readonly isFlowControlled: boolean,
   ) {}
 
   get isAccepted(): boolean {
@@ -46,12 +49,13 @@ class PlayedSession {
   }
 
   /** It tells which messages have arrived. Nothing public does while a callback holds them. */
-  get waiting(): number {
+  get queued(): number {
     return (this.session as ServerSession | undefined)?.dispatch.waiting ?? 0;
   }
 
   get received(): readonly unknown[] {
-    return this.client?.unread ?? [];
+    const frames = this.client?.unread ?? [];
+    return this.isFlowControlled ? frames.flatMap((frame) => contents(frame).messages) : frames;
   }
 
   /** What the callbacks are given. */
@@ -68,10 +72,12 @@ export class PlayedObject {
   readonly #gates = new Map<string, PromiseWithResolvers<void>>();
 
   constructor(readonly variant: Variant) {
-    const { hibernates, hasOnError, tracks } = variant;
+    const { hibernates, hasOnError, tracks, flowControl } = variant;
     const read = (data: string) => JSON.parse(data) as Script;
     this.#served = serve<Played>({
       hibernate: hibernates,
+      // The clock stands still, but timers don't.
+      flowControl: { ...flowControl, stallTimeoutMs: 2 ** 31 - 1 },
       trackSessions: hibernates && tracks,
       idleTimeoutMs: TIMEOUT,
       onOpen: (session) => {
@@ -106,9 +112,10 @@ export class PlayedObject {
   }
 
   open(opening: Opening): void {
-    const played = new PlayedSession(opening.name, opening.failsInClose);
+    const played = new PlayedSession(opening.name, opening.failsInClose, opening.isFlowControlled);
     this.#sessions.set(opening.name, played);
-    const connected = this.#served.connect(`?play=${encodeURIComponent(JSON.stringify(opening))}`);
+    const query = `?play=${encodeURIComponent(JSON.stringify(opening))}`;
+    const connected = this.#served.connect(query, opening.isFlowControlled ? PLAIN : {});
     void connected.then(async (client) => {
       played.client = client;
       const { code, reason } = await client.closed;
@@ -119,7 +126,23 @@ export class PlayedObject {
 
   send(name: string, type: "text" | "binary", script: Script): void {
     const text = JSON.stringify(script);
-    this.#of(name).client!.send(type === "text" ? text : (new TextEncoder().encode(text).buffer as ArrayBuffer));
+    const { client, isFlowControlled } = this.#of(name);
+    const data = new TextEncoder().encode(text);
+    client!.send(type === "text" ? text : isFlowControlled ? bytes(0, [...data]) : data);
+  }
+
+  /** Sends them all as one frame. */
+  sendTogether(name: string, scripts: readonly (readonly ["text" | "binary", Script])[]): void {
+    const items = scripts.map(([type, script]) => {
+      const text = JSON.stringify(script);
+      return type === "text" ? text : new TextEncoder().encode(text);
+    });
+    this.#of(name).client!.send(batch(...items));
+  }
+
+  /** Acknowledges so many in all. */
+  acknowledge(name: string, count: number): void {
+    this.#of(name).client!.send(acknowledgement(count));
   }
 
   /** The client closes; resolves once the server knows. */
@@ -290,15 +313,15 @@ export class PlayedObject {
 
 type Compared = Pick<
   PlayedSession,
-  "name" | "isAccepted" | "isRunning" | "waiting" | "log" | "received" | "closed" | "results"
+  "name" | "isAccepted" | "isRunning" | "queued" | "log" | "received" | "closed" | "results"
 >;
 
 /** What is compared of a session. */
-const state = ({ name, isAccepted, isRunning, waiting, log, received, closed, results }: Compared) => ({
+const state = ({ name, isAccepted, isRunning, queued, log, received, closed, results }: Compared) => ({
   name,
   isAccepted,
   isRunning,
-  waiting,
+  queued,
   log: [...log],
   received: [...received],
   closed,

@@ -18,6 +18,13 @@ type Event =
 /** What is put on a channel. */
 type Value = Extract<Act, { payload: PayloadKind }>;
 
+/** A message that its client has no credit for. */
+interface Waiting {
+  text: string;
+  size: number;
+  told: (result: string) => void;
+}
+
 export const show = (object: SessionValue | undefined): string =>
   object ? JSON.stringify({ n: object.n, list: object.list }) : "undefined";
 
@@ -34,6 +41,13 @@ export class ReferenceSession {
   held: string | undefined;
   /** The payload that sends itself. */
   slow: Value | undefined;
+  /** What was sent and the client has not acknowledged: how many messages, and their size. */
+  untaken = { count: 0, size: 0 };
+  /** How many it has acknowledged. */
+  taken = 0;
+  readonly waiting: Waiting[] = [];
+  /** What the channel has taken out of its buffer waits for the client. */
+  #awaited: Value | undefined;
   active: number;
   #object: SessionValue | undefined;
   #kept: SessionValue | undefined;
@@ -64,7 +78,7 @@ export class ReferenceSession {
   }
 
   /** How many events wait for the callback under way. */
-  get waiting(): number {
+  get queued(): number {
     return this.#queue.length;
   }
 
@@ -74,7 +88,7 @@ export class ReferenceSession {
   }
 
   get isIdle(): boolean {
-    return this.held === undefined && this.slow === undefined;
+    return this.held === undefined && this.slow === undefined && this.waiting.length === 0;
   }
 
   receive(type: "text" | "binary", script: Script): void {
@@ -116,21 +130,76 @@ export class ReferenceSession {
   deliver(): void {
     const value = this.slow!;
     this.slow = undefined;
-    if (value.payload === "failing") this.#respond(value, value.id);
-    else this.#respond(value, this.send(value.id));
+    if (value.payload === "failing") this.#sent(value, value.id);
+    else this.#await(value, false);
+  }
+
+  /** Sends a text, at once or when the client has taken what was sent before, and tells how that went. */
+  send(text: string, told: (result: string) => void, isPatient = false): void {
+    if (!this.isOpen) return told("SessionClosedError");
+    const size = text.length + 32;
+    if (this.waiting.length === 0 && this.#hasCredit(size)) {
+      this.#transfer(text, size);
+      return told("success");
+    }
+    const { maxBufferedAmount } = this.reference.variant.flowControl;
+    const amount = this.waiting.reduce((sum, one) => sum + one.size, size);
+    if (!isPatient && amount > maxBufferedAmount) return told("BufferFullError");
+    this.waiting.push({ text, size, told });
+  }
+
+  /** The client acknowledges all that it has. */
+  take(): void {
+    this.taken += this.untaken.count;
+    this.untaken = { count: 0, size: 0 };
+    const sent = [];
+    for (let next; (next = this.waiting[0]) && this.#hasCredit(next.size);) {
+      this.waiting.shift();
+      this.#transfer(next.text, next.size);
+      sent.push(next);
+    }
+    for (const { told } of sent) told("success");
+  }
+
+  #hasCredit(size: number): boolean {
+    const { untaken, opening, reference } = this;
+    return (
+      !opening.isFlowControlled || untaken.size === 0 || untaken.size + size <= reference.variant.flowControl.window
+    );
+  }
+
+  #transfer(text: string, size: number): void {
+    this.active = this.reference.now;
+    this.untaken = { count: this.untaken.count + 1, size: this.untaken.size + size };
+    (this.isAccepted ? this.received : this.#unsent).push(text);
+  }
+
+  /** The channel goes on with what waits behind. */
+  #sent(value: Value, result: string): void {
+    this.#respond(value, result);
     for (let next; (next = this.#poll());) {
       this.#transmit(next);
-      if (this.slow) return;
+      if (this.#isSending) return;
     }
     if (this.#isChannelClosed) this.close(1000);
   }
 
-  /** Sends a text, and tells how that went. */
-  send(text: string): string {
-    if (!this.isOpen) return "SessionClosedError";
-    this.active = this.reference.now;
-    (this.isAccepted ? this.received : this.#unsent).push(text);
-    return "success";
+  #await(value: Value, isPatient: boolean): void {
+    this.#awaited = value;
+    this.send(
+      value.id,
+      (result) => {
+        // The end of the session has told it already.
+        if (this.#awaited !== value) return;
+        this.#awaited = undefined;
+        this.#sent(value, result);
+      },
+      isPatient,
+    );
+  }
+
+  get #isSending(): boolean {
+    return this.slow !== undefined || this.#awaited !== undefined;
   }
 
   touched(): void {
@@ -151,7 +220,10 @@ export class ReferenceSession {
     if (act.do === "touch") this.reference.sessions.find(({ name }) => name === act.other)!.touched();
     if (act.do === "put" || act.do === "tuple") this.#put(act);
     if (act.do === "offer") this.results[`${act.id} taken`] = String(this.#offer(act));
-    if (act.do === "remote") this.results[act.id] = act.payload === "bad" ? "PayloadError" : this.send(act.id);
+    if (act.do === "remote") {
+      if (act.payload === "bad") this.results[act.id] = "PayloadError";
+      else this.send(act.id, (result) => (this.results[act.id] = result));
+    }
     return act.do !== "hold";
   }
 
@@ -242,9 +314,11 @@ export class ReferenceSession {
     if (this.isAccepted) this.closed ??= { code, reason };
     else this.#reason = { code, reason };
     this.#isChannelClosed = true;
-    const { slow } = this;
+    const sending = this.slow ?? this.#awaited;
     this.slow = undefined;
-    if (slow) this.#respond(slow, "SessionClosedError");
+    this.#awaited = undefined;
+    if (sending) this.#respond(sending, "SessionClosedError");
+    for (const { told } of this.waiting.splice(0)) told("SessionClosedError");
     for (const value of this.#puts) this.#settle(value, false);
     for (const value of [...this.#buffer, ...this.#puts]) this.#respond(value, "SessionClosedError");
     this.#buffer = [];
@@ -254,7 +328,7 @@ export class ReferenceSession {
   #finish(): void {
     if (this.#isChannelClosed) return;
     this.#isChannelClosed = true;
-    if (!this.slow) this.close(1000);
+    if (!this.#isSending) this.close(1000);
   }
 
   #put(act: Value): void {
@@ -268,7 +342,7 @@ export class ReferenceSession {
       this.#respond(value, "SessionClosedError");
       return false;
     }
-    if (!this.slow) {
+    if (!this.#isSending) {
       this.#transmit(value);
       return true;
     }
@@ -293,7 +367,9 @@ export class ReferenceSession {
 
   #transmit(value: Value): void {
     if (value.payload === "slow" || value.payload === "failing") this.slow = value;
-    else this.#respond(value, value.payload === "bad" ? "PayloadError" : this.send(value.id));
+    else if (value.payload === "bad") this.#respond(value, "PayloadError");
+    else if (this.waiting.length > 0 || !this.#hasCredit(value.id.length + 32)) this.#await(value, true);
+    else this.send(value.id, (result) => this.#respond(value, result));
   }
 
   #settle({ id }: Value, taken: boolean): void {
@@ -321,8 +397,9 @@ export class Reference {
 
   broadcast(text: string, except?: string): number {
     const reached = this.openSessions.filter(({ name }) => name !== except);
-    for (const session of reached) session.send(text);
-    return reached.length;
+    let missed = 0;
+    for (const session of reached) session.send(text, (result) => (missed += Number(result === "BufferFullError")));
+    return reached.length - missed;
   }
 
   closeAll(code: number, phrase: string): void {

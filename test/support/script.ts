@@ -21,6 +21,8 @@ export interface Script {
 export interface Opening extends Script {
   name: string;
   failsInClose: boolean;
+  /** Its client speaks `socle.v1`. */
+  isFlowControlled: boolean;
 }
 
 /** The endpoint of one sequence. */
@@ -29,6 +31,7 @@ export interface Variant {
   hasOnError: boolean;
   tracks: boolean;
   isLarge: boolean;
+  flowControl: { window: number; maxBufferedAmount: number };
   buffer: { kind: "fixed" | "dropping" | "sliding"; size: number };
 }
 

@@ -1,0 +1,305 @@
+// The client's end of `socle.v1`, as a WebSocket. What the application took is acknowledged, and nothing else.
+import {
+  ACKNOWLEDGEMENT,
+  dataFrame,
+  FrameReader,
+  frameOf,
+  OVERHEAD,
+  PROTOCOL,
+  SETTINGS,
+  WINDOW,
+} from "../flow-control/frame.ts";
+
+/** How long what was taken may stay unacknowledged, in milliseconds. */
+const IDLE = 250;
+
+/** For a frame that `socle.v1` doesn't have: a browser sends no 1002. */
+const MALFORMED = 4002;
+
+/** What a message holds: a text, or bytes by {@link SocleWebSocket.binaryType}. */
+export type ClientData = string | ArrayBuffer | Blob;
+
+/** A message. */
+export interface ClientMessageEvent extends Event {
+  readonly data: ClientData;
+}
+
+/** The end of the connection. */
+export interface ClientCloseEvent extends Event {
+  readonly code: number;
+  readonly reason: string;
+  readonly wasClean: boolean;
+}
+
+/** The events of a {@link SocleWebSocket}. */
+export interface ClientEvents {
+  open: Event;
+  message: ClientMessageEvent;
+  error: Event;
+  close: ClientCloseEvent;
+}
+
+/** What a {@link SocleWebSocket} needs of the class under it. */
+export interface PlatformWebSocket {
+  readonly url: string | null;
+  readonly protocol: string | null;
+  readonly extensions: string | null;
+  readonly readyState: number;
+  send(data: never): void;
+  close(code?: number, reason?: string): void;
+  addEventListener(type: never, listener: never): void;
+}
+
+/** The options of a {@link SocleWebSocket}. */
+export interface ClientOptions {
+  /** The class under it, such as that of `ws`; the global `WebSocket` if absent, which Node has from version 22 on. */
+  WebSocket?: new (url: never, protocols: never) => PlatformWebSocket;
+}
+
+/** What calls it back. */
+type Listener<E> = ((event: E) => unknown) | { handleEvent(event: E): unknown } | null;
+
+interface ListenerOptions {
+  capture?: boolean;
+  once?: boolean;
+  passive?: boolean;
+  signal?: AbortSignal;
+}
+
+/** The platform's, whose types differ from one platform to the next. */
+interface Target {
+  addEventListener<Type extends keyof ClientEvents>(
+    type: Type,
+    listener: Listener<ClientEvents[Type]>,
+    options?: boolean | ListenerOptions,
+  ): void;
+  removeEventListener<Type extends keyof ClientEvents>(
+    type: Type,
+    listener: Listener<ClientEvents[Type]>,
+    options?: boolean | ListenerOptions,
+  ): void;
+  dispatchEvent(event: Event): boolean;
+}
+const Target = EventTarget as unknown as new () => Target;
+
+/**
+ * A WebSocket that tells the server what its application took, so that the server waits for it. Its interface is that of
+ * the platform's `WebSocket`, and against a server that doesn't speak `socle.v1` it is one.
+ *
+ * ```ts
+ * const socket = new SocleWebSocket("wss://example.com/prices");
+ * for await (const message of socket) await show(message);
+ * ```
+ *
+ * To `partysocket` or `reconnecting-websocket` it is given as their `WebSocket`.
+ *
+ * @see the browser's `WebSocket`
+ */
+export class SocleWebSocket extends Target implements AsyncIterable<ClientData> {
+  static readonly CONNECTING = 0;
+  static readonly OPEN = 1;
+  static readonly CLOSING = 2;
+  static readonly CLOSED = 3;
+  readonly CONNECTING = 0;
+  readonly OPEN = 1;
+  readonly CLOSING = 2;
+  readonly CLOSED = 3;
+
+  onopen: ((event: Event) => unknown) | null = null;
+  onmessage: ((event: ClientMessageEvent) => unknown) | null = null;
+  onerror: ((event: Event) => unknown) | null = null;
+  onclose: ((event: ClientCloseEvent) => unknown) | null = null;
+
+  /** How binary messages are given. */
+  binaryType: "blob" | "arraybuffer" = "blob";
+
+  readonly #url: string | URL;
+  readonly #WebSocket: NonNullable<ClientOptions["WebSocket"]>;
+  #socket!: PlatformWebSocket;
+  /** The server speaks `socle.v1`. */
+  #isFlowControlled = false;
+  /** It has refused that, and is asked again without. */
+  #isRetrying = false;
+  /** By this end. */
+  #isClosed = false;
+  #isOpened = false;
+  #isEnded = false;
+  #window = WINDOW;
+  /** A text that the platform sends, which nobody counts. */
+  #uncounted: unknown;
+  /** How many messages were taken. */
+  #taken = 0;
+  /** The size of those that are not acknowledged. */
+  #size = 0;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  /** What the iteration has not taken; undefined until there is one. */
+  #untaken: ClientData[] | undefined;
+  #changed: () => void = () => {};
+
+  /**
+   * Connects.
+   *
+   * @param protocols the application's subprotocols, the preferred first. The server is offered each with `socle.v1` and
+   * without
+   * @throws what the class under it throws
+   */
+  constructor(
+    url: string | URL,
+    protocols: string | readonly string[] = [],
+    { WebSocket = Reflect.get(globalThis, "WebSocket") as NonNullable<ClientOptions["WebSocket"]> }: ClientOptions = {},
+  ) {
+    super();
+    this.#url = url;
+    this.#WebSocket = WebSocket;
+    for (const type of ["open", "message", "error", "close"] as const) {
+      super.addEventListener(type, (event: Event) => this[`on${type}`]?.(event as never));
+    }
+    const names = [protocols].flat();
+    this.#connect(names.length > 0 ? names.flatMap((name) => [`${name}+${PROTOCOL}`, name]) : [PROTOCOL]);
+  }
+
+  get url(): string {
+    return this.#socket.url ?? "";
+  }
+
+  /** The application's subprotocol that was agreed on, "" if none. */
+  get protocol(): string {
+    const { protocol } = this.#socket;
+    return (this.#isFlowControlled ? protocol?.slice(0, -PROTOCOL.length - 1) : protocol) ?? "";
+  }
+
+  get extensions(): string {
+    return this.#socket.extensions ?? "";
+  }
+
+  get readyState(): number {
+    return this.#isRetrying ? this.CONNECTING : this.#socket.readyState;
+  }
+
+  /** What was sent and has not left yet, in bytes; of this end, not of the server's. */
+  get bufferedAmount(): number {
+    return (Reflect.get(this.#socket, "bufferedAmount") as number | undefined) ?? 0;
+  }
+
+  /** @throws what the platform's `send` throws, while the connection is being made */
+  send(data: string | ArrayBuffer | ArrayBufferView | Blob): void {
+    let frame = data;
+    if (this.#isFlowControlled && typeof data !== "string") {
+      frame = data instanceof Blob ? new Blob([new Uint8Array(1), data]) : dataFrame(data);
+    }
+    this.#socket.send(frame as never);
+  }
+
+  /** @throws what the platform's `close` throws */
+  close(code?: number, reason?: string): void {
+    this.#isClosed = true;
+    this.#socket.close(code, reason);
+  }
+
+  /**
+   * The messages from now on, until the connection ends. From now on none is acknowledged that was not taken from here,
+   * also after a `break`; another iteration goes on where that was left.
+   */
+  [Symbol.asyncIterator](): AsyncGenerator<ClientData, void, undefined> {
+    return this.#iterate((this.#untaken ??= []));
+  }
+
+  async *#iterate(untaken: ClientData[]): AsyncGenerator<ClientData, void, undefined> {
+    for (;;) {
+      const data = untaken.shift();
+      if (data !== undefined) {
+        this.#take(data);
+        yield data;
+      } else if (this.#isEnded) return;
+      else {
+        await new Promise<void>((resolve) => {
+          const before = this.#changed;
+          this.#changed = () => (before(), resolve());
+        });
+      }
+    }
+  }
+
+  /** Tries without `socle.v1` too, where nothing else was offered: clients don't accept that none is agreed on. */
+  #connect(protocols: string[]): void {
+    const socket = new this.#WebSocket(this.#url as never, protocols as never);
+    this.#socket = socket;
+    Reflect.set(socket, "binaryType", "arraybuffer");
+    const mayRetry = () => protocols.length === 1 && !this.#isOpened && !this.#isClosed;
+    const on = <E>(type: string, listener: (event: E) => void) =>
+      socket.addEventListener(type as never, listener as never);
+    on("open", () => {
+      this.#isRetrying = false;
+      this.#isOpened = true;
+      this.#isFlowControlled = protocols.length > 0 && /(^|\+)socle\.v1$/.test(socket.protocol ?? "");
+      this.dispatchEvent(new Event("open"));
+    });
+    on("message", ({ data }: { data: string | ArrayBuffer }) => this.#receive(data));
+    on("error", ({ error, message }: { error?: unknown; message?: string }) => {
+      this.#isRetrying = mayRetry();
+      if (!this.#isRetrying) this.dispatchEvent(Object.assign(new Event("error"), { error, message }));
+    });
+    on("close", ({ code, reason, wasClean }: ClientCloseEvent) => {
+      if (mayRetry()) return this.#connect([]);
+      this.#isRetrying = false;
+      this.#isEnded = true;
+      clearTimeout(this.#timer!);
+      this.dispatchEvent(eventOf("CloseEvent", "close", { code, reason, wasClean }));
+      this.#wake();
+    });
+  }
+
+  #receive(frame: string | ArrayBuffer): void {
+    if (!this.#isFlowControlled || typeof frame === "string") return this.#deliver(frame);
+    try {
+      const reader = new FrameReader(frame);
+      if (reader.type === SETTINGS) {
+        this.#window = reader.number();
+        [this.#uncounted] = reader.items();
+      } else for (const data of reader.messages()) this.#deliver(data);
+    } catch (error) {
+      this.#socket.close(MALFORMED, (error as Error).message);
+    }
+  }
+
+  #deliver(message: string | ArrayBuffer): void {
+    const data = typeof message !== "string" && this.binaryType === "blob" ? new Blob([message]) : message;
+    const untaken = this.#untaken;
+    untaken?.push(data);
+    this.dispatchEvent(eventOf("MessageEvent", "message", { data }));
+    if (untaken) this.#wake();
+    else this.#take(data);
+  }
+
+  #take(data: ClientData): void {
+    if (!this.#isFlowControlled || data === this.#uncounted) return;
+    this.#taken++;
+    this.#size +=
+      OVERHEAD + (typeof data === "string" ? data.length : data instanceof Blob ? data.size : data.byteLength);
+    if (this.#size * 4 >= this.#window) this.#acknowledge();
+    else this.#timer ??= setTimeout(() => this.#acknowledge(), IDLE);
+  }
+
+  #acknowledge(): void {
+    clearTimeout(this.#timer!);
+    this.#timer = undefined;
+    this.#size = 0;
+    if (this.#socket.readyState === this.OPEN) this.#socket.send(frameOf(ACKNOWLEDGEMENT, [this.#taken]) as never);
+  }
+
+  #wake(): void {
+    const changed = this.#changed;
+    this.#changed = () => {};
+    changed();
+  }
+}
+
+/** Of the platform's class, by whose constructor wrappers make it anew; without one (Node has some only from 23 on) like it. */
+function eventOf<Properties extends object>(name: string, type: string, properties: Properties): Event & Properties {
+  const Class = (Reflect.get(globalThis, name) ?? Event) as new (type: string, properties: Properties) => Event;
+  const event = new Class(type, properties);
+  for (const [key, value] of Object.entries(properties)) {
+    if (!(key in event)) Object.defineProperty(event, key, { value, enumerable: true });
+  }
+  return event as Event & Properties;
+}

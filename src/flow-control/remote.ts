@@ -1,0 +1,182 @@
+// The client's end of a session that speaks `socle.v1`: messages wait for its credit, and small ones go together.
+import type { CloseReason } from "../close-reason.ts";
+import { attempt, BufferFullError, SessionClosedError } from "../errors.ts";
+import { checkData, Remote } from "../remote.ts";
+import type { FlowControl } from "../ws-endpoint-map.ts";
+import type { Credit } from "./credit.ts";
+import { BATCH, dataFrame, encode, frameOf, OVERHEAD, SETTINGS, WINDOW, type Item } from "./frame.ts";
+
+/** What is at least as large goes as a frame of its own, in bytes: to copy it would cost more than that. */
+const LARGE = 16_384;
+
+/** After how many microtasks without another message the turn is over: a loop that awaits each `put` takes a few. */
+const QUIET = 8;
+
+/** What it needs of its session. */
+export interface FlowLink {
+  readonly settings: Required<FlowControl>;
+  readonly credit: Credit;
+  /** A text that the platform sends without telling: nobody counts it. */
+  readonly uncounted: string | undefined;
+  /** A frame was sent. */
+  touch(): void;
+  /** The credit has changed. */
+  keep(): void;
+  /** The client took nothing for too long. */
+  stalled(): void;
+  /** Until it settles the object doesn't hibernate. */
+  keepAwake(sending: Promise<unknown>): void;
+}
+
+/** A message as a frame of its own, and as an item of a batch, of which no large one is part. */
+interface Message {
+  readonly data: string | Uint8Array<ArrayBuffer>;
+  readonly length: number;
+  readonly item: Item | undefined;
+}
+
+interface Waiting {
+  readonly message: Message;
+  readonly settle: (error?: Error) => void;
+}
+
+/** A broadcast sends the same text to many. */
+let last: Message | undefined;
+
+function messageOf(data: string | ArrayBuffer | ArrayBufferView): Message {
+  if (typeof data !== "string") {
+    const frame = dataFrame(data);
+    return { data: frame, length: frame.length - 1, item: { bytes: frame.subarray(1), isBinary: true } };
+  }
+  if (last?.data === data) return last;
+  const bytes = encode(data);
+  const { length } = bytes;
+  if (length >= LARGE) return { data, length, item: undefined };
+  return (last = { data, length, item: { bytes, isBinary: false } });
+}
+
+export class FlowRemote extends Remote {
+  readonly #link: FlowLink;
+  /** Messages that go with this turn. */
+  #batch: Message[] = [];
+  #batchLength = 0;
+  /** How many microtasks the last of them has waited for. */
+  #quiet = 0;
+  #isDue = false;
+  /** Messages that the client has no credit for. */
+  readonly #waiting: Waiting[] = [];
+  /** When it last took something, or the first began to wait. */
+  #since = 0;
+  #stall: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(socket: WebSocket, accepted: boolean, link: FlowLink) {
+    super(socket, accepted, () => link.touch());
+    this.#link = link;
+    const { settings, uncounted } = link;
+    if (accepted || (settings.window === WINDOW && uncounted === undefined)) return;
+    const items = uncounted === undefined ? [] : [{ bytes: encode(uncounted), isBinary: false }];
+    void super.send(frameOf(SETTINGS, [settings.window], items));
+  }
+
+  override send(data: unknown, isPatient = false): Promise<void> | undefined {
+    checkData(data);
+    if (!this.isOpen) throw new SessionClosedError();
+    const message = messageOf(data);
+    if (this.#waiting.length === 0 && this.#hasCredit(message)) {
+      this.#add(message);
+      return undefined;
+    }
+    const { maxBufferedAmount, stallTimeoutMs } = this.#link.settings;
+    const amount = this.bufferedAmount + message.length;
+    if (!isPatient && amount + (this.#waiting.length + 1) * OVERHEAD > maxBufferedAmount) {
+      throw new BufferFullError(
+        `Not sent: ${this.bufferedAmount} bytes wait for the client, see maxBufferedAmount. Send by a channel, whose put waits, or look at bufferedAmount first.`,
+      );
+    }
+    if (this.#waiting.length === 0) {
+      this.#since = Date.now();
+      this.#watch(stallTimeoutMs);
+    }
+    this.bufferedAmount = amount;
+    const sent = new Promise<void>((resolve, reject) => {
+      this.#waiting.push({ message, settle: (error) => (error ? reject(error) : resolve()) });
+    });
+    this.#link.keepAwake(sent.catch(() => {}));
+    return sent;
+  }
+
+  /**
+   * The client has taken so many messages.
+   *
+   * @throws {@link ProtocolError} if it can't have
+   */
+  acknowledge(count: number): void {
+    this.#link.credit.acknowledge(count);
+    this.#since = Date.now();
+    for (let next; (next = this.#waiting[0]) && this.#hasCredit(next.message);) {
+      this.#waiting.shift();
+      this.bufferedAmount -= next.message.length;
+      this.#add(next.message);
+      next.settle();
+    }
+    if (this.#waiting.length === 0) clearTimeout(this.#stall!);
+    this.#link.keep();
+  }
+
+  override accepted(): void {
+    this.#flush();
+    super.accepted();
+  }
+
+  override close(reason: CloseReason): void {
+    this.#flush();
+    clearTimeout(this.#stall!);
+    super.close(reason);
+    for (const { settle } of this.#waiting.splice(0)) settle(new SessionClosedError());
+    this.bufferedAmount = 0;
+  }
+
+  #hasCredit({ data, length }: Message): boolean {
+    return data === this.#link.uncounted || this.#link.credit.has(length);
+  }
+
+  #add(message: Message): void {
+    const { credit, settings, uncounted } = this.#link;
+    if (message.data !== uncounted) credit.use(message.length);
+    const isLarge = message.length >= LARGE;
+    if (isLarge) this.#flush();
+    this.#batch.push(message);
+    this.#batchLength += message.length;
+    this.#quiet = 0;
+    if (isLarge || this.#batchLength >= LARGE) return this.#flush();
+    if (this.#isDue) return;
+    this.#isDue = true;
+    if (settings.batchMs > 0) this.#link.keepAwake(scheduler.wait(settings.batchMs).then(this.#due));
+    else queueMicrotask(this.#tick);
+  }
+
+  readonly #tick = (): void => (this.#quiet++ < QUIET ? queueMicrotask(this.#tick) : this.#due());
+
+  readonly #due = (): void => {
+    this.#isDue = false;
+    this.#flush();
+  };
+
+  #flush(): void {
+    const batch = this.#batch;
+    if (batch.length === 0) return;
+    this.#batch = [];
+    this.#batchLength = 0;
+    const items = batch.map(({ item }) => item!);
+    attempt("a message was not sent", () => super.send(items.length > 1 ? frameOf(BATCH, [], items) : batch[0]!.data));
+    this.#link.keep();
+  }
+
+  #watch(milliseconds: number): void {
+    this.#stall = setTimeout(() => {
+      const rest = this.#since + this.#link.settings.stallTimeoutMs - Date.now();
+      if (rest > 0) this.#watch(rest);
+      else this.#link.stalled();
+    }, milliseconds);
+  }
+}

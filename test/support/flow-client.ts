@@ -1,0 +1,85 @@
+// A client of `socle.v1`, written from docs/protocol.md alone: it acknowledges only what its test says.
+import { connect, type Client } from "./client.ts";
+import type { Served } from "./endpoint.ts";
+
+export type Data = string | Uint8Array;
+
+export const PLAIN = { "Sec-WebSocket-Protocol": "socle.v1" };
+
+const utf8 = new TextEncoder();
+
+/** Seven bits a byte, the lowest first, the high bit in all but the last. */
+export function number(value: number): number[] {
+  return value < 128 ? [value] : [(value % 128) + 128, ...number(Math.floor(value / 128))];
+}
+
+export const bytes = (...values: (number | readonly number[])[]): Uint8Array => Uint8Array.from(values.flat());
+
+export const acknowledgement = (count: number): Uint8Array => bytes(2, number(count));
+
+/** A text or bytes as a part of a batch. */
+function item(data: Data): number[] {
+  const content = typeof data === "string" ? utf8.encode(data) : data;
+  return [...number(content.length * 2 + (typeof data === "string" ? 0 : 1)), ...content];
+}
+
+export const batch = (...items: readonly Data[]): Uint8Array => bytes(1, ...items.map(item));
+
+/** What a frame of the server's holds. */
+export function contents(frame: string | ArrayBuffer): { messages: Data[]; window?: number; uncounted?: string } {
+  if (typeof frame === "string") return { messages: [frame] };
+  const [type, ...rest] = new Uint8Array(frame);
+  let at = 0;
+  const read = () => {
+    let value = 0;
+    for (let unit = 1; ; unit *= 128) {
+      const byte = rest[at++]!;
+      value += (byte % 128) * unit;
+      if (byte < 128) return value;
+    }
+  };
+  const items = () => {
+    const found: Data[] = [];
+    while (at < rest.length) {
+      const header = read();
+      const content = Uint8Array.from(rest.slice(at, (at += Math.floor(header / 2))));
+      found.push(header % 2 ? content : new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(content));
+    }
+    return found;
+  };
+  if (type === 0) return { messages: [Uint8Array.from(rest)] };
+  if (type === 1) return { messages: items() };
+  if (type !== 3) throw new Error(`No frame of a server's: ${type}`);
+  const window = read();
+  const [uncounted] = items() as string[];
+  return { messages: [], window, ...(uncounted !== undefined && { uncounted }) };
+}
+
+export class FlowClient {
+  /** How many messages it has acknowledged. */
+  taken = 0;
+
+  constructor(readonly client: Client) {}
+
+  static async connect({ path }: Pick<Served, "path">, protocols = "socle.v1", query = ""): Promise<FlowClient> {
+    return new FlowClient(await connect(path + query, { "Sec-WebSocket-Protocol": protocols }));
+  }
+
+  /** All that came so far. */
+  get messages(): Data[] {
+    return this.client.messages.flatMap((frame) => contents(frame).messages);
+  }
+
+  /** Waits for as many messages in all. */
+  async has(count: number): Promise<Data[]> {
+    while (this.messages.length < count) await this.client.next();
+    return this.messages;
+  }
+
+  /** Takes so many of the messages that came. */
+  take(count = this.messages.length - this.taken): void {
+    if (count === 0) return;
+    this.taken += count;
+    this.client.send(acknowledgement(this.taken));
+  }
+}
