@@ -91,13 +91,15 @@ export class SessionSendChannel extends Queue<SendValue> implements SendChannel 
   /** Nothing: the number, a BigInt, would make JSON of a session object impossible. */
   toJSON(): void {}
 
-  /** On an idle channel a value goes straight to the socket. */
+  /** On an idle channel a value goes straight to the socket, unless the client has to take others before. */
   override offer(value: SendValue): boolean {
     if (this.closed && Array.isArray(value)) respond(value as SendValue, new SessionClosedError());
     if (this.closed || this.#busy || (value ?? undefined) === undefined) return super.offer(value);
-    const sending = this.#transmit(value);
+    const credit = this.#link.asyncRemote.credit?.();
+    if (credit) this.#busy = true;
+    const sending = credit ?? this.#transmit(value);
     if (sending) this.#link.ctx.waitUntil(this.#drain(sending));
-    return true;
+    return !credit || super.offer(value);
   }
 
   send(payload: Payload): Promise<SendResult> {

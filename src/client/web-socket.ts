@@ -151,25 +151,30 @@ export class SocleWebSocket extends Target implements AsyncIterable<ClientData> 
     super();
     this.#url = url;
     this.#WebSocket = WebSocket;
+    // That of Workers calls them itself.
+    let isCalled = false;
+    this.onopen = () => (isCalled = true);
+    this.dispatchEvent(new Event("open"));
+    this.onopen = null;
     for (const type of ["open", "message", "error", "close"] as const) {
-      super.addEventListener(type, (event: Event) => this[`on${type}`]?.(event as never));
+      if (!isCalled) this.addEventListener(type, (event: Event) => this[`on${type}`]?.(event as never));
     }
     const names = [protocols].flat();
     this.#connect(names.length > 0 ? names.flatMap((name) => [`${name}+${PROTOCOL}`, name]) : [PROTOCOL]);
   }
 
   get url(): string {
-    return this.#socket.url ?? "";
+    return this.#socket.url!;
   }
 
   /** The application's subprotocol that was agreed on, "" if none. */
   get protocol(): string {
     const { protocol } = this.#socket;
-    return (this.#isFlowControlled ? protocol?.slice(0, -PROTOCOL.length - 1) : protocol) ?? "";
+    return this.#isFlowControlled ? protocol!.slice(0, -PROTOCOL.length - 1) : protocol!;
   }
 
   get extensions(): string {
-    return this.#socket.extensions ?? "";
+    return this.#socket.extensions!;
   }
 
   get readyState(): number {
@@ -231,7 +236,7 @@ export class SocleWebSocket extends Target implements AsyncIterable<ClientData> 
     on("open", () => {
       this.#isRetrying = false;
       this.#isOpened = true;
-      this.#isFlowControlled = protocols.length > 0 && /(^|\+)socle\.v1$/.test(socket.protocol ?? "");
+      this.#isFlowControlled = /(^|\+)socle\.v1$/.test(socket.protocol!);
       this.dispatchEvent(new Event("open"));
     });
     on("message", ({ data }: { data: string | ArrayBuffer }) => this.#receive(data));

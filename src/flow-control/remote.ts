@@ -36,7 +36,8 @@ interface Message {
 }
 
 interface Waiting {
-  readonly message: Message;
+  /** Absent for a channel, which has its messages itself. */
+  readonly message: Message | undefined;
   readonly settle: (error?: Error) => void;
 }
 
@@ -69,6 +70,9 @@ export class FlowRemote extends Remote {
   #since = 0;
   #stall: ReturnType<typeof setTimeout> | undefined;
 
+  override readonly credit = (): Promise<void> | undefined =>
+    this.#waiting.length === 0 && this.#link.credit.has(0) ? undefined : this.#wait();
+
   constructor(socket: WebSocket, accepted: boolean, link: FlowLink) {
     super(socket, accepted, () => link.touch());
     this.#link = link;
@@ -86,23 +90,14 @@ export class FlowRemote extends Remote {
       this.#add(message);
       return undefined;
     }
-    const { maxBufferedAmount, stallTimeoutMs } = this.#link.settings;
-    const amount = this.bufferedAmount + message.length;
-    if (!isPatient && amount + (this.#waiting.length + 1) * OVERHEAD > maxBufferedAmount) {
+    const size = this.bufferedAmount + message.length + (this.#waiting.length + 1) * OVERHEAD;
+    if (!isPatient && size > this.#link.settings.maxBufferedAmount) {
       throw new BufferFullError(
         `Not sent: ${this.bufferedAmount} bytes wait for the client, see maxBufferedAmount. Send by a channel, whose put waits, or look at bufferedAmount first.`,
       );
     }
-    if (this.#waiting.length === 0) {
-      this.#since = Date.now();
-      this.#watch(stallTimeoutMs);
-    }
-    this.bufferedAmount = amount;
-    const sent = new Promise<void>((resolve, reject) => {
-      this.#waiting.push({ message, settle: (error) => (error ? reject(error) : resolve()) });
-    });
-    this.#link.keepAwake(sent.catch(() => {}));
-    return sent;
+    this.bufferedAmount += message.length;
+    return this.#wait(message);
   }
 
   /**
@@ -114,10 +109,12 @@ export class FlowRemote extends Remote {
     this.#link.credit.acknowledge(count);
     this.#since = Date.now();
     for (let next; (next = this.#waiting[0]) && this.#hasCredit(next.message);) {
-      this.#waiting.shift();
-      this.bufferedAmount -= next.message.length;
-      this.#add(next.message);
-      next.settle();
+      const { message, settle } = this.#waiting.shift()!;
+      if (message) {
+        this.bufferedAmount -= message.length;
+        this.#add(message);
+      }
+      settle();
     }
     if (this.#waiting.length === 0) clearTimeout(this.#stall!);
     this.#link.keep();
@@ -136,8 +133,22 @@ export class FlowRemote extends Remote {
     this.bufferedAmount = 0;
   }
 
-  #hasCredit({ data, length }: Message): boolean {
-    return data === this.#link.uncounted || this.#link.credit.has(length);
+  #hasCredit(message: Message | undefined): boolean {
+    const { credit, uncounted } = this.#link;
+    return (message && message.data === uncounted) || credit.has(message?.length ?? 0);
+  }
+
+  /** Until the message is sent, or a channel may go on. */
+  #wait(message?: Message): Promise<void> {
+    if (this.#waiting.length === 0) {
+      this.#since = Date.now();
+      this.#watch(this.#link.settings.stallTimeoutMs);
+    }
+    const waiting = new Promise<void>((resolve, reject) => {
+      this.#waiting.push({ message, settle: (error) => (error && message ? reject(error) : resolve()) });
+    });
+    this.#link.keepAwake(waiting.catch(() => {}));
+    return waiting;
   }
 
   #add(message: Message): void {

@@ -10,7 +10,9 @@ import { join } from "node:path";
 import { mutations, type Mutation } from "./mutations.ts";
 
 const root = join(import.meta.dirname, "../..");
-const RULES = Array.from({ length: 31 }, (_, index) => `R${index + 1}`);
+const numbered = (letter: string, count: number) =>
+  Array.from({ length: count }, (_, index) => `${letter}${index + 1}`);
+const RULES = [...numbered("R", 31), ...numbered("F", 9)];
 
 interface Report {
   numFailedTests: number;

@@ -1,0 +1,122 @@
+// `socle/client` in workerd, at the other end of a session of its own endpoint.
+import { runInDurableObject } from "cloudflare:test";
+import "socle/flow-control";
+import { onOpenStartWsConnection, type Session } from "socle";
+import { SocleWebSocket } from "socle/client";
+import { describe, expect, it } from "vitest";
+
+import { connect, type Client } from "./support/client.ts";
+import { serve, type Served } from "./support/endpoint.ts";
+
+/** The platform's WebSocket, to an object without a network between. */
+class LocalWebSocket extends EventTarget {
+  readonly extensions = "";
+  protocol = "";
+  #client: Client | undefined;
+
+  constructor(
+    readonly url: string,
+    protocols: string[],
+  ) {
+    super();
+    void this.#connect(protocols);
+  }
+
+  get readyState(): number {
+    return this.#client?.socket.readyState ?? WebSocket.CONNECTING;
+  }
+
+  send(data: string | Uint8Array): void {
+    this.#client!.send(data);
+  }
+
+  close(code?: number, reason?: string): void {
+    this.#client!.socket.close(code, reason);
+  }
+
+  async #connect(protocols: string[]): Promise<void> {
+    this.#client = await connect(this.url, { "Sec-WebSocket-Protocol": protocols.join(", ") });
+    const { socket, protocol } = this.#client;
+    this.protocol = protocol;
+    socket.addEventListener("close", ({ code, reason, wasClean }) => {
+      this.dispatchEvent(new CloseEvent("close", { code, reason, wasClean }));
+    });
+    this.dispatchEvent(new Event("open"));
+    const given = this.#client.unread.length;
+    for (const data of this.#client.unread) this.dispatchEvent(new MessageEvent("message", { data }));
+    expect(this.#client.unread).toHaveLength(given);
+    socket.addEventListener("message", ({ data }) => this.dispatchEvent(new MessageEvent("message", { data })));
+  }
+}
+
+const open = ({ path }: Served) => new SocleWebSocket(path, [], { WebSocket: LocalWebSocket });
+
+const numbers = (count: number, from = 0) => Array.from({ length: count }, (_, index) => String(from + index));
+
+/** How many messages have not gone yet: nothing is taken but what the client says. */
+const untold = (endpoint: Served) =>
+  runInDurableObject(endpoint.stub, (object) => {
+    const [session] = (object as never as { openSessions(): Set<Session> }).openSessions();
+    return session!.asyncRemote.bufferedAmount;
+  });
+
+/** One at a time. */
+const counting = () =>
+  serve({
+    flowControl: { window: 1 },
+    onOpen: onOpenStartWsConnection(),
+    onText: async (_, count, { asyncRemote }) => {
+      await Promise.all(numbers(Number(count)).map((text) => asyncRemote.sendText(text)));
+    },
+  });
+
+describe("the client", () => {
+  it("F9: takes a message by its event, and lets the next come", async () => {
+    const endpoint = counting();
+    const socket = open(endpoint);
+    const seen: unknown[] = [];
+    socket.addEventListener("message", ({ data }) => seen.push(data));
+    socket.addEventListener("open", () => socket.send("5"));
+    await expect.poll(() => seen).toEqual(numbers(5));
+    expect(await untold(endpoint)).toBe(0);
+    socket.close();
+  });
+
+  it("F9: takes no more than its iteration does", async () => {
+    const endpoint = counting();
+    const socket = open(endpoint);
+    const messages = socket[Symbol.asyncIterator]();
+    const seen: unknown[] = [];
+    socket.onmessage = ({ data }) => seen.push(data);
+    socket.onopen = () => socket.send("5");
+    await expect.poll(() => seen).toEqual(["0"]);
+    for (let count = 1; count < 5; count++) {
+      expect(await untold(endpoint)).toBe(5 - count);
+      expect(seen).toEqual(numbers(count));
+      expect(await messages.next()).toEqual({ done: false, value: String(count - 1) });
+      await expect.poll(() => seen).toEqual(numbers(count + 1));
+    }
+    expect(await messages.next()).toEqual({ done: false, value: "4" });
+    socket.close();
+    expect(await messages.next()).toEqual({ done: true, value: undefined });
+  });
+
+  it("F9: loses no message to an iteration that begins while one is delivered", async () => {
+    const socket = open(counting());
+    const seen: unknown[] = [];
+    socket.addEventListener("open", () => socket.send("3"));
+    const first = await new Promise<AsyncIterator<unknown>>((resolve) => {
+      socket.addEventListener(
+        "message",
+        ({ data }) => {
+          seen.push(data);
+          resolve(socket[Symbol.asyncIterator]());
+        },
+        { once: true },
+      );
+    });
+    for (const text of ["1", "2"]) expect((await first.next()).value).toBe(text);
+    expect(seen).toEqual(["0"]);
+    socket.close();
+  });
+});
