@@ -239,7 +239,13 @@ export const mutations: readonly Mutation[] = [
     "this.#untaken + bytes + OVERHEAD <= this.#window",
     "this.#untaken < this.#window",
   ),
-  mutation("F4", "a channel goes on without credit", "send-channel.ts", "if (sends || waiting) {", "if (sends) {"),
+  mutation(
+    "F4",
+    "a channel goes on without credit",
+    "send-channel.ts",
+    "this.#link.asyncRemote.credit?.()",
+    "undefined as Promise<void> | undefined",
+  ),
   mutation("F5", "as much waits as is sent", "flow-control/remote.ts", "if (!isPatient && ", "if (false && "),
   mutation(
     "F6",

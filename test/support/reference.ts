@@ -20,7 +20,8 @@ type Value = Extract<Act, { payload: PayloadKind }>;
 
 /** A message that its client has no credit for. */
 interface Waiting {
-  text: string;
+  /** Absent for a channel that has to wait before it takes one. */
+  text?: string;
   size: number;
   told: (result: string) => void;
 }
@@ -46,8 +47,8 @@ export class ReferenceSession {
   /** How many it has acknowledged. */
   taken = 0;
   readonly waiting: Waiting[] = [];
-  /** What the channel has taken out of its buffer waits for the client. */
-  #awaited: Value | undefined;
+  /** What the channel has taken out of its buffer waits for the client, or the channel does before it takes one. */
+  #awaited: Value | "one" | undefined;
   active: number;
   #object: SessionValue | undefined;
   #kept: SessionValue | undefined;
@@ -143,6 +144,7 @@ export class ReferenceSession {
       return told("success");
     }
     const { maxBufferedAmount } = this.reference.variant.flowControl;
+    // A channel that waits counts as an empty message.
     const amount = this.waiting.reduce((sum, one) => sum + one.size, size);
     if (!isPatient && amount > maxBufferedAmount) return told("BufferFullError");
     this.waiting.push({ text, size, told });
@@ -155,7 +157,7 @@ export class ReferenceSession {
     const sent = [];
     for (let next; (next = this.waiting[0]) && this.#hasCredit(next.size);) {
       this.waiting.shift();
-      this.#transfer(next.text, next.size);
+      if (next.text !== undefined) this.#transfer(next.text, next.size);
       sent.push(next);
     }
     for (const { told } of sent) told("success");
@@ -177,6 +179,10 @@ export class ReferenceSession {
   /** The channel goes on with what waits behind. */
   #sent(value: Value, result: string): void {
     this.#respond(value, result);
+    this.#goOn();
+  }
+
+  #goOn(): void {
     for (let next; (next = this.#poll());) {
       this.#transmit(next);
       if (this.#isSending) return;
@@ -317,7 +323,7 @@ export class ReferenceSession {
     const sending = this.slow ?? this.#awaited;
     this.slow = undefined;
     this.#awaited = undefined;
-    if (sending) this.#respond(sending, "SessionClosedError");
+    if (sending && sending !== "one") this.#respond(sending, "SessionClosedError");
     for (const { told } of this.waiting.splice(0)) told("SessionClosedError");
     for (const value of this.#puts) this.#settle(value, false);
     for (const value of [...this.#buffer, ...this.#puts]) this.#respond(value, "SessionClosedError");
@@ -342,9 +348,18 @@ export class ReferenceSession {
       this.#respond(value, "SessionClosedError");
       return false;
     }
-    if (!this.#isSending) {
+    if (!this.#isSending && this.waiting.length === 0 && this.#hasCredit(32)) {
       this.#transmit(value);
       return true;
+    }
+    if (!this.#isSending) {
+      this.#awaited = "one";
+      const told = () => {
+        if (this.#awaited !== "one") return;
+        this.#awaited = undefined;
+        this.#goOn();
+      };
+      this.waiting.push({ size: 32, told });
     }
     const { kind, size } = this.reference.variant.buffer;
     if (kind === "fixed" && this.#buffer.length === size) return false;
