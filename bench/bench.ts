@@ -11,7 +11,7 @@ import { parseArgs } from "node:util";
 
 import { bundles } from "./bundles.ts";
 import { casesOf, type Case, type Outcome } from "./cases.ts";
-import { Contender, ENTRIES } from "./contender.ts";
+import { Contender, entriesFor } from "./contender.ts";
 import { ownPart } from "./own-part.ts";
 import { draw } from "./plots.ts";
 import { Result, type Results } from "./results.ts";
@@ -54,7 +54,7 @@ const told = (line: string, isRound = false) =>
 
 /** Undecided bounds get more rounds, twice as many at most, unless it was said how many. */
 async function run(one: Case): Promise<Result> {
-  const taking = ENTRIES.filter(({ works }) => !works || works.includes(one.work));
+  const taking = entriesFor(one.work);
   const result = new Result(one);
   const first = Math.min(rounds, one.rounds ?? rounds);
   let planned = first;

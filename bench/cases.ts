@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { setTimeout as pause } from "node:timers/promises";
 
-import { Contender, ENTRIES, type Work } from "./contender.ts";
+import { Contender, entriesFor, PLAIN, type Work } from "./contender.ts";
 import { medians } from "./statistics.ts";
 
 /** The figures of one window. The first is what is compared: less of it is better. */
@@ -14,9 +14,14 @@ export type Outcome = Sample | string;
 export interface Case {
   readonly name: string;
   readonly title: string;
+  /** Who has it takes part. */
   readonly work: Work;
-  /** What of the floor's figure each may have, by the name of the contender; `Socle` is each of ours. */
+  /** The contender that the others are compared with, if not the floor. */
+  readonly base?: string;
+  /** What of its figure each may have, by the name of the contender; `Socle` is each of ours. */
   readonly bounds?: Readonly<Record<string, number>>;
+  /** What each of ours may have itself, whatever the others have. */
+  readonly most?: number;
   /** Socle's figures are to be lower than these contenders'. */
   readonly below?: readonly string[];
   /** Whose the contenders' processes are, if each round doesn't have its own. The round itself may start them. */
@@ -39,7 +44,7 @@ export interface Pace {
 const HIBERNATION = 12_000;
 
 /** The seconds in which all contenders warm up, at the same time. */
-const WARM = 3;
+const warm = ({ isQuick }: Pace) => (isQuick ? 1 : 3);
 
 /** The seconds of a slice of a window, and of what goes before it unmeasured. */
 const SLICE = 0.5;
@@ -109,7 +114,7 @@ const charged =
 
 async function connections(contender: Contender, work: Work, count: number): Promise<void> {
   await contender.ask("drop", {});
-  await contender.ask("open", { url: contender.url(work), count });
+  await contender.ask("open", { url: contender.url(work), count, protocol: contender.protocol });
   await contender.quiet();
 }
 
@@ -125,7 +130,7 @@ function echo(count: number, bytes: number, pace: Pace): Case {
     }),
     async prepare(contender) {
       await connections(contender, "echo", count);
-      await contender.ask("echo", { seconds: WARM, bytes });
+      await contender.ask("echo", { seconds: warm(pace), bytes });
     },
     round: charged(pace, (contender, seconds) => contender.ask("echo", { seconds, bytes })),
   };
@@ -149,7 +154,7 @@ const broadcast = (pace: Pace): Case => ({
   bounds: { Socle: 1.03 },
   async prepare(contender) {
     await connections(contender, "room", 500);
-    await contender.ask("broadcast", { seconds: WARM });
+    await contender.ask("broadcast", { seconds: warm(pace) });
   },
   round: charged(pace, (contender, seconds) => contender.ask("broadcast", { seconds })),
 });
@@ -244,7 +249,7 @@ const memory = ({ isQuick }: Pace): Case => {
     async round(_, told) {
       const outcomes = new Map<string, Outcome>();
       const contenders = [];
-      for (const entry of ENTRIES.filter(({ works }) => !works || works.includes("wake"))) {
+      for (const entry of entriesFor("wake")) {
         told(entry.name);
         const contender = await Contender.start(entry);
         // What the first connections cost is not the connections'.
@@ -280,6 +285,61 @@ const memory = ({ isQuick }: Pace): Case => {
   };
 };
 
+/** The bytes of a message to the stalled client; the contenders have 400 MB of them. */
+const STALLED_BYTES = 65_536;
+
+const stalled = ({ isQuick }: Pace): Case => ({
+  name: "stalled",
+  title: "Resident memory that a client adds which never reads, with 400 MB to send to it in 64 KiB messages",
+  work: "stalled",
+  most: 16,
+  // It hardly varies.
+  rounds: isQuick ? 1 : 5,
+  // What the object and its code need is not the client's.
+  async prepare(contender) {
+    await connections(contender, "stalled", 1);
+    await contender.ask("ask", { connection: 0 });
+  },
+  round: inTurn(async (contender) => {
+    const before = await contender.memory();
+    await contender.ask("stall", { url: contender.url("stalled"), protocol: contender.protocol });
+    await contender.quiet();
+    const { answer } = await contender.ask("ask", { connection: 0 });
+    await contender.quiet();
+    const MiB = ((await contender.memory()) - before) / 2 ** 20;
+    const { answer: later } = await contender.ask("ask", { connection: 0 });
+    // What has sent nothing needs no memory either.
+    if (Number(later) === 0) return "nothing is sent";
+    return answer === later ? { MiB, "MB sent": (Number(later) * STALLED_BYTES) / 1e6 } : "it never comes to rest";
+  }),
+});
+
+const burst = (pace: Pace): Case => ({
+  name: "burst",
+  title: "Bursts of 100 broadcasts of 20 bytes to 200 connections, for each delivery",
+  work: "burst",
+  // Ten times as many messages with the same processor time.
+  bounds: { Socle: 0.1 },
+  async prepare(contender) {
+    await connections(contender, "burst", 200);
+    await contender.ask("burst", { seconds: warm(pace) });
+  },
+  round: charged(pace, (contender, seconds) => contender.ask("burst", { seconds })),
+});
+
+const echoFlow = (pace: Pace): Case => ({
+  name: "echo-flow",
+  title: "Echo, 20 connections, 20 bytes, with flowControl and without",
+  work: "echo-flow",
+  base: PLAIN,
+  bounds: { "Socle, flowControl": 1.1 },
+  async prepare(contender) {
+    await connections(contender, "echo", 20);
+    await contender.ask("echo", { seconds: warm(pace), bytes: 20 });
+  },
+  round: charged(pace, (contender, seconds) => contender.ask("echo", { seconds, bytes: 20 })),
+});
+
 export function casesOf(pace: Pace): Case[] {
   const all = [
     echo(1, 32, pace),
@@ -295,7 +355,22 @@ export function casesOf(pace: Pace): Case[] {
     wake(1000, 4, pace),
     wake(Math.min(10_000, MOST), 1, pace),
     memory(pace),
+    stalled(pace),
+    burst(pace),
+    echoFlow(pace),
   ];
-  const quick = new Set(["echo-20", "slow", "broadcast", "opening", "closing", "wake-1000", "memory"]);
+  // To open the thousands of connections of the other objects that wake would take too long.
+  const quick = new Set([
+    "echo-20",
+    "slow",
+    "broadcast",
+    "opening",
+    "closing",
+    "wake-1",
+    "memory",
+    "stalled",
+    "burst",
+    "echo-flow",
+  ]);
   return pace.isQuick ? all.filter(({ name }) => quick.has(name)) : all;
 }

@@ -1,16 +1,21 @@
 // A process of clients: opens connections to one contender, and measures from outside what the bench asks for.
 import { once } from "node:events";
+import { connect as connectTcp, type Socket } from "node:net";
 
 import { WebSocket } from "ws";
 
 /** What the bench asks for, and what it is answered. */
 export interface Requests {
   /** Opens connections, and keeps them. */
-  open(request: { url: string; count: number }): Promise<number>;
+  open(request: { url: string; count: number; protocol?: string | undefined }): Promise<number>;
   /** Each connection sends, waits for its answer, and sends again. */
   echo(request: { seconds: number; bytes: number }): Promise<Traffic>;
   /** One connection sends to all, which have the message before it sends the next. */
   broadcast(request: { seconds: number }): Promise<Traffic>;
+  /** One connection has 100 messages sent to all, which have them before it asks for more. */
+  burst(request: { seconds: number }): Promise<Traffic>;
+  /** Opens a connection that asks for all there is, and never reads: until it has asked. */
+  stall(request: { url: string; protocol?: string | undefined }): Promise<void>;
   /** Each connection sends a message whose answer takes 3 ms, and one whose answer takes none. */
   slow(request: { seconds: number }): Promise<Traffic & { reordered: number }>;
   /** Opens connections, twenty at a time, and keeps them. */
@@ -33,9 +38,12 @@ export interface Traffic {
 }
 
 let sockets: WebSocket[] = [];
+let stalled: Socket[] = [];
 
-async function connect(url: string): Promise<WebSocket> {
-  const socket = new WebSocket(url, { perMessageDeflate: false, skipUTF8Validation: true });
+async function connect(url: string, protocol?: string): Promise<WebSocket> {
+  const options = { perMessageDeflate: false, skipUTF8Validation: true };
+  const socket = new WebSocket(url, protocol === undefined ? [] : [protocol], options);
+  if (protocol !== undefined) acknowledge(socket);
   // What fails here is followed by the close.
   socket.on("error", () => {});
   await Promise.race([
@@ -43,6 +51,48 @@ async function connect(url: string): Promise<WebSocket> {
     once(socket, "close").then(() => Promise.reject(new Error(`${url} was not opened`))),
   ]);
   return socket;
+}
+
+/** The messages of a frame of `socle.v1`, and their size in credit. */
+function contents(frame: Buffer, isBinary: boolean): { count: number; size: number } {
+  // A text, or one binary message behind its type.
+  if (!isBinary || frame[0] !== 1) return { count: 1, size: frame.length - Number(isBinary) + 32 };
+  let count = 0;
+  let size = 0;
+  for (let at = 1; at < frame.length; count++) {
+    let header = 0;
+    for (let unit = 1, byte = 128; byte > 127; unit *= 128) {
+      byte = frame[at++]!;
+      header += (byte % 128) * unit;
+    }
+    const length = Math.floor(header / 2);
+    at += length;
+    size += length + 32;
+  }
+  return { count, size };
+}
+
+/** Says what was taken at a quarter of the window, or 250 ms after the first of it. */
+function acknowledge(socket: WebSocket): void {
+  let taken = 0;
+  let unsaid = 0;
+  let timer: NodeJS.Timeout | undefined;
+  const say = () => {
+    clearTimeout(timer);
+    timer = undefined;
+    unsaid = 0;
+    const frame = [2];
+    let rest = taken;
+    for (; rest > 127; rest = Math.floor(rest / 128)) frame.push((rest % 128) + 128);
+    socket.send(Uint8Array.from([...frame, rest]));
+  };
+  socket.on("message", (data: Buffer, isBinary) => {
+    const { count, size } = contents(data, isBinary);
+    taken += count;
+    unsaid += size;
+    if (unsaid >= 65_536) say();
+    else timer ??= setTimeout(say, 250).unref();
+  });
 }
 
 /** Has the work begun by each of so many at once, again and again until the time is over. */
@@ -68,9 +118,9 @@ async function during(seconds: number, each: readonly (() => Promise<number>)[])
 }
 
 const answers: Requests = {
-  async open({ url, count }) {
+  async open({ url, count, protocol }) {
     for (let left = count; left > 0; left -= 50) {
-      sockets.push(...(await Promise.all(Array.from({ length: Math.min(left, 50) }, () => connect(url)))));
+      sockets.push(...(await Promise.all(Array.from({ length: Math.min(left, 50) }, () => connect(url, protocol)))));
     }
     return sockets.length;
   },
@@ -101,6 +151,57 @@ const answers: Requests = {
     const traffic = await during(seconds, [tell]);
     for (const socket of sockets) socket.off("message", hear);
     return traffic;
+  },
+
+  async burst({ seconds }) {
+    let waiting = 0;
+    let all = () => {};
+    const isFlow = sockets[0]!.protocol !== "";
+    const hear = (data: Buffer, isBinary: boolean) => {
+      waiting -= isFlow ? contents(data, isBinary).count : 1;
+      if (waiting === 0) all();
+    };
+    for (const socket of sockets) socket.on("message", hear);
+    const tell = () =>
+      new Promise<number>((resolve) => {
+        const count = sockets.length * 100;
+        waiting = count;
+        all = () => resolve(count);
+        sockets[0]!.send("100 messages to everybody in the room");
+      });
+    const traffic = await during(seconds, [tell]);
+    for (const socket of sockets) socket.off("message", hear);
+    return traffic;
+  },
+
+  stall({ url, protocol }) {
+    const { hostname, port, pathname } = new URL(url);
+    const headers = ["Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13"];
+    headers.push(`Host: ${hostname}`, `Sec-WebSocket-Key: ${btoa("sixteen bytes it")}`);
+    if (protocol !== undefined) headers.push(`Sec-WebSocket-Protocol: ${protocol}`);
+    return new Promise((resolve, reject) => {
+      let head = "";
+      const heard = (length: number, bytes: Uint8Array) => {
+        head += Buffer.from(bytes.subarray(0, length)).toString("latin1");
+        if (!head.includes("\r\n\r\n")) return true;
+        if (!head.startsWith("HTTP/1.1 101 ") || (protocol !== undefined && !head.includes(protocol))) {
+          reject(new Error(`${url} was answered: ${head}`));
+        }
+        // A text frame, with a mask of zeros.
+        const text = Buffer.from("send");
+        socket.write(Buffer.concat([Buffer.of(0x81, 0x80 + text.length, 0, 0, 0, 0), text]), () => resolve());
+        // From here on nothing is read, and the kernel's buffers fill up.
+        return false;
+      };
+      const socket = connectTcp({
+        host: hostname,
+        port: Number(port),
+        onread: { buffer: new Uint8Array(4096), callback: heard },
+      });
+      socket.on("error", reject);
+      stalled.push(socket);
+      socket.write(`GET ${pathname} HTTP/1.1\r\n${headers.join("\r\n")}\r\n\r\n`);
+    });
   },
 
   async slow({ seconds }) {
@@ -160,6 +261,8 @@ const answers: Requests = {
   async drop() {
     const dropped = sockets;
     sockets = [];
+    for (const socket of stalled) socket.destroy();
+    stalled = [];
     const ended = dropped.map((socket) => once(socket, "close"));
     for (const socket of dropped) socket.terminate();
     await Promise.all(ended);

@@ -12,40 +12,57 @@ import type { Requests } from "./client.ts";
 
 process.env.MINIFLARE_WORKERD_PATH = (createRequire(import.meta.url)("workerd") as { default: string }).default;
 
-export type Work = "echo" | "room" | "slow" | "wake";
+/** What every contender does, if not said otherwise. */
+const COMMON = ["echo", "room", "slow", "wake"] as const;
+
+/** And what flow control is for, and costs. */
+export type Work = (typeof COMMON)[number] | "stalled" | "burst" | "echo-flow";
 
 export interface Entry {
   readonly name: string;
   /** Of its Worker, in `contenders`. */
   readonly file: string;
-  /** What it takes part in, if not in all. */
+  /** What it takes part in, if not in all that is common. */
   readonly works?: readonly Work[];
+  /** The subprotocol that its clients speak. */
+  readonly protocol?: string;
 }
 
 export const FLOOR = "the floor";
 
-/** The floor twice: what it differs from itself is the noise of the run. */
-export const ENTRIES: readonly Entry[] = [
-  { name: FLOOR, file: "floor" },
+/** What flow control is compared with where its own cost is asked for. */
+export const PLAIN = "Socle, channel";
+
+/** The floor twice: what it differs from itself is the noise of the run. So it is with what else is compared with. */
+const ENTRIES: readonly Entry[] = [
+  { name: FLOOR, file: "floor", works: [...COMMON, "stalled", "burst"] },
   { name: "the floor again", file: "floor" },
-  { name: "Socle, channel", file: "socle-channel" },
+  { name: PLAIN, file: "socle-channel", works: [...COMMON, "echo-flow"] },
+  { name: `${PLAIN}, again`, file: "socle-channel", works: ["echo-flow"] },
   { name: "Socle, changed object", file: "socle-changed", works: ["echo"] },
   { name: "Socle, class", file: "socle-class" },
+  { name: "Socle, flowControl", file: "socle-flow", works: ["stalled", "burst", "echo-flow"], protocol: "socle.v1" },
   { name: "PartyServer", file: "partyserver" },
   { name: "crossws", file: "crossws" },
 ];
+
+/** Who takes part in it. */
+export const entriesFor = (work: Work): Entry[] =>
+  ENTRIES.filter(({ works = COMMON as readonly Work[] }) => works.includes(work));
 
 const pin = (pid: number, core: number) => promisify(execFile)("taskset", ["--all-tasks", "-cp", `${core}`, `${pid}`]);
 
 export class Contender {
   readonly name: string;
+  readonly protocol: string | undefined;
   readonly #disk: Disk;
   readonly #server: Server;
   readonly #clients: ChildProcess;
   readonly #gone: Promise<never>;
 
-  private constructor(name: string, disk: Disk, server: Server, clients: ChildProcess) {
+  private constructor({ name, protocol }: Entry, disk: Disk, server: Server, clients: ChildProcess) {
     this.name = name;
+    this.protocol = protocol;
     this.#disk = disk;
     this.#server = server;
     this.#clients = clients;
@@ -53,14 +70,14 @@ export class Contender {
     this.#gone.catch(() => {});
   }
 
-  static async start({ name, file }: Entry): Promise<Contender> {
-    const disk = await Disk.create(`bench/contenders/${file}.ts`);
+  static async start(entry: Entry): Promise<Contender> {
+    const disk = await Disk.create(`bench/contenders/${entry.file}.ts`);
     const server = await disk.start();
     const clients = fork(join(import.meta.dirname, "client.ts"), { stdio: ["ignore", "inherit", "inherit", "ipc"] });
     // Where both share a core, or change theirs, the same work takes a quarter more or less.
     await pin(server.pid!, 0);
     await pin(clients.pid!, 1);
-    return new Contender(name, disk, server, clients);
+    return new Contender(entry, disk, server, clients);
   }
 
   /** Each room is an object of its own. */

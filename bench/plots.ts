@@ -41,7 +41,8 @@ const COLOR = {
 
 export async function draw({ cases }: Results, folder: string): Promise<void> {
   const rows = cases.flatMap(({ name, title, rows: some }) => some.map((row) => ({ name, case: title, ...row })));
-  const isCompared = ({ name }: { name: string }) => !/^(closing|wake|memory)/.test(name);
+  // Those of flow control are no processor time, of another scale, or to another base.
+  const isCompared = ({ name }: { name: string }) => !/^(closing|wake|memory|stalled|burst|echo-flow)/.test(name);
   const ratios = rows
     .filter(isCompared)
     .flatMap(({ case: title, contender, ratio }) =>

@@ -1,4 +1,5 @@
-// What the rounds of a case came to: for each contender the ratios to the floor of the same round, and the figures.
+// What the rounds of a case came to: for each contender the ratios to the floor, or to what else the case compares with, of
+// the same round, and the figures.
 import type { Case, Outcome, Sample } from "./cases.ts";
 import { FLOOR } from "./contender.ts";
 import { judge, medians, spread, type Spread, type Verdict } from "./statistics.ts";
@@ -7,9 +8,11 @@ export interface Row {
   contender: string;
   /** What it gets wrong, instead of figures. */
   wrong?: string;
-  /** To the floor of the same round. */
+  /** To the base of the same round. */
   ratio?: Spread;
   bound?: number;
+  /** What the bound is of, if not of the ratio. */
+  unit?: string;
   verdict?: Verdict;
   /** Medians. */
   figures?: Sample;
@@ -22,6 +25,8 @@ export interface Row {
 export interface CaseData {
   name: string;
   title: string;
+  /** What the ratios are to, if not to the floor. */
+  base?: string;
   rounds: number;
   rows: Row[];
 }
@@ -59,9 +64,10 @@ export class Result {
   }
 
   get data(): CaseData {
-    const { name, title } = this.#case;
+    const { name, title, base } = this.#case;
     const contenders = [...(this.#rounds[0]?.keys() ?? [])];
-    return { name, title, rounds: this.#rounds.length, rows: contenders.map((one) => this.#row(one)) };
+    const rows = contenders.map((one) => this.#row(one));
+    return { name, title, ...(base !== undefined && { base }), rounds: this.#rounds.length, rows };
   }
 
   #row(contender: string): Row {
@@ -70,17 +76,22 @@ export class Result {
     if (wrong !== undefined) return { contender, wrong };
     const samples = outcomes as Sample[];
     const figures = medians(samples);
-    const ratios = this.#ratios(contender, FLOOR);
+    const { base = FLOOR, below, most } = this.#case;
+    const ratios = this.#ratios(contender, base);
     if (!ratios) return { contender, figures };
     const row: Row = { contender, figures, ratio: spread(ratios), ratios };
     const bound = boundOf(this.#case, contender);
     if (bound !== undefined) Object.assign(row, { bound, verdict: judge(row.ratio!, bound) });
     if (!isOurs(contender)) return row;
-    const below = (this.#case.below ?? []).flatMap((other) => {
+    if (most !== undefined) {
+      const [unit] = Object.keys(figures);
+      Object.assign(row, { bound: most, unit, verdict: judge(spread(samples.map(first)), most) });
+    }
+    const beaten = (below ?? []).flatMap((other) => {
       const compared = this.#ratios(contender, other);
       return compared ? [[other, spread(compared)] as const] : [];
     });
-    if (below.length > 0) row.below = Object.fromEntries(below);
+    if (beaten.length > 0) row.below = Object.fromEntries(beaten);
     return row;
   }
 
@@ -92,22 +103,22 @@ export class Result {
   }
 
   table(): string {
-    const { title, rounds, rows } = this.data;
+    const { title, base = FLOOR, rounds, rows } = this.data;
     const keys = Object.keys(rows.find(({ figures }) => figures)?.figures ?? {});
     const number = (value: number) => value.toPrecision(value < 1000 ? 3 : Math.ceil(Math.log10(value)));
-    const cells = rows.map(({ contender, wrong, ratio, bound, verdict, figures, below }) => {
+    const cells = rows.map(({ contender, wrong, ratio, bound, unit, verdict, figures, below }) => {
       if (wrong !== undefined) return [contender, wrong, ""].concat(keys.map(() => ""));
       const beaten = Object.entries(below ?? {}).map(([other, { median }]) => `${median.toFixed(2)} of ${other}`);
-      const said = verdict ? `${verdict} (≤ ${bound})` : "";
+      const said = verdict ? `${verdict} (≤ ${[bound, unit].filter(Boolean).join(" ")})` : "";
       return [
         contender,
-        ratio && contender !== FLOOR
+        ratio && contender !== base
           ? `${ratio.median.toFixed(3)} (${ratio.low.toFixed(3)} to ${ratio.high.toFixed(3)})`
           : "1",
         [said, ...beaten].filter(Boolean).join(", "),
       ].concat(keys.map((key) => number(figures![key]!)));
     });
-    const lines = [["", "ratio to the floor (quartiles)", "bound", ...keys], ...cells];
+    const lines = [["", `ratio to ${base} (quartiles)`, "bound", ...keys], ...cells];
     const widths = lines[0]!.map((_, column) => Math.max(...lines.map((line) => line[column]!.length), 3));
     const print = (line: string[]) => `| ${line.map((cell, column) => cell.padEnd(widths[column]!)).join(" | ")} |`;
     const rule = `| ${widths.map((width) => "-".repeat(width)).join(" | ")} |`;

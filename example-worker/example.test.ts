@@ -7,7 +7,7 @@ import { describe, expect, it } from "vitest";
 import type { Chat, ChatMessage } from "./chat.ts";
 import type { Env } from "./env.ts";
 import { container } from "./index.ts";
-import type { Ticker } from "./ticker.ts";
+import type { Price, Ticker } from "./ticker.ts";
 
 const env = bindings as unknown as Env;
 
@@ -42,7 +42,7 @@ describe("a ticker", () => {
   it("has an alarm as long as somebody listens", async () => {
     const ticker = container.stub<Ticker>(env, "/ticker/ABC");
     const client = await connect(exports.default, "/ticker/ABC");
-    expect(JSON.parse((await client.next()) as string)).toMatchObject({ symbol: "ABC", price: 100 });
+    expect(JSON.parse((await client.next()) as string)).toMatchObject({ symbol: "ABC", number: 1, price: 100 });
     expect(await ticker.isTicking()).toBe(true);
 
     await hibernate(ticker);
@@ -51,5 +51,22 @@ describe("a ticker", () => {
 
     await client.close(1000);
     await expect.poll(() => ticker.isTicking()).toBe(false);
+  });
+
+  it("skips prices for a subscriber that is slow to take them", async () => {
+    const ticker = container.stub<Ticker>(env, "/ticker/SLOW");
+    const client = await connect(exports.default, "/ticker/SLOW", { protocols: "socle.v1" });
+    const number = async () => (JSON.parse((await client.next()) as string) as Price).number;
+    const take = (count: number) => client.send(new Uint8Array([2, count]));
+    // The settings: one price at a time.
+    expect(await client.next()).toEqual(new Uint8Array([3, 1]).buffer);
+    expect(await number()).toBe(1);
+    for (let price = 2; price < 10; price++) await runDurableObjectAlarm(ticker);
+    take(1);
+    // This one waited when the rest came, of which the newest is left.
+    expect(await number()).toBe(2);
+    take(2);
+    expect(await number()).toBeGreaterThanOrEqual(9);
+    await client.close(1000);
   });
 });

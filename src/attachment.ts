@@ -140,7 +140,7 @@ export class Attachment {
     const size = this.#attach(false);
     if (size > MAX_ROW) {
       throw new SessionObjectError(
-        `The session object can't be kept: with the session's facts it has ${size} bytes, and a row of storage takes ${MAX_ROW}. Keep parts in rows of your own.`,
+        `The session object can't be kept: with the session's facts it has ${size} bytes, and a row takes ${MAX_ROW}. Keep parts in rows of your own.`,
       );
     }
     if (size || this.#isTracked) this.#storage.kv.put(ROW + this.#id, this.kept);
@@ -172,7 +172,7 @@ export class Attachment {
 
 /** From here on events that the platform delivers for the socket are nobody's. */
 export const markEnd = (socket: WebSocket): void =>
-  attempt("a socket took no mark of its session's end", () => socket.serializeAttachment(null));
+  attempt("a socket took no mark of its end", () => socket.serializeAttachment(null));
 
 function attachedTo(socket: WebSocket): Attached | undefined {
   const attached = socket.deserializeAttachment() as Attached | null;
@@ -209,7 +209,7 @@ export function lostSessions(ctx: DurableObjectState): string[] {
     return Array.from(ctx.storage.kv.list({ prefix: ROW }), ([key]) => key.slice(ROW.length));
   } catch (error) {
     // An object without SQLite has no rows. Those that can't be read are looked for again in the object's next life.
-    if (!isWithoutSqlite(error)) report("the onClose of a lost session can't run", error);
+    if (!isWithoutSqlite(error)) report("a lost session's onClose can't run", error);
     return [];
   }
 }
@@ -218,6 +218,6 @@ const deleteRow = ({ kv }: DurableObjectStorage, id: string): boolean => kv.dele
 
 /** Deletes the row of a session that has ended, or tells the log. */
 export const dropRow = (storage: DurableObjectStorage, id: string): void =>
-  attempt("the row of a session that has ended is left", () => deleteRow(storage, id));
+  attempt("the row of an ended session is left", () => deleteRow(storage, id));
 
 export const readRow = ({ kv }: DurableObjectStorage, id: string): Kept | undefined => kv.get<Kept>(ROW + id);

@@ -1,7 +1,16 @@
 // The container: a table of endpoints, and the Worker's fetch that takes each request to its Durable Object.
 import { tellOf, type ContainerEvent, type EventListener } from "./container-event.ts";
 import { isPlain } from "./difference.ts";
-import { check, define, defined, isText, OPTIONS, type Check, type EndpointDefinition } from "./endpoint-definition.ts";
+import {
+  check,
+  defined,
+  definitions,
+  isText,
+  OPTIONS,
+  type Check,
+  type Defaults,
+  type EndpointDefinition,
+} from "./endpoint-definition.ts";
 import { checkAlarm, Endpoint, ENDPOINTS, LISTENERS, type EndpointClass } from "./endpoint.ts";
 import { DeploymentError, report } from "./errors.ts";
 import { answer, consult, isUpgrade, notFound, tell, told } from "./handshake.ts";
@@ -100,20 +109,12 @@ export class ServerContainer<Env = Cloudflare.Env> {
     static override [LISTENERS] = new Set<EventListener>();
   };
   readonly #routes = new Router<Route>();
-  readonly #className: string;
-  readonly #defaults: object;
-  readonly #onEvent: EventListener | undefined;
+  readonly #options: Defaults & { endpoint?: string; onEvent?: EventListener };
 
   /** @throws {@link DeploymentError} for an option that does not exist, or has a value that can't be */
   constructor(options: ServerContainerOptions<NoInfer<Env>> = {}) {
     check("A ServerContainer", options, CHECKS);
-    this.#className = options.endpoint ?? "Endpoints";
-    this.#onEvent = options.onEvent;
-    this.#defaults = {
-      idleTimeoutMs: options.defaultMaxSessionIdleTimeout,
-      maxTextMessageBufferSize: options.defaultMaxTextMessageBufferSize,
-      maxBinaryMessageBufferSize: options.defaultMaxBinaryMessageBufferSize,
-    };
+    this.#options = { ...options };
   }
 
   /**
@@ -141,11 +142,12 @@ export class ServerContainer<Env = Cloudflare.Env> {
     }
     checkAlarm(type);
     const options = isClass ? { ...type.options, ...defined(given) } : given;
-    const definition = { ...define(path, options, isClass, this.#defaults), onEvent: this.#onEvent };
-    this.#routes.add(path, { ...definition, type, className: type === this.Endpoint ? this.#className : type.name });
+    const { endpoint: name = "Endpoints", onEvent } = this.#options;
+    const definition = { ...definitions.define(path, options, isClass, this.#options), onEvent };
+    this.#routes.add(path, { ...definition, type, className: type === this.Endpoint ? name : type.name });
     if (!Object.hasOwn(type, ENDPOINTS)) Object.assign(type, { [ENDPOINTS]: new Router(), [LISTENERS]: new Set() });
     type[ENDPOINTS]!.add(path, definition, true);
-    if (this.#onEvent) type[LISTENERS]!.add(this.#onEvent);
+    if (onEvent) type[LISTENERS]!.add(onEvent);
     return this;
   }
 
@@ -201,7 +203,7 @@ export class ServerContainer<Env = Cloudflare.Env> {
       response = answer(500, "The endpoint failed");
     }
     if (!response.webSocket && isUpgrade(request)) {
-      tellOf(this.#onEvent, { type: "refusal", request, status: response.status }, env);
+      tellOf(this.#options.onEvent, { type: "refusal", request, status: response.status }, env);
     }
     return response;
   }

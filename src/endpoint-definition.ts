@@ -83,32 +83,31 @@ export const OPTIONS: Record<Exclude<keyof WsEndpointMap, keyof Callbacks>, Chec
   flowControl: ['used with import "socle/flow-control"'],
 };
 
-/** What an import gives an endpoint: Workers without it carry none of it. */
-export interface Extension {
+/** The options of a container that its endpoints' begin with. */
+export interface Defaults {
+  defaultMaxSessionIdleTimeout?: number;
+  defaultMaxTextMessageBufferSize?: number;
+  defaultMaxBinaryMessageBufferSize?: number;
+}
+
+const defaultsOf = (container: Defaults) => ({
+  idleTimeoutMs: container.defaultMaxSessionIdleTimeout ?? 0,
+  maxTextMessageBufferSize: container.defaultMaxTextMessageBufferSize ?? 2 ** 25,
+  maxBinaryMessageBufferSize: container.defaultMaxBinaryMessageBufferSize ?? 2 ** 25,
+  maxPendingMessages: 1000,
+  hibernate: true,
+  trackSessions: false,
+  subprotocols: [],
+});
+
+export interface EndpointDefinition {
+  readonly config: EndpointConfig;
+  /** Absent for a class: its objects have the callbacks. */
+  readonly callbacks?: Callbacks;
   /** By what names subprotocols are offered, if not by those of `subprotocols`. */
   readonly protocols?: readonly string[];
   /** The class of its sessions, if not the usual one. */
   readonly Session?: unknown;
-}
-
-/** Where imports register, by the option that asks for them. */
-export const extensions: {
-  flowControl?: (config: MutableEndpointConfig, refuse: (what: string) => never) => Extension;
-} = {};
-
-const DEFAULTS = {
-  idleTimeoutMs: 0,
-  maxTextMessageBufferSize: 2 ** 25,
-  maxBinaryMessageBufferSize: 2 ** 25,
-  maxPendingMessages: 1000,
-  hibernate: true,
-  trackSessions: false,
-};
-
-export interface EndpointDefinition extends Extension {
-  readonly config: EndpointConfig;
-  /** Absent for a class: its objects have the callbacks. */
-  readonly callbacks?: Callbacks;
   /** The container's. */
   readonly onEvent?: EventListener | undefined;
 }
@@ -140,14 +139,14 @@ export function check(owner: string, given: object, checks: Record<string, Check
  * Checks an endpoint.
  *
  * @param options the map, or the options of a class
- * @param defaults the container's
+ * @param container has the defaults
  * @throws {@link DeploymentError}
  */
-export function define(
+function define(
   path: string,
   options: EndpointOptions & Callbacks,
   isClass: boolean,
-  defaults: object = {},
+  container: Defaults = {},
 ): EndpointDefinition {
   const owner = `The endpoint at "${path}"`;
   const refuse = (what: string): never => {
@@ -156,8 +155,8 @@ export function define(
   const callback = isClass && Object.keys(options).find((name) => Object.hasOwn(CALLBACKS, name));
   if (callback) refuse(`has a class, and beside it ${callback}: make it a method of the class`);
   check(owner, options, isClass ? OPTIONS : { ...CALLBACKS, ...OPTIONS });
-  const filled = { ...DEFAULTS, subprotocols: [] };
-  const given = Object.entries({ ...filled, ...defined(defaults), ...defined(options) });
+  const filled = defaultsOf(container);
+  const given = Object.entries({ ...filled, ...defined(options) });
   const config = {
     ...Object.fromEntries(given.filter(([name]) => Object.hasOwn(OPTIONS, name))),
     path,
@@ -176,7 +175,9 @@ export function define(
   if (!config.hibernate && (config.trackSessions || config.serializeSession)) {
     refuse("has hibernate: false: remove trackSessions and serializeSession");
   }
-  const extension = config.flowControl && extensions.flowControl!(config, refuse);
   Object.freeze(config);
-  return { config, ...extension, ...(!isClass && { callbacks: options }) };
+  return isClass ? { config } : { config, callbacks: options };
 }
+
+/** An import puts a function of its own in front of this one: a Worker without it carries none of that. */
+export const definitions = { define };

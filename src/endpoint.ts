@@ -6,7 +6,7 @@ import { lostSessions } from "./attachment.ts";
 import { CloseReason } from "./close-reason.ts";
 import { tellOf, type EventListener } from "./container-event.ts";
 import type { SessionDefinition } from "./dispatch.ts";
-import { define, type EndpointDefinition } from "./endpoint-definition.ts";
+import { definitions, type EndpointDefinition } from "./endpoint-definition.ts";
 import { DeploymentError, report, toError } from "./errors.ts";
 import { answer, isUpgrade, notFound, shakeHands, told, type Handshake } from "./handshake.ts";
 import { sendsItself, wsSendAsync, type Payload } from "./payload.ts";
@@ -257,7 +257,7 @@ export class Endpoint<Env = Cloudflare.Env, T = unknown, Path extends string = s
     const found = endpoints?.get(path);
     if (!found) {
       if (endpoints?.all) return undefined;
-      this.#own ??= define(path, this.#class.options ?? {}, true);
+      this.#own ??= definitions.define(path, this.#class.options ?? {}, true);
       // Not put by: such paths are the clients' choice, and have no end.
       return { callbacks, ...this.#own, config: Object.freeze({ ...this.#own.config, path }) };
     }

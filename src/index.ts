@@ -1,5 +1,4 @@
 // `socle`: Pedestal's WebSocket API on Cloudflare's Durable Objects.
-export * from "./channel/index.ts";
 export { CloseCode, CloseReason } from "./close-reason.ts";
 export type { ContainerEvent } from "./container-event.ts";
 export {
@@ -29,11 +28,10 @@ export {
   WebSocketSendAsync,
   wsSendAsync,
   type Payload,
-  type SendResult,
   type SendsItself,
 } from "./payload.ts";
 export { ProtocolError } from "./flow-control/frame.ts";
-export type { RemoteEndpointAsync } from "./remote.ts";
+export type { RemoteEndpointAsync, SendResult } from "./remote.ts";
 export type { ResponseChannel, SendChannel, SendValue } from "./send-channel.ts";
 export type { PathParameters, Session } from "./types.ts";
 export type {
@@ -51,3 +49,4 @@ export type {
   WsEndpointMap,
 } from "./ws-endpoint-map.ts";
 export { onOpenStartWsConnection, startWsConnection, type WsConnectionOptions } from "./ws-connection.ts";
+export * from "./channel/index.ts";

@@ -1,9 +1,6 @@
 // What can be sent, and the protocol by which an object sends itself.
 import { PayloadError, toError } from "./errors.ts";
-import { isData, type RemoteEndpointAsync } from "./remote.ts";
-
-/** How a send went: `"success"`, or the error that kept the message from being sent. */
-export type SendResult = "success" | Error;
+import { isData, type RemoteEndpointAsync, type SendResult } from "./remote.ts";
 
 /**
  * The protocol by which an object knows how to send itself. A payload has a method under this symbol:

@@ -28,6 +28,9 @@ export interface RemoteEndpointAsync {
   readonly bufferedAmount: number;
 }
 
+/** How a send went: `"success"`, or the error that kept the message from being sent. */
+export type SendResult = "success" | Error;
+
 type Data = string | ArrayBuffer | ArrayBufferView;
 
 export const isData = (value: unknown): value is Data =>
@@ -65,10 +68,12 @@ export class Remote implements RemoteEndpointAsync {
   /**
    * Sends, or throws.
    *
-   * @param _isPatient waits as long as it takes: so does a channel
+   * @param isPatient waits as long as it takes, for the result: so does a channel
    * @returns a promise if the message waits for the client
    */
-  send(data: unknown, _isPatient?: boolean): Promise<void> | undefined {
+  send(data: unknown): Promise<void> | undefined;
+  send(data: unknown, isPatient: true): Promise<SendResult> | undefined;
+  send(data: unknown): undefined {
     checkData(data);
     if (!this.isOpen) throw new SessionClosedError();
     if (this.#kept) this.#kept.push(structuredClone(data));

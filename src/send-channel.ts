@@ -3,8 +3,8 @@ import type { ChannelBuffer } from "./channel/buffer.ts";
 import { Queue } from "./channel/queue.ts";
 import { isObject } from "./difference.ts";
 import { MessageDroppedError, report, SessionClosedError, toError } from "./errors.ts";
-import { sendsItself, wsSendAsync, type Payload, type SendResult } from "./payload.ts";
-import type { Remote } from "./remote.ts";
+import { sendsItself, wsSendAsync, type Payload } from "./payload.ts";
+import type { Remote, SendResult } from "./remote.ts";
 
 /** Where the result of a send is put: a channel, such as `promiseChan()`. */
 export interface ResponseChannel {
@@ -96,7 +96,7 @@ export class SessionSendChannel extends Queue<SendValue> implements SendChannel 
     if (this.closed && Array.isArray(value)) respond(value as SendValue, new SessionClosedError());
     if (this.closed || this.#busy || (value ?? undefined) === undefined) return super.offer(value);
     const credit = this.#link.asyncRemote.credit?.();
-    if (credit) this.#busy = true;
+    this.#busy = credit !== undefined;
     const sending = credit ?? this.#transmit(value);
     if (sending) this.#link.ctx.waitUntil(this.#drain(sending));
     return !credit || super.offer(value);
@@ -123,11 +123,10 @@ export class SessionSendChannel extends Queue<SendValue> implements SendChannel 
   #transmit(value: SendValue): Promise<void> | undefined {
     const payload = (Array.isArray(value) ? value[0] : value) as Payload;
     const remote = this.#link.asyncRemote;
-    let result: SendResult = "success";
     try {
       const sends = sendsItself(payload);
-      const waiting = sends ? undefined : remote.send(payload, true);
-      if (sends || waiting) {
+      const waiting = sends || remote.send(payload, true);
+      if (waiting) {
         this.#busy = true;
         return new Promise((resolve) => {
           this.#settle = (sent) => {
@@ -135,15 +134,14 @@ export class SessionSendChannel extends Queue<SendValue> implements SendChannel 
             respond(value, sent);
             resolve();
           };
-          const sending = sends ? wsSendAsync(payload, remote) : waiting!.catch(toError);
-          void sending.then((sent) => this.#settle?.(sent ?? "success"));
+          const sending = waiting === true ? wsSendAsync(payload, remote) : waiting;
+          void sending.then((sent) => this.#settle?.(sent));
         });
       }
     } catch (error) {
-      result = toError(error);
+      return respond(value, toError(error));
     }
-    respond(value, result);
-    return undefined;
+    return respond(value, "success");
   }
 
   async #drain(sending: Promise<void>): Promise<void> {
@@ -154,11 +152,11 @@ export class SessionSendChannel extends Queue<SendValue> implements SendChannel 
   }
 }
 
-function respond(value: SendValue, result: SendResult): void {
+function respond(value: SendValue, result: SendResult): undefined {
   const response = Array.isArray(value) ? (value[1] as ResponseChannel | null | undefined) : undefined;
   if (!response) {
     if (result !== "success") report("a message was not sent", result);
-    return;
+    return undefined;
   }
   const failed = (error: unknown) => report("a response channel took no result", error);
   try {
@@ -167,6 +165,7 @@ function respond(value: SendValue, result: SendResult): void {
   } catch (error) {
     failed(error);
   }
+  return undefined;
 }
 
 /** Whether this is a send channel of the session, and what the attachment brings back of it. */

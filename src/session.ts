@@ -55,7 +55,7 @@ export class ServerSession implements Session, Subject, SendLink {
   declare readonly limits: Limits;
   readonly dispatch = new Dispatch(this);
   readonly channels: (SessionSendChannel | undefined)[] = [];
-  declare readonly attachment: Attachment;
+  readonly #attachment: Attachment;
   #uri: URL | undefined;
   #properties: SessionObject | undefined;
 
@@ -70,10 +70,10 @@ export class ServerSession implements Session, Subject, SendLink {
     const { env, ctx, turns } = host;
     Object.assign(this, facts, { host, webSocket, definition, env, ctx, turns });
     const { config } = definition;
-    this.attachment = new Attachment(webSocket, ctx.storage, facts.id, config, remains);
-    this.limits = this.attachment.limits;
+    this.#attachment = new Attachment(webSocket, ctx.storage, facts.id, config, remains);
+    this.limits = this.#attachment.limits;
     this.asyncRemote = new Remote(webSocket, accepted, () => this.touch());
-    this.object = new SessionObject(this.attachment, 1, this, config);
+    this.object = new SessionObject(this.#attachment, 1, this, config);
   }
 
   get requestURI(): URL {
@@ -165,7 +165,7 @@ export class ServerSession implements Session, Subject, SendLink {
     if (!maxIdleTimeout) return;
     const now = Date.now();
     if (now < limits[ACTIVE_UNTIL]) return;
-    this.attachment.limit(ACTIVE_UNTIL, spanEnd(now, maxIdleTimeout));
+    this.limit(ACTIVE_UNTIL, spanEnd(now, maxIdleTimeout));
     this.host.wake(limits[ACTIVE_UNTIL] + maxIdleTimeout);
   }
 
@@ -182,12 +182,17 @@ export class ServerSession implements Session, Subject, SendLink {
     if (!isTags(tags)) {
       throw new DeploymentError(`The option tags of ${this.path} must return at most 10 strings of at most 256 bytes.`);
     }
-    this.attachment.settle({ tags });
+    this.#attachment.settle({ tags });
     Object.assign(this, { tags });
   }
 
+  /** Keeps one of its limits, or where it stands against it. */
+  limit<Index extends keyof Limits>(index: Index, value: Limits[Index]): void {
+    this.#attachment.limit(index, value);
+  }
+
   opened(): void {
-    this.attachment.kept.length = 3;
+    this.#attachment.kept.length = 3;
   }
 
   end(reason: CloseReason): void {
@@ -205,7 +210,7 @@ export class ServerSession implements Session, Subject, SendLink {
 
   /** `onClose` comes next. */
   leave(): void {
-    this.attachment.end();
+    this.#attachment.end();
   }
 
   /** @param closeReason absent for one that nobody is told of */
@@ -216,7 +221,7 @@ export class ServerSession implements Session, Subject, SendLink {
       this.tell({ type: "close", session: this, closeReason, milliseconds: now - (this.since ?? now) });
     }
     this.host.forget(this.webSocket);
-    this.attachment.forget();
+    this.#attachment.forget();
   }
 
   tell(event: ContainerEvent): void {
@@ -225,8 +230,8 @@ export class ServerSession implements Session, Subject, SendLink {
 
   get #userProperties(): SessionObject {
     if (!this.#properties) {
-      this.attachment.kept[2] ??= {};
-      this.#properties = new SessionObject(this.attachment, 2, this);
+      this.#attachment.kept[2] ??= {};
+      this.#properties = new SessionObject(this.#attachment, 2, this);
       this.#properties.resume();
     }
     return this.#properties;
@@ -236,7 +241,7 @@ export class ServerSession implements Session, Subject, SendLink {
     if (!Number.isSafeInteger(value) || value < least) {
       throw new LimitError(`A session's ${name} must be a whole number from ${least}, not ${value}.`);
     }
-    this.attachment.limit(index, value);
+    this.limit(index, value);
   }
 
   /** The limit that a message exceeds. */
@@ -269,7 +274,7 @@ export class ServerSession implements Session, Subject, SendLink {
     const part = rateLimit.perMs / 20;
     const isUsedUp = spend(rateLimit, spentUntil, now) === undefined;
     if (isUsedUp || Math.floor(spentUntil / part) > Math.floor(limits[SPENT_UNTIL] / part)) {
-      this.attachment.limit(SPENT_UNTIL, spentUntil);
+      this.limit(SPENT_UNTIL, spentUntil);
     } else limits[SPENT_UNTIL] = spentUntil;
     return true;
   }

@@ -157,7 +157,7 @@ export class Sessions implements SessionHost {
         if (kept[3] || !session.definition.config.trackSessions) return session.forget();
         await session.lost(new CloseReason(1006), session.object.resume());
       } catch (error) {
-        report("the onClose of a lost session can't run", error);
+        report("a lost session's onClose can't run", error);
         // A row that can't be read is found again in the object's next life.
         if (kept) dropRow(storage, id);
       }

@@ -175,7 +175,7 @@ describe("storage that throws", () => {
       await failKv("delete", SESSION_ROW);
       client.socket.close(4000);
       expect(await client.closed).toMatchObject({ code: 4000 });
-      await expect.poll(messages).toEqual([["socle: the row of a session that has ended is left:", "refused"]]);
+      await expect.poll(messages).toEqual([["socle: the row of an ended session is left:", "refused"]]);
       expect(scene.log.entries).toEqual([["close", `0 ${size}`, 4000, ""]]);
       await scene.goesOn();
     },
@@ -201,7 +201,7 @@ describe("storage that throws", () => {
       const mend = await failKv(method, SESSION_ROW);
       // It is not held.
       await runInDurableObject(scene.endpoint.stub, () => {});
-      await expect.poll(messages).toEqual([["socle: the onClose of a lost session can't run:", "refused"]]);
+      await expect.poll(messages).toEqual([["socle: a lost session's onClose can't run:", "refused"]]);
       mend();
       expect(scene.log.entries).toEqual([]);
       await scene.crash();
@@ -222,7 +222,7 @@ describe("storage that throws", () => {
     await failKv("delete", SESSION_ROW);
     await scene.open();
     expect(scene.log.entries).toEqual([["close", "0 1", 1006, ""]]);
-    expect(messages()).toEqual([["socle: the row of a session that has ended is left:", "refused"]]);
+    expect(messages()).toEqual([["socle: the row of an ended session is left:", "refused"]]);
     await scene.goesOn();
   });
 
@@ -239,8 +239,8 @@ describe("storage that throws", () => {
     await scene.open();
     await scene.goesOn();
     expect(messages().map(([what]) => what)).toEqual([
-      "socle: the onClose of a lost session can't run:",
-      "socle: the row of a session that has ended is left:",
+      "socle: a lost session's onClose can't run:",
+      "socle: the row of an ended session is left:",
     ]);
   });
 
@@ -376,7 +376,7 @@ describe("an attachment that throws", () => {
       client.socket.close(4000);
       expect(await client.closed).toMatchObject({ code: 4000 });
       await scene.log.has(["close", "0 0", 4000, ""]);
-      await expect.poll(messages).toEqual([["socle: a socket took no mark of its session's end:", "refused"]]);
+      await expect.poll(messages).toEqual([["socle: a socket took no mark of its end:", "refused"]]);
       expect(scene.closes).toHaveLength(1);
       await scene.goesOn();
     },
@@ -396,7 +396,7 @@ describe("an attachment that throws", () => {
     expect(await client.closed).toMatchObject({ code: 4001 });
     await scene.goesOn();
     expect(scene.log.entries).toEqual([["close", "0 0", 4001, ""]]);
-    expect(messages()).toEqual([["socle: a socket took no mark of its session's end:", "refused"]]);
+    expect(messages()).toEqual([["socle: a socket took no mark of its end:", "refused"]]);
   });
 
   it("R12, R18: with a limit is told to the log, and no message is lost", async () => {

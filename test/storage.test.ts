@@ -255,7 +255,7 @@ it("R23: a row that storage refuses to delete is told to the log, and deleted wh
   });
   client.socket.close(1000);
   await log.has("close");
-  await expect.poll(messages).toEqual([["socle: the row of a session that has ended is left:", "refused"]]);
+  await expect.poll(messages).toEqual([["socle: the row of an ended session is left:", "refused"]]);
   remove.mockRestore();
   expect(await stored(endpoint)).toHaveLength(1);
   await crash(endpoint);
@@ -263,7 +263,7 @@ it("R23: a row that storage refuses to delete is told to the log, and deleted wh
 });
 
 describe("what can't be kept", () => {
-  const sizes = /it has (\d+) bytes, and a row of storage takes 2097152\./;
+  const sizes = /it has (\d+) bytes, and a row takes 2097152\./;
 
   it.each([0, 20_000])("R23: past 2 MiB is refused with both sizes, and the %i before it stay", async (size) => {
     const log = new Log();
@@ -791,7 +791,7 @@ describe("after a crash", () => {
     expect(log.entries).toEqual([]);
     expect(messages()).toEqual([
       [
-        "socle: the onClose of a lost session can't run:",
+        "socle: a lost session's onClose can't run:",
         `No endpoint at ${gone.path}: register it while the Worker's module loads.`,
       ],
     ]);

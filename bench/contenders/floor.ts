@@ -75,22 +75,57 @@ export class Wake extends Floor {
   }
 }
 
+/** 400 MB in messages of 64 KiB. */
+const MESSAGES = 6104;
+
+/** Sends all there is to who asks for it, and tells others how many messages that were. */
+export class Stalled extends Floor {
+  #sent = 0;
+
+  override webSocketMessage(socket: WebSocket, message: string | ArrayBuffer): void {
+    if (message !== "send") return socket.send(`${this.#sent}`);
+    for (let index = 0; index < MESSAGES; index++) {
+      socket.send(String(index).padEnd(65_536, "."));
+      this.#sent++;
+    }
+  }
+}
+
+export class Burst extends Floor {
+  override webSocketMessage(): void {
+    for (let index = 100; index < 200; index++) this.#broadcast(`message ${index} to all`);
+  }
+
+  #broadcast(message: string): void {
+    for (const socket of this.ctx.getWebSockets()) {
+      try {
+        socket.send(message);
+      } catch {
+        // It is closing: the others still get the message.
+      }
+    }
+  }
+}
+
 interface Env {
   Echo: DurableObjectNamespace<Echo>;
   Room: DurableObjectNamespace<Room>;
   Slow: DurableObjectNamespace<Slow>;
   Wake: DurableObjectNamespace<Wake>;
+  Stalled: DurableObjectNamespace<Stalled>;
+  Burst: DurableObjectNamespace<Burst>;
 }
 
 export default {
   fetch(request, env) {
     const { pathname } = new URL(request.url);
-    const [, bench, work, room] = pathname.split("/");
-    const namespace = { echo: env.Echo, room: env.Room, slow: env.Slow, wake: env.Wake }[work ?? ""];
-    if (bench !== "bench" || !namespace || !room) return new Response("Not Found", { status: 404 });
+    const [, bench, work, name] = pathname.split("/");
+    const { Echo: echo, Room: room, Slow: slow, Wake: wake, Stalled: stalled, Burst: burst } = env;
+    const namespace = { echo, room, slow, wake, stalled, burst }[work ?? ""];
+    if (bench !== "bench" || !namespace || !name) return new Response("Not Found", { status: 404 });
     if (request.headers.get("Upgrade")?.toLowerCase() !== "websocket") {
       return new Response("Upgrade Required", { status: 426, headers: { Upgrade: "websocket" } });
     }
-    return namespace.getByName(room).fetch(request);
+    return namespace.getByName(name).fetch(request);
   },
 } satisfies ExportedHandler<Env>;

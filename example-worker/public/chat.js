@@ -28,7 +28,7 @@ class Room {
       if (this.#lastId) address.searchParams.set("after", this.#lastId);
       return address;
     };
-    this.#connection = new Connection(url, {
+    const told = {
       state: (text) => {
         this.status = text;
         changed(this);
@@ -38,7 +38,8 @@ class Room {
         if (line) this.lines.push(line);
         changed(this, line);
       },
-    });
+    };
+    this.#connection = new Connection(url, told, { pings: true });
   }
 
   say(text) {

@@ -1,9 +1,26 @@
-// Tickers: a line for each symbol, and its price as it comes.
+// Tickers: a line for each symbol, and its price as it comes, or as slowly as the switch says.
 import { Connection, socketUrl } from "./connection.js";
+import { SocleWebSocket } from "./socle-client.js";
+
+/** How long a page that is slowed down takes for a price, in milliseconds. */
+const SLOW = 2000;
+
+/** Resolves after that time, or as soon as the switch is used. */
+const pause = (control) =>
+  new Promise((resolve) => {
+    const done = () => {
+      clearTimeout(timer);
+      control.removeEventListener("change", done);
+      resolve();
+    };
+    const timer = setTimeout(done, SLOW);
+    control.addEventListener("change", done);
+  });
 
 export function startTicker(section) {
   const form = section.querySelector("form");
   const list = section.querySelector("ul");
+  const slow = section.querySelector("[role=switch]");
   const symbols = new Set();
 
   form.addEventListener("submit", (event) => {
@@ -16,20 +33,30 @@ export function startTicker(section) {
     const stop = document.createElement("button");
     stop.type = "button";
     stop.textContent = `Unsubscribe ${symbol}`;
-    // Prices come each second: to read each aloud would be noise.
+    // Prices come each quarter of a second: to read each aloud would be noise.
     shown.setAttribute("aria-live", "off");
     shown.textContent = symbol;
     item.append(shown, stop);
     list.append(item);
-    const connection = new Connection(() => socketUrl(`/ticker/${symbol}`), {
+    let last;
+    // The clocks of the two ends differ by what the quickest price seems to have taken.
+    let quickest = Infinity;
+    const told = {
       state(text, isOpen) {
         if (!isOpen) shown.textContent = `${symbol}: ${text}`;
       },
-      message(data) {
-        const { price, at } = JSON.parse(data);
-        shown.textContent = `${symbol} ${price.toFixed(2)} at ${new Date(at).toLocaleTimeString()}`;
+      async message(data) {
+        const { number, price, at } = JSON.parse(data);
+        const age = Date.now() - at;
+        quickest = Math.min(quickest, age);
+        const [behind, skipped] = [((age - quickest) / 1000).toFixed(1), number - (last ?? number - 1) - 1];
+        last = number;
+        const time = new Date(at).toLocaleTimeString();
+        shown.textContent = `${symbol} ${price.toFixed(2)} at ${time}: price ${number}, ${skipped} skipped, ${behind} s behind`;
+        if (slow.checked) await pause(slow);
       },
-    });
+    };
+    const connection = new Connection(() => socketUrl(`/ticker/${symbol}`), told, { Socket: SocleWebSocket });
     stop.addEventListener("click", () => {
       connection.close();
       symbols.delete(symbol);

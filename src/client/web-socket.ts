@@ -131,7 +131,7 @@ export class SocleWebSocket extends Target implements AsyncIterable<ClientData> 
   #taken = 0;
   /** The size of those that are not acknowledged. */
   #size = 0;
-  #timer: ReturnType<typeof setTimeout> | undefined;
+  #timer: ReturnType<typeof setTimeout> = 0 as never;
   /** What the iteration has not taken; undefined until there is one. */
   #untaken: ClientData[] | undefined;
   #changed: () => void = () => {};
@@ -153,9 +153,11 @@ export class SocleWebSocket extends Target implements AsyncIterable<ClientData> 
     this.#WebSocket = WebSocket;
     // That of Workers calls them itself.
     let isCalled = false;
+    /* oxlint-disable unicorn/prefer-add-event-listener -- it is about the other way */
     this.onopen = () => (isCalled = true);
     this.dispatchEvent(new Event("open"));
     this.onopen = null;
+    /* oxlint-enable unicorn/prefer-add-event-listener */
     for (const type of ["open", "message", "error", "close"] as const) {
       if (!isCalled) this.addEventListener(type, (event: Event) => this[`on${type}`]?.(event as never));
     }
@@ -231,7 +233,7 @@ export class SocleWebSocket extends Target implements AsyncIterable<ClientData> 
     this.#socket = socket;
     Reflect.set(socket, "binaryType", "arraybuffer");
     const mayRetry = () => protocols.length === 1 && !this.#isOpened && !this.#isClosed;
-    const on = <E>(type: string, listener: (event: E) => void) =>
+    const on = (type: string, listener: (event: never) => void) =>
       socket.addEventListener(type as never, listener as never);
     on("open", () => {
       this.#isRetrying = false;
@@ -248,7 +250,7 @@ export class SocleWebSocket extends Target implements AsyncIterable<ClientData> 
       if (mayRetry()) return this.#connect([]);
       this.#isRetrying = false;
       this.#isEnded = true;
-      clearTimeout(this.#timer!);
+      clearTimeout(this.#timer);
       this.dispatchEvent(eventOf("CloseEvent", "close", { code, reason, wasClean }));
       this.#wake();
     });
@@ -282,12 +284,12 @@ export class SocleWebSocket extends Target implements AsyncIterable<ClientData> 
     this.#size +=
       OVERHEAD + (typeof data === "string" ? data.length : data instanceof Blob ? data.size : data.byteLength);
     if (this.#size * 4 >= this.#window) this.#acknowledge();
-    else this.#timer ??= setTimeout(() => this.#acknowledge(), IDLE);
+    else this.#timer ||= setTimeout(() => this.#acknowledge(), IDLE);
   }
 
   #acknowledge(): void {
-    clearTimeout(this.#timer!);
-    this.#timer = undefined;
+    clearTimeout(this.#timer);
+    this.#timer = 0 as never;
     this.#size = 0;
     if (this.#socket.readyState === this.OPEN) this.#socket.send(frameOf(ACKNOWLEDGEMENT, [this.#taken]) as never);
   }

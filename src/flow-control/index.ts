@@ -1,6 +1,7 @@
 // `socle/flow-control`: the option `flowControl`. A Worker that doesn't import it carries none of it.
 import { isPlain } from "../difference.ts";
-import { defined, extensions, OPTIONS } from "../endpoint-definition.ts";
+import { defined, definitions, OPTIONS } from "../endpoint-definition.ts";
+import { DeploymentError } from "../errors.ts";
 import type { FlowControl } from "../ws-endpoint-map.ts";
 import { PROTOCOL, WINDOW } from "./frame.ts";
 import { FlowSession, isFlowControlled } from "./session.ts";
@@ -30,13 +31,20 @@ OPTIONS.flowControl = [
     ),
 ];
 
-extensions.flowControl = (config, refuse) => {
-  const { flowControl, subprotocols } = config;
+const { define } = definitions;
+definitions.define = (path, ...given) => {
+  const definition = define(path, ...given);
+  const { flowControl, subprotocols } = definition.config;
+  if (!flowControl) return definition;
   if (subprotocols.some((negotiatedSubprotocol) => isFlowControlled({ negotiatedSubprotocol }))) {
-    refuse(`has flowControl, and a subprotocol that ends in ${PROTOCOL}: leave that to it`);
+    throw new DeploymentError(
+      `The endpoint at "${path}" has flowControl, and a subprotocol that ends in ${PROTOCOL}: leave that to it.`,
+    );
   }
-  config.flowControl = Object.freeze({ ...DEFAULTS, ...(typeof flowControl === "object" && defined(flowControl)) });
+  const settings = Object.freeze({ ...DEFAULTS, ...(typeof flowControl === "object" && defined(flowControl)) });
   return {
+    ...definition,
+    config: Object.freeze({ ...definition.config, flowControl: settings }),
     protocols: [...subprotocols.flatMap((name) => [`${name}+${PROTOCOL}`, name]), PROTOCOL],
     Session: FlowSession,
   };

@@ -14,24 +14,30 @@ export const isFlowControlled = ({
   negotiatedSubprotocol: name,
 }: Pick<SessionFacts, "negotiatedSubprotocol">): boolean => name === PROTOCOL || name.endsWith(`+${PROTOCOL}`);
 
+/** How long the credit may be in memory only, in milliseconds: to write it takes as long as a tenth of a message. */
+const KEEP = 20;
+
+/** The sessions of an object whose credit is not in their attachments yet. Until it is the object doesn't hibernate. */
+const changed = new WeakMap<DurableObjectState, Set<FlowSession>>();
+
 export class FlowSession extends ServerSession {
   /** Undefined for a client that doesn't speak it. */
   readonly #remote: FlowRemote | undefined;
+  declare readonly credit: Credit;
 
   constructor(...given: ConstructorParameters<typeof ServerSession>) {
     super(...given);
     const [host, webSocket, definition, facts, , accepted] = given;
     if (!isFlowControlled(facts)) return;
     const negotiatedSubprotocol = facts.negotiatedSubprotocol.slice(0, -PROTOCOL.length - 1);
-    const { attachment, limits } = this;
     const settings = definition.config.flowControl as Required<FlowControl>;
-    const credit = new Credit(settings.window, limits[CREDIT]);
+    this.credit = new Credit(settings.window, this.limits[CREDIT]);
     const asyncRemote = new FlowRemote(webSocket, accepted, {
       settings,
-      credit,
+      credit: this.credit,
       uncounted: definition.config.autoResponse?.response,
       touch: () => this.touch(),
-      keep: () => attachment.limit(CREDIT, credit.kept),
+      keep: () => this.#keep(),
       stalled: () => {
         const text = `The client took nothing for ${settings.stallTimeoutMs} ms: see stallTimeoutMs.`;
         const ended = this.lost(new CloseReason(1008), new LimitExceededError(1008, text));
@@ -65,4 +71,22 @@ export class FlowSession extends ServerSession {
     }
     return pending;
   }
+
+  #keep(): void {
+    const { ctx, definition } = this;
+    if (!definition.config.hibernate) return;
+    let sessions = changed.get(ctx);
+    if (!sessions) {
+      sessions = new Set();
+      changed.set(ctx, sessions);
+      ctx.waitUntil(scheduler.wait(KEEP).then(() => keepAll(ctx)));
+    }
+    sessions.add(this);
+  }
+}
+
+function keepAll(ctx: DurableObjectState): void {
+  const sessions = changed.get(ctx)!;
+  changed.delete(ctx);
+  for (const session of sessions) session.limit(CREDIT, session.credit.kept);
 }

@@ -74,6 +74,19 @@ async function say(page: Page, text: string): Promise<void> {
 
 const expectText = (locator: Locator, text: string | RegExp) => expect.poll(() => locator.textContent()).toMatch(text);
 
+/** Keeps each price that is shown, with the newest that a socket without flow control has brought by then. */
+const WATCH = `
+  globalThis.shown = [];
+  let newest = 0;
+  new WebSocket(new URL("/ticker/SLOW", location.origin.replace("http", "ws"))).addEventListener("message", ({ data }) => (newest = JSON.parse(data).number));
+  new MutationObserver((records) => {
+    for (const { addedNodes: [text] } of records) {
+      const [, number, skipped] = /price (\\d+), (\\d+) skipped/.exec(text.data).map(Number);
+      shown.push({ number, skipped, newest });
+    }
+  }).observe(document.querySelector("#ticker output"), { childList: true });
+`;
+
 describe("the chat", () => {
   it("shows each page who comes, what is said, as text, and who types", async () => {
     const room = freshRoom();
@@ -211,6 +224,39 @@ describe("the ticker", () => {
   });
 });
 
+describe("the ticker's switch", () => {
+  it("F4, F9: has the page skip prices and not fall behind, until it is off again", async () => {
+    const page = await open();
+    const ticker = page.getByRole("region", { name: "Ticker" });
+    await ticker.getByLabel("Symbol").fill("SLOW");
+    await ticker.getByRole("button", { name: "Subscribe" }).click();
+    await expectText(ticker.locator("output"), /^SLOW \d/);
+    await page.evaluate(WATCH);
+    const shown = () => page.evaluate<{ number: number; skipped: number; newest: number }[]>("shown");
+    /** How many were skipped before each of the last ones. */
+    const skips = async (last: number) => (await shown()).slice(-last).map(({ skipped }) => skipped);
+    await expect.poll(() => skips(3)).toEqual([0, 0, 0]);
+
+    await ticker.getByLabel("Symbol").focus();
+    await page.keyboard.press("Tab");
+    await page.keyboard.press("Tab");
+    await page.keyboard.press("Space");
+    expect(await ticker.getByRole("switch", { name: "Slow me down" }).isChecked()).toBe(true);
+    const before = (await shown()).length;
+    const skipping = async () => (await shown()).slice(before).filter(({ skipped }) => skipped > 0);
+    await expect.poll(async () => (await skipping()).length).toBeGreaterThan(2);
+
+    await page.keyboard.press("Space");
+    await expect.poll(() => skips(3)).toEqual([0, 0, 0]);
+    const all = await shown();
+    for (const [index, { number, skipped }] of all.slice(1).entries()) {
+      expect(number).toBe(all[index]!.number + skipped + 1);
+    }
+    // When a price is taken, the next may be there already: the one after that is as new as the newest was.
+    for (const [index, { number }] of all.slice(2).entries()) expect(number).toBeGreaterThanOrEqual(all[index]!.newest);
+  });
+});
+
 describe("accessibility", () => {
   it.each(["light", "dark"] as const)("has nothing that axe finds, in %s colours", async (colorScheme) => {
     const room = freshRoom();
@@ -223,6 +269,10 @@ describe("accessibility", () => {
     await expectText(echo.getByRole("status"), "Connected");
     await echo.getByRole("button", { name: "Measure round trips" }).click();
     await expectText(echo.locator("figcaption"), /^[2-9] round trips/);
+    const ticker = page.getByRole("region", { name: "Ticker" });
+    await ticker.getByRole("switch", { name: "Slow me down" }).check();
+    await ticker.getByRole("button", { name: "Subscribe" }).click();
+    await expectText(ticker.locator("output"), /^SOCLE \d+\.\d\d at /);
     await page.screenshot({ path: join(RESULTS, `page-${colorScheme}.png`), fullPage: true });
     await page.evaluate(axe.source);
     const { violations } = await page.evaluate<AxeResults>("axe.run()");

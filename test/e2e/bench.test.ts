@@ -54,6 +54,22 @@ describe("the bench", () => {
     expect(result.table()).toContain("| it hangs");
   });
 
+  it("compares with another contender than the floor where the case says so", () => {
+    const rounds = [2, 4].map((cpu) => ({ "Socle, channel": { cpu }, "Socle, flowControl": { cpu: cpu * 1.5 } }));
+    const result = resultOf(rounds, { base: "Socle, channel", bounds: { "Socle, flowControl": 1.1 } });
+    expect(result.data.rows[1]).toMatchObject({ ratios: [1.5, 1.5], bound: 1.1, verdict: "missed" });
+    expect(result.data.rows[0]).not.toHaveProperty("verdict");
+    expect(result.table()).toContain("| ratio to Socle, channel (quartiles)");
+  });
+
+  it("has bounds of the figure itself, for Socle alone", () => {
+    const rounds = [1, 20, 20].map((MiB) => ({ "the floor": { MiB: 400 }, "Socle, flowControl": { MiB } }));
+    const result = resultOf(rounds, { most: 16 });
+    expect(result.data.rows.map(({ verdict }) => verdict)).toEqual([undefined, "undecided"]);
+    expect(result.data.rows[1]).toMatchObject({ bound: 16, unit: "MiB", figures: { MiB: 20 } });
+    expect(result.table()).toContain("| undecided (≤ 16 MiB)");
+  });
+
   it("compares Socle with the other libraries, round by round", () => {
     const rounds = [2, 4].map((cpu) => ({
       "the floor": { cpu },

@@ -73,7 +73,10 @@ describe("the documentation", () => {
           noUnusedLocals: false,
           noUnusedParameters: false,
           paths: Object.fromEntries(
-            ["", "/channel", "/testing"].map((part) => [`socle${part}`, [`../../../src${part}/index.ts`]]),
+            ["", "/channel", "/client", "/flow-control", "/testing"].map((part) => [
+              `socle${part}`,
+              [`../../../src${part}/index.ts`],
+            ]),
           ),
         },
         files: [...files.keys()],
@@ -109,7 +112,7 @@ describe("the documentation", () => {
 
   it("has each public name in the reference, and no other", async () => {
     const exported = new Set<string>();
-    for (const entry of ["index.ts", "channel/index.ts", "testing/index.ts"]) {
+    for (const entry of ["index.ts", "channel/index.ts", "client/index.ts", "testing/index.ts"]) {
       const text = (await read(`src/${entry}`)).replaceAll(/\/\/.*$/gm, "");
       // What `socle/channel` has is read by itself.
       expect(text.replace('export * from "./channel/index.ts"', "")).not.toMatch(/export \*/);

@@ -3,6 +3,8 @@ import { setTimeout as pause } from "node:timers/promises";
 
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
+import type { Price } from "../../example-worker/ticker.ts";
+import { SocleWebSocket } from "../../src/client/index.ts";
 import { wranglerDev, workerd, type Client, type Server } from "./server.ts";
 
 let example: Server;
@@ -219,17 +221,36 @@ describe("chat", () => {
 });
 
 describe("ticker", () => {
-  it("pushes a price each second by an alarm, which the first subscriber sets and the last deletes", async () => {
+  it("pushes prices by an alarm, which the first subscriber sets and the last deletes", async () => {
     const first = await example.connect("/ticker/ABC");
-    const price = { symbol: "ABC", price: expect.any(Number), at: expect.any(Number) };
-    expect(await first.json()).toEqual(price);
-    expect(await first.json()).toEqual(price);
+    const price = (number: number) => ({ symbol: "ABC", number, price: expect.any(Number), at: expect.any(Number) });
+    expect(await first.json()).toEqual(price(1));
+    expect(await first.json()).toEqual(price(2));
     const second = await example.connect("/ticker/ABC");
-    expect(await second.json()).toEqual(price);
+    const { number } = (await second.json()) as Price;
     await first.close();
-    expect(await second.json()).toEqual(price);
-    expect(await second.json()).toEqual(price);
+    expect(await second.json()).toEqual(price(number + 1));
+    expect(await second.json()).toEqual(price(number + 2));
     await second.close();
+  });
+
+  it("F4: skips prices for a subscriber that is slow to take them, which is never far behind", async () => {
+    const quick = await example.connect("/ticker/SLOW");
+    const slow = new SocleWebSocket(`ws://${example.host}/ticker/SLOW`);
+    const prices = slow[Symbol.asyncIterator]();
+    const taken: number[] = [];
+    /** What was the newest before each was taken. */
+    const newest: number[] = [];
+    while (taken.length < 5) {
+      const seen = (await quick.take(4)).at(-1) as string;
+      newest.push((JSON.parse(seen) as Price).number);
+      const { value } = await prices.next();
+      taken.push((JSON.parse(value as string) as Price).number);
+    }
+    // One may be under way to the subscriber, one wait for it to be taken.
+    for (const [index, number] of taken.slice(2).entries()) expect(number).toBeGreaterThanOrEqual(newest[index]!);
+    slow.close();
+    await quick.close();
   });
 
   it("R6: refuses what is no symbol", async () => {

@@ -1,11 +1,15 @@
 // The package as a new user has it: packed, installed into a folder elsewhere with the starter, checked, run, built.
 import { execFile } from "node:child_process";
+import { once } from "node:events";
 import { access, cp, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { promisify } from "node:util";
+import { gzipSync } from "node:zlib";
 
+import { build } from "esbuild";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { WebSocket } from "ws";
 
 import { wranglerDev, type Server } from "./server.ts";
 
@@ -150,6 +154,152 @@ describe("the starter", () => {
       await Promise.all([ada.close(1000), bob.vanish()]);
     } finally {
       await server?.stop();
+    }
+  });
+});
+
+/** What a page has of the client. */
+const PAGE = `
+import { WebSocket as PartyWebSocket } from "partysocket";
+import ReconnectingWebSocket from "reconnecting-websocket";
+import { SocleWebSocket, type ClientData } from "socle/client";
+
+export const socket: WebSocket = new SocleWebSocket(
+  new URL("wss://example.com"),
+  ["chat"],
+);
+export const Platform: new (url: string, protocols?: string[]) => Pick<WebSocket, "send" | "close"> = SocleWebSocket;
+export const party = new PartyWebSocket("wss://example.com", [], { WebSocket: SocleWebSocket });
+export const reconnecting = new ReconnectingWebSocket("wss://example.com", [], { WebSocket: SocleWebSocket });
+export const under = new SocleWebSocket("wss://example.com", "chat", { WebSocket });
+under.binaryType = "arraybuffer";
+under.onmessage = ({ data }) => data satisfies string | ArrayBuffer | Blob;
+under.addEventListener("close", ({ code, reason, wasClean }) => console.log(code, reason, wasClean), { once: true });
+under.removeEventListener("open", null);
+under.send(new Blob([]));
+for await (const data of under) data satisfies ClientData;
+`;
+
+/** What a program of Node has of it. */
+const PROGRAM = `
+import { SocleWebSocket } from "socle/client";
+import WebSocket, { WebSocket as Named } from "ws";
+
+export const other = new SocleWebSocket("wss://example.com", [], { WebSocket: Named });
+const socket = new SocleWebSocket(new URL("wss://example.com"), "chat", { WebSocket });
+socket.onopen = () => socket.send(Buffer.from("hello"));
+socket.addEventListener("error", console.error);
+for await (const data of socket) console.log(typeof data === "string" ? data : data instanceof Blob ? data.size : data.byteLength);
+`;
+
+/** And a Worker, beside the server's. */
+const WORKER = `
+import { addEndpoint, onOpenStartWsConnection, ServerContainer } from "socle";
+import { SocleWebSocket } from "socle/client";
+import "socle/flow-control";
+
+const container = new ServerContainer();
+addEndpoint(container, "/echo", {
+  flowControl: { window: 65_536 },
+  onOpen: onOpenStartWsConnection(),
+  onText: (send, text) => send.put(text),
+});
+export class Endpoints extends container.Endpoint {}
+export default container;
+
+export async function first(url: string) {
+  for await (const data of new SocleWebSocket(url)) return data;
+  return undefined;
+}
+`;
+
+describe("socle/client and socle/flow-control", () => {
+  it.each([
+    ["page", PAGE, ["es2024", "dom"], []],
+    ["program", PROGRAM, ["es2024"], ["node"]],
+    ["program-and-page", PROGRAM, ["es2024", "dom"], ["node"]],
+    ["worker", WORKER, ["es2024"], ["@cloudflare/workers-types"]],
+  ])("F9: type-check in a %s, libraries too", async (name, text, lib, types) => {
+    const modules = join(root, "node_modules");
+    const config = {
+      extends: "./tsconfig.json",
+      compilerOptions: {
+        lib,
+        types,
+        skipLibCheck: false,
+        exactOptionalPropertyTypes: true,
+        typeRoots: [join(modules, "@types"), "node_modules"],
+        // These are of this repository, and of its versions.
+        paths: Object.fromEntries(
+          Object.entries({
+            partysocket: "partysocket/index.d.ts",
+            "reconnecting-websocket": "reconnecting-websocket",
+            ws: "@types/ws",
+          }).map(([one, path]) => [one, [join(modules, path)]]),
+        ),
+      },
+      files: [`${name}.ts`],
+      include: [],
+    };
+    await writeFile(join(folder, `${name}.ts`), text);
+    await writeFile(join(folder, `tsconfig.${name}.json`), JSON.stringify(config));
+    for (const typescript of ["typescript", "typescript-5"]) {
+      const tsc = join(folder, "node_modules", typescript, "bin/tsc");
+      expect(await run(process.execPath, [tsc, "-p", `tsconfig.${name}.json`])).toBe("");
+    }
+  });
+
+  /** A bundle for a page, or for a Worker. */
+  async function bundled(contents: string): Promise<Uint8Array> {
+    const { outputFiles } = await build({
+      stdin: { contents, resolveDir: folder },
+      bundle: true,
+      minify: true,
+      format: "esm",
+      target: "es2024",
+      external: ["cloudflare:*"],
+      write: false,
+    });
+    return outputFiles[0]!.contents;
+  }
+
+  it("F9: the client is at most 2,048 bytes, gzipped, and nothing of a Worker's", async () => {
+    const code = await bundled(`export { SocleWebSocket } from "socle/client";`);
+    expect(gzipSync(code, { level: 9 }).length).toBeLessThanOrEqual(2048);
+    expect(new TextDecoder().decode(code)).not.toMatch(/\bimport\b|flowControl|DurableObject/);
+  });
+
+  it("F1: the import of socle/flow-control survives a bundler, and a Worker without it has none of it", async () => {
+    const own = /The client took nothing for/;
+    const text = async (code: string) => new TextDecoder().decode(await bundled(code));
+    const server = `export { addEndpoint, ServerContainer } from "socle";`;
+    expect(await text(`${server} import "socle/flow-control";`)).toMatch(own);
+    expect(await text(server)).not.toMatch(own);
+    expect(await text(`${server} export { SocleWebSocket } from "socle/client";`)).not.toMatch(own);
+  });
+
+  it("F1: a Worker that imports it speaks socle.v1, as wrangler builds it", async () => {
+    await writeFile(join(folder, "flow.ts"), WORKER);
+    await writeFile(
+      join(folder, "flow.toml"),
+      `name = "flow"
+main = "flow.ts"
+compatibility_date = "2026-08-01"
+durable_objects.bindings = [{ name = "Endpoints", class_name = "Endpoints" }]
+migrations = [{ tag = "v1", new_sqlite_classes = ["Endpoints"] }]
+`,
+    );
+    const server = await wranglerDev("flow.toml", folder);
+    try {
+      const socket = new WebSocket(`ws://${server.host}/echo`, ["socle.v1"]);
+      await once(socket, "open");
+      expect(socket.protocol).toBe("socle.v1");
+      const [settings] = (await once(socket, "message")) as [Buffer];
+      expect([...settings]).toEqual([3, 0x80, 0x80, 4]);
+      socket.close(1000);
+      await once(socket, "close");
+    } finally {
+      await server.stop();
     }
   });
 });
