@@ -42,9 +42,8 @@ class LocalWebSocket extends EventTarget {
       this.dispatchEvent(new CloseEvent("close", { code, reason, wasClean }));
     });
     this.dispatchEvent(new Event("open"));
-    const given = this.#client.unread.length;
+    // What came with the 101. Meanwhile no other comes.
     for (const data of this.#client.unread) this.dispatchEvent(new MessageEvent("message", { data }));
-    expect(this.#client.unread).toHaveLength(given);
     socket.addEventListener("message", ({ data }) => this.dispatchEvent(new MessageEvent("message", { data })));
   }
 }
