@@ -67,7 +67,10 @@ export class LimitError extends RangeError {
  */
 export class LimitExceededError extends Error {
   override readonly name = "LimitExceededError";
-  /** 1008 for too many messages in a time, 1009 for one too large, 1013 for too many that wait. */
+  /**
+   * 1008 for too many messages in a time, or for taking none under `flowControl`; 1009 for one too large; 1013 for too many
+   * that wait.
+   */
   declare readonly closeCode: 1008 | 1009 | 1013;
 
   constructor(closeCode: LimitExceededError["closeCode"], message: string) {

@@ -9,13 +9,16 @@ import { attempt, PayloadError, SessionClosedError, toError } from "./errors.ts"
  * await session.asyncRemote.sendText("hello");
  * ```
  *
- * A resolved promise says that the runtime took the message, not that the client has it. A rejection that nobody
- * awaits is not reported as unhandled.
+ * A resolved promise says that the runtime took the message, not that the client has it. Under `flowControl` a message may
+ * have to wait for the client before. A rejection that nobody awaits is not reported as unhandled.
  *
  * @see Jakarta: `RemoteEndpoint.Async`
  */
 export interface RemoteEndpointAsync {
-  /** Sends a text message. Rejects with {@link SessionClosedError}, {@link PayloadError} or the platform's error. */
+  /**
+   * Sends a text message. Rejects with {@link SessionClosedError}, {@link PayloadError}, {@link BufferFullError} or the
+   * platform's error.
+   */
   sendText(text: string): Promise<void>;
   /** Sends a binary message, of which the bytes are copied. Rejects as {@link sendText} does. */
   sendBinary(data: ArrayBuffer | ArrayBufferView): Promise<void>;

@@ -9,7 +9,8 @@ import type { EndpointConfig } from "./ws-endpoint-map.ts";
 /** The options of {@link startWsConnection}. */
 export interface WsConnectionOptions {
   /**
-   * How many messages wait while a payload sends itself, or a buffer that says what becomes of one more; 10 if absent.
+   * How many messages wait while a payload sends itself, or under `flowControl` while the client is behind; or a buffer that
+   * says what becomes of one more. 10 if absent.
    *
    * @see Pedestal: `:send-buffer-or-n`
    */

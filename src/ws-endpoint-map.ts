@@ -53,8 +53,8 @@ export interface FlowControl {
    */
   window?: number;
   /**
-   * How many bytes of messages past any {@link SendChannel} may wait for the client, before sends fail with a
-   * {@link BufferFullError}; 1,048,576 if absent.
+   * How many bytes may wait for the client before a send past a {@link SendChannel} fails with a {@link BufferFullError};
+   * 1,048,576 if absent. Each message counts 32 more than it has.
    */
   maxBufferedAmount?: number;
   /**

@@ -118,8 +118,6 @@ export class SocleWebSocket extends Target implements AsyncIterable<ClientData> 
   #socket!: PlatformWebSocket;
   /** The server speaks `socle.v1`. */
   #isFlowControlled = false;
-  /** It has refused that, and is asked again without. */
-  #isRetrying = false;
   /** By this end. */
   #isClosed = false;
   #isOpened = false;
@@ -179,8 +177,10 @@ export class SocleWebSocket extends Target implements AsyncIterable<ClientData> 
     return this.#socket.extensions!;
   }
 
-  get readyState(): number {
-    return this.#isRetrying ? this.CONNECTING : this.#socket.readyState;
+  get readyState(): 0 | 1 | 2 | 3 {
+    // Between two attempts too.
+    if (this.#isOpened || this.#isEnded) return this.#socket.readyState as 0;
+    return this.#isClosed ? this.CLOSING : this.CONNECTING;
   }
 
   /** What was sent and has not left yet, in bytes; of this end, not of the server's. */
@@ -236,19 +236,16 @@ export class SocleWebSocket extends Target implements AsyncIterable<ClientData> 
     const on = (type: string, listener: (event: never) => void) =>
       socket.addEventListener(type as never, listener as never);
     on("open", () => {
-      this.#isRetrying = false;
       this.#isOpened = true;
       this.#isFlowControlled = /(^|\+)socle\.v1$/.test(socket.protocol!);
       this.dispatchEvent(new Event("open"));
     });
     on("message", ({ data }: { data: string | ArrayBuffer }) => this.#receive(data));
     on("error", ({ error, message }: { error?: unknown; message?: string }) => {
-      this.#isRetrying = mayRetry();
-      if (!this.#isRetrying) this.dispatchEvent(Object.assign(new Event("error"), { error, message }));
+      if (!mayRetry()) this.dispatchEvent(Object.assign(new Event("error"), { error, message }));
     });
     on("close", ({ code, reason, wasClean }: ClientCloseEvent) => {
       if (mayRetry()) return this.#connect([]);
-      this.#isRetrying = false;
       this.#isEnded = true;
       clearTimeout(this.#timer);
       this.dispatchEvent(eventOf("CloseEvent", "close", { code, reason, wasClean }));
@@ -270,6 +267,7 @@ export class SocleWebSocket extends Target implements AsyncIterable<ClientData> 
   }
 
   #deliver(message: string | ArrayBuffer): void {
+    if (this.#socket.readyState !== this.OPEN) return;
     const data = typeof message !== "string" && this.binaryType === "blob" ? new Blob([message]) : message;
     const untaken = this.#untaken;
     untaken?.push(data);
