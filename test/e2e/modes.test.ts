@@ -3,8 +3,9 @@ import { once } from "node:events";
 import { setTimeout as pause } from "node:timers/promises";
 
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { WebSocket } from "ws";
 
-import { workerd, type Client, type Server } from "./server.ts";
+import { Client, workerd, type Server } from "./server.ts";
 
 let server: Server;
 
@@ -172,4 +173,38 @@ it("R22: hibernate: false keeps the object past the time at which it would hiber
   expect(after[0]).not.toBe(hibernating);
   expect(after[1]).toBe(standard);
   await Promise.all(clients.map((client) => client.close()));
+});
+
+it("F6, F8: an object sleeps while messages are under way to a client, which it knows when it wakes, but not while any wait", async () => {
+  const connect = async (name: string) => {
+    const client = new Client(new WebSocket(`ws://${server.host}/counter/flow/${name}`, "socle.v1"));
+    // The settings: a window of 1 byte, so one message at a time.
+    expect(await client.next()).toEqual(new Uint8Array([3, 1]));
+    return client;
+  };
+  const next = async (client: Client) => (await client.json()) as { instance: string; count: number };
+  const take = (client: Client, count: number) => client.send(new Uint8Array([2, count]));
+  const [waited, taken] = [await connect("waited"), await connect("taken")];
+  waited.send("", "");
+  taken.send("");
+  const [first, other] = [await next(waited), await next(taken)];
+  // An object hibernates about 10 s after its last event, and nothing outside tells when it did.
+  await pause(13_000);
+  take(waited, 1);
+  expect(await next(waited)).toEqual({ ...first, count: 2 });
+  waited.send("");
+  take(waited, 2);
+  expect(await next(waited)).toEqual({ ...first, count: 3 });
+
+  taken.send("", "");
+  take(taken, 1);
+  const woken = await next(taken);
+  expect(woken).toMatchObject({ count: 2 });
+  expect(woken.instance).not.toBe(other.instance);
+  take(taken, 2);
+  expect(await next(taken)).toEqual({ ...woken, count: 3 });
+  take(taken, 3);
+  taken.send("");
+  expect(await next(taken)).toEqual({ ...woken, count: 4 });
+  await Promise.all([waited.close(), taken.close()]);
 });

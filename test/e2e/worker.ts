@@ -9,6 +9,7 @@ import {
   type SendChannel,
   type Session,
 } from "socle";
+import "socle/flow-control";
 
 interface Env {
   Endpoints: DurableObjectNamespace<Endpoints>;
@@ -77,6 +78,7 @@ const container = new ServerContainer<Env>();
 addEndpoints(container, {
   "/counter": Counter,
   "/counter/standard": { durableObject: Counter, hibernate: false },
+  "/counter/flow/{name}": { durableObject: Counter, flowControl: { window: 1 } },
   "/journal/{name}": Journal,
   "/journal/standard/{name}": { durableObject: Journal, hibernate: false },
   "/facts": {
