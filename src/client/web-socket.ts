@@ -2,6 +2,7 @@
 import {
   ACKNOWLEDGEMENT,
   dataFrame,
+  encode,
   FrameReader,
   frameOf,
   OVERHEAD,
@@ -153,7 +154,7 @@ export class SocleWebSocket extends Target implements AsyncIterable<ClientData> 
     let isCalled = false;
     /* oxlint-disable unicorn/prefer-add-event-listener -- it is about the other way */
     this.onopen = () => (isCalled = true);
-    this.dispatchEvent(new Event("open"));
+    super.dispatchEvent(new Event("open"));
     this.onopen = null;
     /* oxlint-enable unicorn/prefer-add-event-listener */
     for (const type of ["open", "message", "error", "close"] as const) {
@@ -164,28 +165,29 @@ export class SocleWebSocket extends Target implements AsyncIterable<ClientData> 
   }
 
   get url(): string {
-    return this.#socket.url!;
+    return this.#socket.url ?? "";
   }
 
   /** The application's subprotocol that was agreed on, "" if none. */
   get protocol(): string {
     const { protocol } = this.#socket;
-    return this.#isFlowControlled ? protocol!.slice(0, -PROTOCOL.length - 1) : protocol!;
+    return (this.#isFlowControlled ? protocol?.slice(0, -PROTOCOL.length - 1) : protocol) ?? "";
   }
 
   get extensions(): string {
-    return this.#socket.extensions!;
+    return this.#socket.extensions ?? "";
   }
 
   get readyState(): 0 | 1 | 2 | 3 {
-    // Between two attempts too.
-    if (this.#isOpened || this.#isEnded) return this.#socket.readyState as 0;
+    // Node's stays 2 if it was closed while it connected; and between two attempts there is none.
+    if (this.#isEnded) return this.CLOSED;
+    if (this.#isOpened) return this.#socket.readyState as 0;
     return this.#isClosed ? this.CLOSING : this.CONNECTING;
   }
 
   /** What was sent and has not left yet, in bytes; of this end, not of the server's. */
   get bufferedAmount(): number {
-    return (Reflect.get(this.#socket, "bufferedAmount") as number | undefined) ?? 0;
+    return (this.#socket as { bufferedAmount?: number }).bufferedAmount ?? 0;
   }
 
   /** @throws what the platform's `send` throws, while the connection is being made */
@@ -231,7 +233,7 @@ export class SocleWebSocket extends Target implements AsyncIterable<ClientData> 
   #connect(protocols: string[]): void {
     const socket = new this.#WebSocket(this.#url as never, protocols as never);
     this.#socket = socket;
-    Reflect.set(socket, "binaryType", "arraybuffer");
+    (socket as { binaryType?: string }).binaryType = "arraybuffer";
     const mayRetry = () => protocols.length === 1 && !this.#isOpened && !this.#isClosed;
     const on = (type: string, listener: (event: never) => void) =>
       socket.addEventListener(type as never, listener as never);
@@ -242,7 +244,7 @@ export class SocleWebSocket extends Target implements AsyncIterable<ClientData> 
     });
     on("message", ({ data }: { data: string | ArrayBuffer }) => this.#receive(data));
     on("error", ({ error, message }: { error?: unknown; message?: string }) => {
-      if (!mayRetry()) this.dispatchEvent(Object.assign(new Event("error"), { error, message }));
+      if (!mayRetry()) this.dispatchEvent(Object.assign(new Event("error"), error && { error, message }));
     });
     on("close", ({ code, reason, wasClean }: ClientCloseEvent) => {
       if (mayRetry()) return this.#connect([]);
@@ -280,7 +282,7 @@ export class SocleWebSocket extends Target implements AsyncIterable<ClientData> 
     if (!this.#isFlowControlled || data === this.#uncounted) return;
     this.#taken++;
     this.#size +=
-      OVERHEAD + (typeof data === "string" ? data.length : data instanceof Blob ? data.size : data.byteLength);
+      OVERHEAD + (typeof data === "string" ? encode(data).length : data instanceof Blob ? data.size : data.byteLength);
     if (this.#size * 4 >= this.#window) this.#acknowledge();
     else this.#timer ||= setTimeout(() => this.#acknowledge(), IDLE);
   }

@@ -31,7 +31,7 @@ export interface Item {
 const encoder = /* @__PURE__ */ new TextEncoder();
 const decoder = /* @__PURE__ */ new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
-const malformed = (what: string): never => {
+export const malformed = (what: string): never => {
   throw new ProtocolError(`A frame that socle.v1 doesn't have: ${what}.`);
 };
 
@@ -108,12 +108,6 @@ export class FrameReader {
       if (byte < 128 && value <= Number.MAX_SAFE_INTEGER) return value;
     }
     return malformed("a number of over 53 bits");
-  }
-
-  /** The number that is all of the frame. */
-  onlyNumber(): number {
-    const value = this.number();
-    return this.isAtEnd ? value : malformed("more than a number");
   }
 
   #take(length: number): Bytes {

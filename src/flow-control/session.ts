@@ -6,7 +6,7 @@ import { CREDIT } from "../limits.ts";
 import { ServerSession } from "../session.ts";
 import type { FlowControl } from "../ws-endpoint-map.ts";
 import { Credit } from "./credit.ts";
-import { ACKNOWLEDGEMENT, FrameReader, PROTOCOL } from "./frame.ts";
+import { ACKNOWLEDGEMENT, FrameReader, malformed, PROTOCOL } from "./frame.ts";
 import { FlowRemote } from "./remote.ts";
 
 /** Whether the subprotocol on the wire is `socle.v1`, alone or with one of the application's. */
@@ -55,7 +55,8 @@ export class FlowSession extends ServerSession {
     try {
       const frame = new FrameReader(message);
       if (frame.type === ACKNOWLEDGEMENT) {
-        const count = frame.onlyNumber();
+        const count = frame.number();
+        if (!frame.isAtEnd) malformed("more than a number");
         if (this.isOpen) this.#remote.acknowledge(count);
         return undefined;
       }

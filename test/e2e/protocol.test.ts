@@ -13,6 +13,7 @@ import {
   encode,
   FrameReader,
   frameOf,
+  malformed as refuse,
   OVERHEAD,
   ProtocolError,
   SETTINGS,
@@ -63,7 +64,11 @@ function read(
   const messages: Message[] = [];
   try {
     const reader = new FrameReader(bytesOf(hex).buffer);
-    if (end === "server" && reader.type === ACKNOWLEDGEMENT) return { messages, number: reader.onlyNumber() };
+    if (end === "server" && reader.type === ACKNOWLEDGEMENT) {
+      const number = reader.number();
+      if (!reader.isAtEnd) refuse("more than a number");
+      return { messages, number };
+    }
     if (end === "client" && reader.type === SETTINGS) {
       const number = reader.number();
       return { messages, number, text: Array.from(reader.items(), contentOf)[0] };
