@@ -590,14 +590,17 @@ describe.each(modes)("past the channel, hibernate: $hibernate", (mode) => {
         const data = new Uint8Array([0, 1, 2, 3]).subarray(1, 3);
         void asyncRemote.sendBinary(data);
         void asyncRemote.sendBinary(data);
+        void asyncRemote.sendBinary(data.buffer);
         data.fill(9);
       },
     });
     const client = await FlowClient.connect(endpoint);
     client.client.send("go");
-    await client.has(1);
-    client.take();
-    expect(await client.has(2)).toEqual([bytes(1, 2), bytes(1, 2)]);
+    for (let count = 1; count <= 2; count++) {
+      await client.has(count);
+      client.take();
+    }
+    expect(await client.has(3)).toEqual([bytes(1, 2), bytes(1, 2), bytes(0, 1, 2, 3)]);
   });
 
   it("F5: a broadcast waits for each session by itself, and counts those whose buffer is full as missed", async () => {
@@ -679,7 +682,16 @@ describe.each(modes)("a client that takes nothing, hibernate: $hibernate", (mode
   it("F6: is not closed while nothing waits, nor while it takes a little", async () => {
     vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "Date"] });
     const log = new Log();
-    const endpoint = stalling(log, { flowControl: { window: 1, stallTimeoutMs: 1000 } });
+    const endpoint = mode.serve({
+      flowControl: { window: 1, stallTimeoutMs: 1000 },
+      onText: (_, message, { asyncRemote }) => {
+        const [count, from] = command(message);
+        for (const one of texts(count, from)) void asyncRemote.sendText(one);
+        log.add(from + count - 1, true);
+      },
+      onClose: (_, __, { closeCode }) => log.add("close", closeCode),
+      onError: () => {},
+    });
     /** Timers fire in the object that set them. */
     const pass = (milliseconds: number) =>
       runInDurableObject(endpoint.stub, () => void vi.advanceTimersByTime(milliseconds));
