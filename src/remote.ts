@@ -23,8 +23,9 @@ export interface RemoteEndpointAsync {
   /** Sends a binary message, of which the bytes are copied. Rejects as {@link sendText} does. */
   sendBinary(data: ArrayBuffer | ArrayBufferView): Promise<void>;
   /**
-   * How many bytes wait for the client to take what was sent before, under `flowControl`. 0 for a client that doesn't
-   * speak `socle.v1`: for those the runtime keeps what they don't take, and tells nobody.
+   * Under `flowControl`, how many bytes wait for the client to take what was sent before: those sent past the channels, and
+   * of each channel the one message that it has taken out of its buffer. What is in the buffer is not counted. 0 for a
+   * client that doesn't speak `socle.v1`: for those the runtime keeps what they don't take, and tells nobody.
    *
    * @see the browser's `WebSocket.bufferedAmount`
    */

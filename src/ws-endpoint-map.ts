@@ -230,7 +230,7 @@ export interface EndpointOptions<T = unknown, Env = unknown, Path extends string
    * import "socle/flow-control";
    *
    * addEndpoint(container, "/prices", {
-   *   flowControl: { window: 65_536 },
+   *   flowControl: { window: 1 },
    *   onOpen: onOpenStartWsConnection({ sendBufferOrN: slidingBuffer(1) }),
    * });
    * ```

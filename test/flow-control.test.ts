@@ -107,24 +107,25 @@ describe("what is agreed on", () => {
 
   const refused = (options: object) => () => serve(options as EndpointOptions);
 
-  it.each([
-    [1],
-    ["yes"],
-    [null],
-    [[]],
-    [{ window: 0 }],
-    [{ window: 1.5 }],
-    [{ window: "1" }],
-    [{ window: 2 ** 31 }],
-    [{ maxBufferedAmount: -1 }],
-    [{ stallTimeoutMs: 0 }],
-    [{ stallTimeoutMs: Infinity }],
-    [{ batchMs: -1 }],
-    [{ windows: 1 }],
-  ])("F1: flowControl: %j is refused, with what it may be", (flowControl) => {
+  it.each([[1], ["yes"], [null], [[]]])("F1: flowControl: %j is refused, with what it may be", (flowControl) => {
     expect(refused({ flowControl })).toThrow(
-      "has a wrong flowControl: it must be true, or { window, maxBufferedAmount, stallTimeoutMs, batchMs } of whole numbers up to 2147483647, the first and the third from 1.",
+      "has a wrong flowControl: it must be true, false, or an object of settings.",
     );
+  });
+
+  it.each([
+    [{ window: 0 }, "wrong window: it must be a whole number from 1 to 2147483647."],
+    [{ window: 1.5 }, "wrong window:"],
+    [{ window: "1" }, "wrong window:"],
+    [{ window: 2 ** 31 }, "wrong window:"],
+    [{ maxBufferedAmount: -1 }, "wrong maxBufferedAmount: it must be a whole number from 0 to 2147483647."],
+    [{ stallTimeoutMs: 0 }, "wrong stallTimeoutMs: it must be a whole number from 1 to 2147483647."],
+    [{ stallTimeoutMs: Infinity }, "wrong stallTimeoutMs:"],
+    [{ batchMs: -1 }, "wrong batchMs: it must be a whole number from 0 to 2147483647."],
+    [{ windows: 1 }, "unknown option windows: use window, maxBufferedAmount, stallTimeoutMs, batchMs."],
+  ])("F1: flowControl: %j is refused, with what is wrong in it", (flowControl, what) => {
+    expect(refused({ flowControl })).toThrow(/^The flowControl of the endpoint at "[^"]*" has (a|the) /);
+    expect(refused({ flowControl })).toThrow(what);
   });
 
   it.each(["socle.v1", "chat+socle.v1"])("F1: the subprotocol %j beside flowControl is refused", (name) => {
@@ -539,7 +540,7 @@ describe.each(modes)("past the channel, hibernate: $hibernate", (mode) => {
     client.client.send("7 0");
     await client.has(2);
     const full =
-      "Not sent: 204 bytes wait for the client, see maxBufferedAmount. Send by a channel, whose put waits, or look at bufferedAmount first.";
+      "Not sent: 204 bytes in 3 messages wait for the client, each of which counts 32 more, and with the 68 of this one that is more than maxBufferedAmount. Send by a channel, whose put waits, or look at bufferedAmount first.";
     expect(log.entries).toEqual([
       204,
       [0, "sent"],

@@ -1,6 +1,6 @@
 // `socle/flow-control`: the option `flowControl`. A Worker that doesn't import it carries none of it.
 import { isPlain } from "../difference.ts";
-import { defined, definitions, OPTIONS } from "../endpoint-definition.ts";
+import { check, defined, definitions, OPTIONS, type Check } from "../endpoint-definition.ts";
 import { DeploymentError } from "../errors.ts";
 import type { FlowControl } from "../ws-endpoint-map.ts";
 import { PROTOCOL, WINDOW } from "./frame.ts";
@@ -13,23 +13,22 @@ const DEFAULTS: Required<FlowControl> = {
   batchMs: 0,
 };
 
-const LEAST: Required<FlowControl> = { window: 1, maxBufferedAmount: 0, stallTimeoutMs: 1, batchMs: 0 };
-
 /** A timer takes no longer time. */
 const MOST = 2 ** 31 - 1;
 
-OPTIONS.flowControl = [
-  `true, or { ${Object.keys(DEFAULTS).join(", ")} } of whole numbers up to ${MOST}, the first and the third from 1`,
-  (value) => typeof value === "boolean",
-  (value) =>
-    isPlain(value) &&
-    Object.entries(defined(value)).every(
-      ([name, number]: [string, unknown]) =>
-        Number.isSafeInteger(number) &&
-        (number as number) >= (Object.hasOwn(LEAST, name) ? LEAST[name as keyof FlowControl] : Infinity) &&
-        (number as number) <= MOST,
-    ),
+const whole = (least: number): Check => [
+  `a whole number from ${least} to ${MOST}`,
+  (value) => Number.isSafeInteger(value) && (value as number) >= least && (value as number) <= MOST,
 ];
+
+const SETTINGS: Record<keyof FlowControl, Check> = {
+  window: whole(1),
+  maxBufferedAmount: whole(0),
+  stallTimeoutMs: whole(1),
+  batchMs: whole(0),
+};
+
+OPTIONS.flowControl = ["true, false, or an object of settings", (value) => typeof value === "boolean", isPlain];
 
 const { define } = definitions;
 definitions.define = (path, ...given) => {
@@ -41,10 +40,14 @@ definitions.define = (path, ...given) => {
       `The endpoint at "${path}" has flowControl, and a subprotocol that ends in ${PROTOCOL}: leave that to it.`,
     );
   }
-  const settings = Object.freeze({ ...DEFAULTS, ...(typeof flowControl === "object" && defined(flowControl)) });
+  const settings = flowControl === true ? {} : flowControl;
+  check(`The flowControl of the endpoint at "${path}"`, settings, SETTINGS);
   return {
     ...definition,
-    config: Object.freeze({ ...definition.config, flowControl: settings }),
+    config: Object.freeze({
+      ...definition.config,
+      flowControl: Object.freeze({ ...DEFAULTS, ...defined(settings) }),
+    }),
     protocols: [...subprotocols.flatMap((name) => [`${name}+${PROTOCOL}`, name]), PROTOCOL],
     Session: FlowSession,
   };

@@ -98,7 +98,7 @@ export class FlowRemote extends Remote {
     const size = this.bufferedAmount + message.length + (this.#waiting.length + 1) * OVERHEAD;
     if (!isPatient && size > this.#link.settings.maxBufferedAmount) {
       throw new BufferFullError(
-        `Not sent: ${this.bufferedAmount} bytes wait for the client, see maxBufferedAmount. Send by a channel, whose put waits, or look at bufferedAmount first.`,
+        `Not sent: ${this.bufferedAmount} bytes in ${this.#waiting.length} messages wait for the client, each of which counts ${OVERHEAD} more, and with the ${message.length} of this one that is more than maxBufferedAmount. Send by a channel, whose put waits, or look at bufferedAmount first.`,
       );
     }
     this.bufferedAmount += message.length;
