@@ -57,8 +57,8 @@ export class Remote implements RemoteEndpointAsync {
   #kept: Data[] | undefined;
   #reason: CloseReason | undefined;
   declare isOpen: boolean;
-  /** Settles once the client may be sent more. Undefined, or returns it, if nobody has to wait. */
-  declare readonly credit?: () => Promise<void> | undefined;
+  /** For a channel: settles when it is its turn to send. Undefined, or returns it, if nobody has to wait. */
+  declare readonly turn?: () => Promise<void> | undefined;
   bufferedAmount = 0;
 
   /** @param touch is told of each message */

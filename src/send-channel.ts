@@ -95,11 +95,11 @@ export class SessionSendChannel extends Queue<SendValue> implements SendChannel 
   override offer(value: SendValue): boolean {
     if (this.closed && Array.isArray(value)) respond(value as SendValue, new SessionClosedError());
     if (this.closed || this.#busy || (value ?? undefined) === undefined) return super.offer(value);
-    const credit = this.#link.asyncRemote.credit?.();
-    this.#busy = credit !== undefined;
-    const sending = credit ?? this.#transmit(value);
+    const turn = this.#link.asyncRemote.turn?.();
+    this.#busy = turn !== undefined;
+    const sending = turn ?? this.#transmit(value);
     if (sending) this.#link.ctx.waitUntil(this.#drain(sending));
-    return !credit || super.offer(value);
+    return !turn || super.offer(value);
   }
 
   send(payload: Payload): Promise<SendResult> {

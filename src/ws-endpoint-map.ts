@@ -59,7 +59,7 @@ export interface FlowControl {
   maxBufferedAmount?: number;
   /**
    * After how many milliseconds in which messages wait and the client takes nothing the session ends with 1008; 30,000
-   * if absent. The object doesn't hibernate while messages wait.
+   * if absent. The object doesn't hibernate while messages wait. A client may take 250 ms to say what it took.
    */
   stallTimeoutMs?: number;
   /**

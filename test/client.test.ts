@@ -3,7 +3,7 @@ import { runInDurableObject } from "cloudflare:test";
 import "socle/flow-control";
 import { onOpenStartWsConnection, type Session } from "socle";
 import { SocleWebSocket } from "socle/client";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 
 import { connect, type Client } from "./support/client.ts";
 import { serve, type Served } from "./support/endpoint.ts";
@@ -98,6 +98,35 @@ describe("the client", () => {
     expect(await messages.next()).toEqual({ done: false, value: "4" });
     socket.close();
     expect(await messages.next()).toEqual({ done: true, value: undefined });
+  });
+
+  it("F9: what a listener throws stops nothing, though here the dispatch throws it too", async () => {
+    const reported: unknown[] = [];
+    const queued = vi.spyOn(globalThis, "queueMicrotask").mockImplementation((report) => {
+      try {
+        report();
+      } catch (error) {
+        reported.push((error as Error).message);
+      }
+    });
+    const endpoint = serve({
+      flowControl: { window: 100 },
+      onText: async (_, count, { asyncRemote }) => {
+        await Promise.all(numbers(Number(count)).map((text) => asyncRemote.sendText(text)));
+      },
+    });
+    const socket = open(endpoint);
+    const seen: unknown[] = [];
+    socket.addEventListener("open", () => socket.send("7"));
+    socket.addEventListener("message", ({ data }) => {
+      seen.push(data);
+      throw new Error(`no ${String(data)}`);
+    });
+    await expect.poll(() => seen).toEqual(numbers(7));
+    expect(reported).toEqual(numbers(7).map((text) => `no ${text}`));
+    expect(await untold(endpoint)).toBe(0);
+    queued.mockRestore();
+    socket.close();
   });
 
   it("F9: loses no message to an iteration that begins while one is delivered", async () => {

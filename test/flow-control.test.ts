@@ -407,6 +407,7 @@ describe.each(modes)("the credit, hibernate: $hibernate", (mode) => {
   });
 
   it("F3: nobody counts the platform's answers, nor the same text of the endpoint's own", async () => {
+    vi.spyOn(console, "error").mockImplementation(() => {});
     const endpoint = mode.serve({
       flowControl: { window: 1 },
       autoResponse: { request: "ping", response: "pong" },
@@ -756,6 +757,76 @@ describe.each(modes)("a client that takes nothing, hibernate: $hibernate", (mode
   });
 });
 
+describe.each(modes)("what waits for the client, hibernate: $hibernate", (mode) => {
+  it("F3, R18: is overtaken by the answer that nobody counts", async () => {
+    const endpoint = mode.serve({
+      flowControl: { window: 1 },
+      autoResponse: { request: "ping", response: "pong" },
+      onText: (_, __, { asyncRemote }) => {
+        for (const one of texts(3)) void asyncRemote.sendText(one);
+      },
+    });
+    const client = await FlowClient.connect(endpoint);
+    client.client.send("go");
+    await client.has(1);
+    client.client.send("ping");
+    expect(await client.has(2)).toEqual([text(0), "pong"]);
+  });
+
+  it("F7: has the batch before it sent at once, without which the client could take nothing", async () => {
+    const endpoint = mode.serve({
+      flowControl: { window: 1000, batchMs: 60_000 },
+      onText: (_, __, { asyncRemote }) => {
+        for (const one of texts(11)) void asyncRemote.sendText(one);
+      },
+    });
+    const client = await FlowClient.connect(endpoint);
+    client.client.send("go");
+    expect(await client.has(10)).toEqual(texts(10));
+  });
+
+  it("F5: may be very many messages", async () => {
+    const count = 30_000;
+    const endpoint = mode.serve({
+      flowControl: { window: 1, maxBufferedAmount: 2 ** 30 },
+      onText: (_, __, { asyncRemote }) => {
+        for (let index = 0; index < count; index++) void asyncRemote.sendText("");
+      },
+    });
+    const client = await FlowClient.connect(endpoint);
+    client.client.send("go");
+    await client.has(1);
+    for (let taken = 0; taken < 5; taken++) {
+      client.take(1);
+      await client.has(taken + 2);
+    }
+    expect(await client.client.close()).toMatchObject({ code: 1005 });
+  });
+
+  it("F2, R12: after an exceeded limit no frame is read any more, also if it is malformed", async () => {
+    const log = new Log();
+    const held = Promise.withResolvers<void>();
+    const endpoint = mode.serve({
+      flowControl: true,
+      rateLimit: { messages: 1, perMs: 600_000 },
+      onText: (_, message, { asyncRemote }) => {
+        log.add(message);
+        return held.promise.then(() => asyncRemote.sendText("answered"));
+      },
+      onError: (_, __, error) => log.add(error.name),
+      onClose: (_, __, { closeCode }) => log.add(closeCode),
+    });
+    const client = await FlowClient.connect(endpoint);
+    client.client.send("a", "b", bytes(9), "c");
+    await log.has("a");
+    await runInDurableObject(endpoint.stub, () => held.resolve());
+    expect(await client.client.closed).toMatchObject({ code: 1008 });
+    expect(client.messages).toEqual(["answered"]);
+    await log.has(1008);
+    expect(log.entries).toEqual(["a", "LimitExceededError", 1008]);
+  });
+});
+
 describe.each(modes)("what goes together, hibernate: $hibernate", (mode) => {
   const sending = (
     act: (session: Session, send: SendChannel) => unknown,
@@ -839,6 +910,7 @@ describe.each(modes)("what goes together, hibernate: $hibernate", (mode) => {
   });
 
   it("F7: what was sent before session.close goes before the Close frame, what waits doesn't go", async () => {
+    vi.spyOn(console, "error").mockImplementation(() => {});
     const endpoint = sending(
       (session, send) => {
         for (const message of texts(4)) send.offer(message);
@@ -886,6 +958,7 @@ describe("hibernation", () => {
     ["in the attachment", 0],
     ["in storage", 20_000],
   ])("F8: the credit is the same after it, the session object %s", async (_, size) => {
+    vi.spyOn(console, "error").mockImplementation(() => {});
     const endpoint = pouring();
     const client = await FlowClient.connect(endpoint);
     client.client.send(`7 ${size}`);
@@ -906,6 +979,7 @@ describe("hibernation", () => {
   });
 
   it("F8: what was acknowledged before it can't be acknowledged again", async () => {
+    vi.spyOn(console, "error").mockImplementation(() => {});
     const endpoint = pouring();
     const client = await FlowClient.connect(endpoint);
     client.client.send("5 0");
@@ -940,6 +1014,24 @@ describe("hibernation", () => {
     }
     await slept;
     expect(client.messages).toEqual(texts(3));
+  });
+
+  it("F4: a channel that comes back when its session has ended says so at once", async () => {
+    const log = new Log();
+    const endpoint = serve({
+      flowControl: { window: 1 },
+      onOpen: (session) => {
+        session.userProperties.send = startWsConnection(session);
+      },
+      onText: (_, __, { asyncRemote }) => asyncRemote.sendText("untaken"),
+      onClose: async (_, { userProperties }) => log.add(names(await (userProperties.send as SendChannel).send("bye"))),
+    });
+    const client = await FlowClient.connect(endpoint);
+    client.client.send("go");
+    await client.has(1);
+    await endpoint.hibernate();
+    await client.client.close();
+    await expect.poll(() => log.entries).toEqual(["SessionClosedError"]);
   });
 
   it("F8: a session keeps no more than a few numbers of what was sent, however much that is", async () => {

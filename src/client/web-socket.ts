@@ -114,8 +114,6 @@ export class SocleWebSocket extends Target implements AsyncIterable<ClientData> 
   /** How binary messages are given. */
   binaryType: "blob" | "arraybuffer" = "blob";
 
-  readonly #url: string | URL;
-  readonly #WebSocket: NonNullable<ClientOptions["WebSocket"]>;
   #socket!: PlatformWebSocket;
   /** The server speaks `socle.v1`. */
   #isFlowControlled = false;
@@ -133,7 +131,8 @@ export class SocleWebSocket extends Target implements AsyncIterable<ClientData> 
   #timer: ReturnType<typeof setTimeout> = 0 as never;
   /** What the iteration has not taken; undefined until there is one. */
   #untaken: ClientData[] | undefined;
-  #changed: () => void = () => {};
+  /** Iterations that wait for a message or the end. */
+  readonly #iterations: (() => void)[] = [];
 
   /**
    * Connects.
@@ -145,12 +144,11 @@ export class SocleWebSocket extends Target implements AsyncIterable<ClientData> 
   constructor(
     url: string | URL,
     protocols: string | readonly string[] = [],
-    { WebSocket = Reflect.get(globalThis, "WebSocket") as NonNullable<ClientOptions["WebSocket"]> }: ClientOptions = {},
+    { WebSocket = (globalThis as unknown as Required<ClientOptions>).WebSocket }: ClientOptions = {},
   ) {
     super();
-    this.#url = url;
-    this.#WebSocket = WebSocket;
-    // That of Workers calls them itself.
+    // The EventTarget of Workers calls what stands under `on…` by itself, others don't. It is asked by an event of which nobody
+    // else can know yet.
     let isCalled = false;
     /* oxlint-disable unicorn/prefer-add-event-listener -- it is about the other way */
     this.onopen = () => (isCalled = true);
@@ -161,7 +159,8 @@ export class SocleWebSocket extends Target implements AsyncIterable<ClientData> 
       if (!isCalled) this.addEventListener(type, (event: Event) => this[`on${type}`]?.(event as never));
     }
     const names = [protocols].flat();
-    this.#connect(names.length > 0 ? names.flatMap((name) => [`${name}+${PROTOCOL}`, name]) : [PROTOCOL]);
+    const offered = names.length > 0 ? names.flatMap((name) => [`${name}+${PROTOCOL}`, name]) : [PROTOCOL];
+    this.#connect((offers) => new WebSocket(url as never, offers as never), offered);
   }
 
   get url(): string {
@@ -220,19 +219,13 @@ export class SocleWebSocket extends Target implements AsyncIterable<ClientData> 
         this.#take(data);
         yield data;
       } else if (this.#isEnded) return;
-      else {
-        await new Promise<void>((resolve) => {
-          const before = this.#changed;
-          this.#changed = () => (before(), resolve());
-        });
-      }
+      else await new Promise<void>((resolve) => this.#iterations.push(resolve));
     }
   }
 
   /** Tries without `socle.v1` too, where nothing else was offered: clients don't accept that none is agreed on. */
-  #connect(protocols: string[]): void {
-    const socket = new this.#WebSocket(this.#url as never, protocols as never);
-    this.#socket = socket;
+  #connect(open: (protocols: string[]) => PlatformWebSocket, protocols: string[]): void {
+    const socket = (this.#socket = open(protocols));
     (socket as { binaryType?: string }).binaryType = "arraybuffer";
     const mayRetry = () => protocols.length === 1 && !this.#isOpened && !this.#isClosed;
     const on = (type: string, listener: (event: never) => void) =>
@@ -240,17 +233,17 @@ export class SocleWebSocket extends Target implements AsyncIterable<ClientData> 
     on("open", () => {
       this.#isOpened = true;
       this.#isFlowControlled = /(^|\+)socle\.v1$/.test(socket.protocol!);
-      this.dispatchEvent(new Event("open"));
+      this.#emit(new Event("open"));
     });
     on("message", ({ data }: { data: string | ArrayBuffer }) => this.#receive(data));
     on("error", ({ error, message }: { error?: unknown; message?: string }) => {
-      if (!mayRetry()) this.dispatchEvent(Object.assign(new Event("error"), error && { error, message }));
+      if (!mayRetry()) this.#emit(Object.assign(new Event("error"), error && { error, message }));
     });
     on("close", ({ code, reason, wasClean }: ClientCloseEvent) => {
-      if (mayRetry()) return this.#connect([]);
+      if (mayRetry()) return this.#connect(open, []);
       this.#isEnded = true;
       clearTimeout(this.#timer);
-      this.dispatchEvent(eventOf("CloseEvent", "close", { code, reason, wasClean }));
+      this.#emit(eventOf("CloseEvent", "close", { code, reason, wasClean }));
       this.#wake();
     });
   }
@@ -273,7 +266,7 @@ export class SocleWebSocket extends Target implements AsyncIterable<ClientData> 
     const data = typeof message !== "string" && this.binaryType === "blob" ? new Blob([message]) : message;
     const untaken = this.#untaken;
     untaken?.push(data);
-    this.dispatchEvent(eventOf("MessageEvent", "message", { data }));
+    this.#emit(eventOf("MessageEvent", "message", { data }));
     if (untaken) this.#wake();
     else this.#take(data);
   }
@@ -281,8 +274,8 @@ export class SocleWebSocket extends Target implements AsyncIterable<ClientData> 
   #take(data: ClientData): void {
     if (!this.#isFlowControlled || data === this.#uncounted) return;
     this.#taken++;
-    this.#size +=
-      OVERHEAD + (typeof data === "string" ? encode(data).length : data instanceof Blob ? data.size : data.byteLength);
+    const bytes = typeof data === "string" ? encode(data) : data;
+    this.#size += OVERHEAD + ((bytes as Blob).size ?? (bytes as ArrayBuffer).byteLength);
     if (this.#size * 4 >= this.#window) this.#acknowledge();
     else this.#timer ||= setTimeout(() => this.#acknowledge(), IDLE);
   }
@@ -294,10 +287,19 @@ export class SocleWebSocket extends Target implements AsyncIterable<ClientData> 
     if (this.#socket.readyState === this.OPEN) this.#socket.send(frameOf(ACKNOWLEDGEMENT, [this.#taken]) as never);
   }
 
+  /** What a listener throws is reported, and stops nothing here: in Workers the dispatch throws it too. */
+  #emit(event: Event): void {
+    try {
+      this.dispatchEvent(event);
+    } catch (error) {
+      queueMicrotask(() => {
+        throw error;
+      });
+    }
+  }
+
   #wake(): void {
-    const changed = this.#changed;
-    this.#changed = () => {};
-    changed();
+    for (const goOn of this.#iterations.splice(0)) goOn();
   }
 }
 
@@ -306,7 +308,7 @@ function eventOf<Properties extends object>(name: string, type: string, properti
   const Class = (Reflect.get(globalThis, name) ?? Event) as new (type: string, properties: Properties) => Event;
   const event = new Class(type, properties);
   for (const [key, value] of Object.entries(properties)) {
-    if (!(key in event)) Object.defineProperty(event, key, { value, enumerable: true });
+    if (!(key in event)) Object.defineProperty(event, key, { value });
   }
   return event as Event & Properties;
 }

@@ -2,9 +2,9 @@
 import { OVERHEAD, ProtocolError } from "./frame.ts";
 
 /**
- * How many messages the client has acknowledged and how many were sent to it; then, for stretches of those between, up to
- * which message each goes and its size. A stretch is an eighth of the window: what each message has would be too much to
- * keep, and the client acknowledges all in the end.
+ * `[acknowledged, sent, last, size, last, size, …]`: how many messages the client has acknowledged, how many were sent to it,
+ * and then, for each stretch of those between, which message is its last and what they all come to. A stretch is an eighth
+ * of the window: the size of each message would be too much to keep, and the client acknowledges all in the end.
  */
 type Kept = number[];
 

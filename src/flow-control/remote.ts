@@ -24,14 +24,14 @@ export interface FlowLink {
   /** A frame was sent. */
   touch(): void;
   /** The credit has changed. */
-  keep(): void;
+  readonly keep: () => void;
   /** The client took nothing for too long. */
   stalled(): void;
   /** Until it settles the object doesn't hibernate. */
   keepAwake(sending: Promise<unknown>): void;
 }
 
-/** A message as a frame of its own, and as an item of a batch, of which no large one is part. */
+/** A message as a frame of its own, and as an item of a batch; a large text is part of none. */
 interface Message {
   readonly data: string | Uint8Array<ArrayBuffer>;
   readonly length: number;
@@ -73,8 +73,8 @@ export class FlowRemote extends Remote {
   #since = 0;
   #stall: ReturnType<typeof setTimeout> = 0 as never;
 
-  override readonly credit = (): Promise<void> | undefined =>
-    this.#waiting.length === 0 && this.#link.credit.has(0) ? undefined : this.#wait();
+  override readonly turn = (): Promise<void> | undefined =>
+    !this.isOpen || (this.#waiting.length === 0 && this.#link.credit.has(0)) ? undefined : this.#wait();
 
   constructor(socket: WebSocket, accepted: boolean, link: FlowLink) {
     super(socket, accepted, () => link.touch());
@@ -91,12 +91,14 @@ export class FlowRemote extends Remote {
     checkData(data);
     if (!this.isOpen) throw new SessionClosedError();
     const message = messageOf(data);
-    if (this.#waiting.length === 0 && this.#hasCredit(message)) {
+    const { credit, settings, uncounted } = this.#link;
+    // What nobody counts waits for nobody, as it does where the platform sends it.
+    if (data === uncounted || (this.#waiting.length === 0 && credit.has(message.length))) {
       this.#add(message);
       return undefined;
     }
     const size = this.bufferedAmount + message.length + (this.#waiting.length + 1) * OVERHEAD;
-    if (!isPatient && size > this.#link.settings.maxBufferedAmount) {
+    if (!isPatient && size > settings.maxBufferedAmount) {
       throw new BufferFullError(
         `Not sent: ${this.bufferedAmount} bytes in ${this.#waiting.length} messages wait for the client, each of which counts ${OVERHEAD} more, and with the ${message.length} of this one that is more than maxBufferedAmount. Send by a channel, whose put waits, or look at bufferedAmount first.`,
       );
@@ -111,18 +113,23 @@ export class FlowRemote extends Remote {
    * @throws {@link ProtocolError} if it can't have
    */
   acknowledge(count: number): void {
-    this.#link.credit.acknowledge(count);
+    const { credit, keep } = this.#link;
+    credit.acknowledge(count);
     this.#since = Date.now();
-    for (let next; (next = this.#waiting[0]) && this.#hasCredit(next.message);) {
-      const { message, settle } = this.#waiting.shift()!;
+    let gone = 0;
+    for (const { message, settle } of this.#waiting) {
+      if (!credit.has(message?.length ?? 0)) break;
+      gone++;
       if (message) {
         this.bufferedAmount -= message.length;
         this.#add(message);
       }
       settle();
     }
+    // All at once: to shift a long array takes as long as the array.
+    this.#waiting.splice(0, gone);
     if (this.#waiting.length === 0) clearTimeout(this.#stall);
-    this.#link.keep();
+    keep();
   }
 
   override accepted(): void {
@@ -138,13 +145,10 @@ export class FlowRemote extends Remote {
     this.bufferedAmount = 0;
   }
 
-  #hasCredit(message: Message | undefined): boolean {
-    const { credit, uncounted } = this.#link;
-    return (message && message.data === uncounted) || credit.has(message?.length ?? 0);
-  }
-
   /** Until the message is sent, or a channel may go on. Who is patient gets the result, the others a rejection. */
   #wait(message?: Message, isPatient = true): Promise<never> {
+    // Only what has gone can be taken.
+    this.#flush();
     if (this.#waiting.length === 0) {
       this.#since = Date.now();
       this.#watch(this.#link.settings.stallTimeoutMs);

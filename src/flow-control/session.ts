@@ -60,6 +60,7 @@ export class FlowSession extends ServerSession {
         if (this.isOpen) this.#remote.acknowledge(count);
         return undefined;
       }
+      if (this.dispatch.isFull) return undefined;
       for (const data of frame.messages()) {
         const received = super.receive(data);
         pending ??= received;
