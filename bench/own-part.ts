@@ -4,6 +4,7 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
 import { pathToFileURL } from "node:url";
 
 import { build } from "esbuild";
@@ -19,9 +20,18 @@ const RUNTIME = `
   export const exports = {};
   export const env = {};`;
 
+/** The frame of a client of `socle.v1` that has taken so many messages. */
+function acknowledgement(count: number): ArrayBuffer {
+  const bytes = [2];
+  for (let rest = count; ; rest = Math.floor(rest / 128)) {
+    bytes.push(rest < 128 ? rest : (rest % 128) + 128);
+    if (rest < 128) return Uint8Array.from(bytes).buffer;
+  }
+}
+
 interface Endpoints {
   fetch(request: object): Promise<unknown>;
-  webSocketMessage(socket: CountingSocket, message: string): unknown;
+  webSocketMessage(socket: CountingSocket, message: string | ArrayBuffer): unknown;
 }
 
 class CountingSocket {
@@ -51,12 +61,18 @@ class CountingSocket {
 
 const WORKER = `
   import { Endpoint, onOpenStartWsConnection, ServerContainer } from "socle";
+  import "socle/flow-control";
   export const container = new ServerContainer();
   export class Echo extends Endpoint {
     onOpen() { return { name: "anonymous" }; }
     onText(user, text, session) { void session.asyncRemote.sendText(text); }
   }
   container.addEndpoint("/channel", { onOpen: onOpenStartWsConnection(), onText: (send, text) => send.put(text) });
+  container.addEndpoint("/flow", {
+    flowControl: true,
+    onOpen: onOpenStartWsConnection(),
+    onText: (send, text) => send.put(text),
+  });
   container.addEndpoint("/changed", {
     onOpen: () => ({ name: "anonymous", messages: 0 }),
     onText: (user, text, session) => {
@@ -74,7 +90,11 @@ async function load(): Promise<Record<"Endpoints" | "Echo", new (ctx: object, en
   const outfile = join(folder, "worker.mjs");
   await build({
     stdin: { contents: WORKER, resolveDir: root },
-    alias: { socle: join(root, "src/index.ts"), "cloudflare:workers": runtime },
+    alias: {
+      "socle/flow-control": join(root, "src/flow-control/index.ts"),
+      socle: join(root, "src/index.ts"),
+      "cloudflare:workers": runtime,
+    },
     bundle: true,
     format: "esm",
     target: "es2024",
@@ -104,6 +124,7 @@ export async function ownPart(): Promise<Record<string, { "ns a message": number
   };
   const before = { Response: globalThis.Response };
   Object.assign(globalThis, {
+    scheduler: { wait: pause },
     WebSocketPair: class {
       0 = {};
       1 = (socket = new CountingSocket());
@@ -116,19 +137,29 @@ export async function ownPart(): Promise<Record<string, { "ns a message": number
     const results: Record<string, { "ns a message": number; sends: number; writes: number }> = {};
     for (const [name, path, type] of [
       ["channel", "/channel", Endpoints],
+      ["channel, flowControl", "/flow", Endpoints],
       ["class", "/class", Echo],
       ["changed object", "/changed", Endpoints],
     ] as const) {
       const object = new type(ctx, {});
       // As the router hands it over.
-      const socle = { path, pathParameters: {}, negotiatedSubprotocol: "" };
+      const socle = { path, pathParameters: {}, negotiatedSubprotocol: path === "/flow" ? "socle.v1" : "" };
       await object.fetch({ url: `https://socle.test${path}`, cf: { socle } });
       const BATCH = 200;
       const times: number[] = [];
       for (let batch = 0; batch < 3000; batch++) {
         const start = process.hrtime.bigint();
-        for (let message = 0; message < BATCH; message++) await object.webSocketMessage(socket, "a message");
+        for (let message = 0; message < BATCH; message++) {
+          const { sends } = socket;
+          await object.webSocketMessage(socket, "a message");
+          // Under flow control it goes at the end of the turn.
+          while (socket.sends === sends) await undefined;
+        }
+        // So often a client acknowledges that takes such messages from a window of 32 kB.
+        if (path === "/flow") void object.webSocketMessage(socket, acknowledgement(socket.sends));
         times.push(Number(process.hrtime.bigint() - start) / BATCH);
+        // What is written a moment later has its moment.
+        if (batch % 100 === 0) await pause(25);
       }
       const sorted = times.slice(500).toSorted((a, b) => a - b);
       results[name] = {
