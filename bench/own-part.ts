@@ -153,7 +153,7 @@ export async function ownPart(): Promise<Record<string, { "ns a message": number
           const { sends } = socket;
           await object.webSocketMessage(socket, "a message");
           // Under flow control it goes at the end of the turn.
-          while (socket.sends === sends) await undefined;
+          while (socket.sends === sends) await Promise.resolve();
         }
         // So often a client acknowledges that takes such messages from a window of 32 kB.
         if (path === "/flow") void object.webSocketMessage(socket, acknowledgement(socket.sends));
