@@ -259,7 +259,7 @@ export const mutations: readonly Mutation[] = [
     "F8",
     "an acknowledgement is forgotten by hibernation",
     "flow-control/remote.ts",
-    "    this.#link.keep();\n  }\n\n  override accepted",
+    "    keep();\n  }\n\n  override accepted",
     "  }\n\n  override accepted",
   ),
   mutation(
