@@ -5,9 +5,8 @@ import { readFile } from "node:fs/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { WebSocket } from "ws";
 
+import { memory, MIB } from "./memory.ts";
 import { Client, workerd, type Server } from "./server.ts";
-
-const MIB = 2 ** 20;
 
 let server: Server;
 
@@ -37,12 +36,6 @@ async function processOfWorkerd(): Promise<string> {
   const found = children.filter((_, index) => names[index]!.trim() === "workerd");
   expect(found).toHaveLength(1);
   return found[0]!;
-}
-
-/** In bytes: what a process has in memory (VmRSS), or has had at most (VmHWM). */
-async function memory(id: string, name: "VmRSS" | "VmHWM"): Promise<number> {
-  const [, kilobytes] = new RegExp(`${name}:\\s+(\\d+) kB`).exec(await readFile(`/proc/${id}/status`, "utf8"))!;
-  return Number(kilobytes) * 1024;
 }
 
 describe("a flood", () => {
