@@ -1,4 +1,5 @@
 // The client's end of a session: where messages and the Close frame go out. Callbacks and queues are not its business.
+import type { ChannelBuffer } from "./channel/buffer.ts";
 import type { CloseReason } from "./close-reason.ts";
 import { attempt, PayloadError, SessionClosedError, toError } from "./errors.ts";
 
@@ -57,8 +58,11 @@ export class Remote implements RemoteEndpointAsync {
   #kept: Data[] | undefined;
   #reason: CloseReason | undefined;
   declare isOpen: boolean;
-  /** For a channel: settles when it is its turn to send. Undefined, or returns it, if nobody has to wait. */
-  declare readonly turn?: () => Promise<void> | undefined;
+  /**
+   * For a channel that is to leave its messages in its buffer until it can send: settles when it is its turn. Undefined, or
+   * returns it, for one that takes them out at once.
+   */
+  declare readonly turn?: (buffer: ChannelBuffer) => Promise<void> | undefined;
   bufferedAmount = 0;
 
   /** @param touch is told of each message */

@@ -95,7 +95,7 @@ export class SessionSendChannel extends Queue<SendValue> implements SendChannel 
   override offer(value: SendValue): boolean {
     if (this.closed && Array.isArray(value)) respond(value as SendValue, new SessionClosedError());
     if (this.closed || this.#busy || (value ?? undefined) === undefined) return super.offer(value);
-    const turn = this.#link.asyncRemote.turn?.();
+    const turn = this.#link.asyncRemote.turn?.(this.buffer);
     this.#busy = turn !== undefined;
     const sending = turn ?? this.#transmit(value);
     if (sending) this.#link.ctx.waitUntil(this.#drain(sending));

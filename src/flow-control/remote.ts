@@ -1,4 +1,5 @@
 // The client's end of a session that speaks `socle.v1`: messages wait for its credit, and small ones go together.
+import type { ChannelBuffer } from "../channel/buffer.ts";
 import type { CloseReason } from "../close-reason.ts";
 import { attempt, BufferFullError, SessionClosedError } from "../errors.ts";
 import { checkData, Remote, SENT, type SendResult } from "../remote.ts";
@@ -39,7 +40,7 @@ interface Message {
 }
 
 interface Waiting {
-  /** Absent for a channel, which has its messages itself. */
+  /** Absent for a channel that slides, which has its messages itself. */
   readonly message: Message | undefined;
   readonly settle: (error?: Error) => void;
 }
@@ -73,8 +74,11 @@ export class FlowRemote extends Remote {
   #since = 0;
   #stall: ReturnType<typeof setTimeout> = 0 as never;
 
-  override readonly turn = (): Promise<void> | undefined =>
-    !this.isOpen || (this.#waiting.length === 0 && this.#link.credit.has(0)) ? undefined : this.#wait();
+  /** What slides is to send the newest of then. What doesn't keeps its place among what waits. */
+  override readonly turn = ({ kind }: ChannelBuffer): Promise<void> | undefined =>
+    kind !== "sliding" || !this.isOpen || (this.#waiting.length === 0 && this.#link.credit.has(0))
+      ? undefined
+      : this.#wait();
 
   constructor(socket: WebSocket, accepted: boolean, link: FlowLink) {
     super(socket, accepted, () => link.touch());

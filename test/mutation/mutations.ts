@@ -243,7 +243,7 @@ export const mutations: readonly Mutation[] = [
     "F4",
     "a channel goes on without credit",
     "send-channel.ts",
-    "this.#link.asyncRemote.turn?.()",
+    "this.#link.asyncRemote.turn?.(this.buffer)",
     "undefined as Promise<void> | undefined",
   ),
   mutation("F5", "as much waits as is sent", "flow-control/remote.ts", "if (!isPatient && ", "if (false && "),

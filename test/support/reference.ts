@@ -20,7 +20,7 @@ type Value = Extract<Act, { payload: PayloadKind }>;
 
 /** A message that its client has no credit for. */
 interface Waiting {
-  /** Absent for a channel that has to wait before it takes one. */
+  /** Absent for a sliding channel, which waits before it takes one. */
   text?: string;
   size: number;
   told: (result: string) => void;
@@ -348,7 +348,8 @@ export class ReferenceSession {
       this.#respond(value, "SessionClosedError");
       return false;
     }
-    if (!this.#isSending && this.waiting.length === 0 && this.#hasCredit(32)) {
+    const { kind, size } = this.reference.variant.buffer;
+    if (!this.#isSending && (kind !== "sliding" || (this.waiting.length === 0 && this.#hasCredit(32)))) {
       this.#transmit(value);
       return true;
     }
@@ -361,7 +362,6 @@ export class ReferenceSession {
       };
       this.waiting.push({ size: 32, told });
     }
-    const { kind, size } = this.reference.variant.buffer;
     if (kind === "fixed" && this.#buffer.length === size) return false;
     this.#buffer.push(value);
     if (this.#buffer.length > size) {
