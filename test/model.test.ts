@@ -176,7 +176,7 @@ const commands = [
       fc.constant(0),
       async (one, _, model, real) => {
         one.take();
-        real.acknowledge(one.name, one.taken);
+        await real.take(one.name, one.taken);
         await real.agree(model);
       },
     ),
@@ -344,7 +344,7 @@ it(
             const { held, slow } = session;
             if (held === undefined && slow === undefined) {
               session.take();
-              real.acknowledge(session.name, session.taken);
+              await real.take(session.name, session.taken);
             } else {
               await real.release(held ?? slow!.id);
               if (held === undefined) session.deliver();

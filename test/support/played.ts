@@ -12,6 +12,7 @@ import {
 } from "socle";
 import { assert, vi } from "vitest";
 
+import type { FlowSession } from "../../src/flow-control/session.ts";
 import type { ServerSession } from "../../src/session.ts";
 import { passTime, ring } from "./alarm.ts";
 import type { Client } from "./client.ts";
@@ -19,6 +20,7 @@ import { serve, type Served } from "./endpoint.ts";
 import { acknowledgement, batch, bytes, contents, PLAIN } from "./flow-client.ts";
 import { show, TIMEOUT, type Reference, type SessionValue } from "./reference.ts";
 import { named, type Act, type Opening, type PayloadKind, type Script, type Variant } from "./script.ts";
+import type { Endpoints } from "./worker.ts";
 
 interface Played extends SessionValue {
   send: SendChannel;
@@ -143,6 +145,17 @@ export class PlayedObject {
   /** Acknowledges so many in all. */
   acknowledge(name: string, count: number): void {
     this.#of(name).client!.send(acknowledgement(count));
+  }
+
+  /** Acknowledges what came, and waits until the server knows: where nothing waited, nothing tells. */
+  async take(name: string, count: number): Promise<void> {
+    this.acknowledge(name, count);
+    const [id] = this.#of(name).ids;
+    const isKnown = (object: Endpoints) => {
+      const session = [...object.openSessions()].find((one) => one.id === id) as FlowSession | undefined;
+      return !session || session.credit.kept[0]! >= count;
+    };
+    await vi.waitUntil(() => runInDurableObject(this.#served.stub, isKnown), { timeout: BOUND, interval: 1 });
   }
 
   /** The client closes; resolves once the server knows. */
