@@ -1,4 +1,5 @@
 // What a session may take: how much at once, how often, and how long it may be silent. Nothing of sockets here.
+
 /**
  * A session's limits and where it stands against them. They change while it lives, and hibernate with it as they are: names
  * would cost with each change.

@@ -35,7 +35,7 @@ definitions.define = (path, ...given) => {
   const definition = define(path, ...given);
   const { flowControl, subprotocols } = definition.config;
   if (!flowControl) return definition;
-  if (subprotocols.some((negotiatedSubprotocol) => isFlowControlled({ negotiatedSubprotocol }))) {
+  if (subprotocols.some(isFlowControlled)) {
     throw new DeploymentError(
       `The endpoint at "${path}" has flowControl, and a subprotocol that ends in ${PROTOCOL}: leave that to it.`,
     );

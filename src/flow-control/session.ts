@@ -1,5 +1,4 @@
 // A session whose client speaks `socle.v1`: its frames are read here, and what they carry goes the way of all events.
-import type { SessionFacts } from "../attachment.ts";
 import { CloseReason } from "../close-reason.ts";
 import { LimitExceededError, toError } from "../errors.ts";
 import { CREDIT } from "../limits.ts";
@@ -10,9 +9,7 @@ import { ACKNOWLEDGEMENT, FrameReader, malformed, PROTOCOL } from "./frame.ts";
 import { FlowRemote } from "./remote.ts";
 
 /** Whether the subprotocol on the wire is `socle.v1`, alone or with one of the application's. */
-export const isFlowControlled = ({
-  negotiatedSubprotocol: name,
-}: Pick<SessionFacts, "negotiatedSubprotocol">): boolean => name === PROTOCOL || name.endsWith(`+${PROTOCOL}`);
+export const isFlowControlled = (name: string): boolean => name === PROTOCOL || name.endsWith(`+${PROTOCOL}`);
 
 /** How long the credit may be in memory only, in milliseconds: to write it takes as long as a tenth of a message. */
 const KEEP = 20;
@@ -28,7 +25,7 @@ export class FlowSession extends ServerSession {
   constructor(...given: ConstructorParameters<typeof ServerSession>) {
     super(...given);
     const [host, webSocket, definition, facts, , accepted] = given;
-    if (!isFlowControlled(facts)) return;
+    if (!isFlowControlled(facts.negotiatedSubprotocol)) return;
     const negotiatedSubprotocol = facts.negotiatedSubprotocol.slice(0, -PROTOCOL.length - 1);
     const settings = definition.config.flowControl as Required<FlowControl>;
     this.credit = new Credit(settings.window, this.limits[CREDIT]);
