@@ -679,6 +679,19 @@ describe("the container's defaults", () => {
     );
   });
 
+  it("R1: take the place of what a configure leaves undefined", async () => {
+    const path = freshPath();
+    const other = new ServerContainer({ defaultMaxTextMessageBufferSize: 5 }).addEndpoint(path, {
+      durableObject: Room,
+      maxTextMessageBufferSize: 100,
+      configure: (config) => void Object.assign(config, { maxTextMessageBufferSize: undefined }),
+    });
+    const upgrading = new Request(`https://socle.test${path}`, { headers: { Upgrade: "websocket" } });
+    const client = new Client(await other.fetch(upgrading, env, createExecutionContext()));
+    client.send("123456");
+    expect(await client.closed).toMatchObject({ code: 1009 });
+  });
+
   it("R24: are the limits of the sessions, after an eviction too, until a session has its own", async () => {
     const path = freshPath();
     const defaults = { defaultMaxTextMessageBufferSize: 5, defaultMaxSessionIdleTimeout: 60_000 };
