@@ -20,8 +20,8 @@ import type { EndpointOptions, NamespaceBinding, WorkerContext, WsEndpointMap } 
 
 /** A class with options, or the binding of a class that another module or Worker has. */
 export interface EndpointOfClass<Env = unknown, T = unknown, Path extends string = string> extends EndpointOptions<
-  T,
   Env,
+  T,
   Path
 > {
   /** The class, or the name of the binding of its namespace. */
@@ -130,7 +130,7 @@ export class ServerContainer<Env = Cloudflare.Env> {
    * @throws {@link DeploymentError} for a path or an endpoint that can't be; it says what to change
    * @see Pedestal: `add-endpoint`
    */
-  addEndpoint<const Path extends string, T>(path: Path, endpoint: EndpointLike<Env, T, NoInfer<Path>>): this {
+  addEndpoint<T, const Path extends string>(path: Path, endpoint: EndpointLike<Env, T, NoInfer<Path>>): this {
     const given = (typeof endpoint === "function" ? { durableObject: endpoint } : endpoint) as WsEndpointMap;
     const durableObject: unknown = given?.durableObject;
     const isClass = typeof durableObject === "function";
@@ -237,7 +237,7 @@ export class ServerContainer<Env = Cloudflare.Env> {
  * @throws {@link DeploymentError} for a path or an endpoint that can't be; it says what to change
  * @see Pedestal: `add-endpoint`. {@link ServerContainer.addEndpoint} is the same as a method.
  */
-export function addEndpoint<Env, const Path extends string, T>(
+export function addEndpoint<Env, T, const Path extends string>(
   container: ServerContainer<Env>,
   path: Path,
   endpoint: EndpointLike<NoInfer<Env>, T, NoInfer<Path>>,

@@ -118,7 +118,7 @@ export interface SessionCodec<T> {
  * What an endpoint may be given beside its callbacks. Any other name or value is a {@link DeploymentError} when the
  * endpoint is registered.
  */
-export interface EndpointOptions<T = unknown, Env = unknown, Path extends string = string> extends SessionCodec<T> {
+export interface EndpointOptions<Env = unknown, T = unknown, Path extends string = string> extends SessionCodec<T> {
   /**
    * Names the Durable Object for a request. Without it the object is named by the concrete path, so that
    * `/chat/lobby` is one object.
@@ -276,7 +276,7 @@ export interface Callbacks<Env = unknown, T = unknown, Path extends string = str
  * @see Pedestal: `ws-endpoint-map`
  */
 export interface WsEndpointMap<Env = unknown, T = unknown, Path extends string = string>
-  extends Callbacks<Env, T, Path>, EndpointOptions<T, Env, Path> {
+  extends Callbacks<Env, T, Path>, EndpointOptions<Env, T, Path> {
   /** The binding of the namespace that serves the map, if it isn't that of the container's own `Endpoint` class. */
   durableObject?: NamespaceBinding<Env>;
 }

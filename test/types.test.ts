@@ -9,6 +9,8 @@ import {
   startWsConnection,
   type EndpointClass,
   type EndpointConfig,
+  type EndpointLike,
+  type EndpointOfClass,
   type EndpointOptions,
   type HandshakeResult,
   type MutableEndpointConfig,
@@ -23,6 +25,9 @@ interface Env {
   CHAT: DurableObjectNamespace;
   KV: KVNamespace;
   SECRET: string;
+}
+interface User {
+  name: string;
 }
 const typed = () => new ServerContainer<Env>();
 
@@ -103,6 +108,27 @@ describe("the session object", () => {
   });
 });
 
+describe("the order of type parameters", () => {
+  it("is the bindings, the session object, the path", () => {
+    const options: EndpointOptions<Env> = {
+      onHandshake: (_, { env }) => ({ userPrincipal: expectTypeOf(env).toEqualTypeOf<Env>() }),
+      tags: ({ env }) => [env.SECRET],
+    };
+    addEndpoint(typed(), "/a", options);
+    const codec: EndpointOptions<Env, User, "/chat/{room}"> = {
+      instance: (_, { room }) => room,
+      serializeSession: ({ name }) => name,
+      deserializeSession: (name) => ({ name: String(name) }),
+    };
+    addEndpoint(typed(), "/chat/{room}", codec);
+    expectTypeOf<WsEndpointMap<Env, User, "/a">>().toExtend<EndpointOptions<Env, User, "/a">>();
+    expectTypeOf<EndpointOfClass<Env, User, "/a">>().toExtend<EndpointOptions<Env, User, "/a">>();
+    expectTypeOf<EndpointClass<Env, User, "/a">>().toExtend<EndpointLike<Env, User, "/a">>();
+    addEndpoint<Env, User, "/a">(typed(), "/a", { onOpen: () => ({ name: "ann" }) });
+    typed().addEndpoint<User, "/a">("/a", { onOpen: () => ({ name: "ann" }) });
+  });
+});
+
 describe("path parameters", () => {
   it("are read off the template", () => {
     expectTypeOf<PathParameters<"/a/{b}/c/:d-e">>().toEqualTypeOf<{ readonly b: string; readonly "d-e": string }>();
@@ -154,7 +180,7 @@ describe("path parameters", () => {
       },
     });
     class Guarded extends Endpoint<Env, unknown, "/chat/{room}"> {
-      static override options: EndpointOptions<unknown, Env, "/chat/{room}"> = {
+      static override options: EndpointOptions<Env, unknown, "/chat/{room}"> = {
         onHandshake: (_, { env, pathParameters }) => ({ userPrincipal: [env.SECRET, pathParameters.room] }),
         tags: ({ pathParameters }) => [pathParameters.room],
       };
