@@ -254,13 +254,16 @@ export interface Callbacks<Env = unknown, T = unknown, Path extends string = str
   onText?(sessionObject: T, text: string, session: Session<Path, NoInfer<T>, Env>): unknown;
   /** A binary message. Without it binary messages are ignored. */
   onBinary?(sessionObject: T, data: ArrayBuffer, session: Session<Path, NoInfer<T>, Env>): unknown;
-  /** The session has ended, in whatever way. Runs last, and once. */
-  onClose?(sessionObject: T, session: Session<Path, NoInfer<T>, Env>, closeReason: CloseReason): unknown;
+  /**
+   * The session has ended, in whatever way. Runs last, and once. `sessionObject` is undefined if `onOpen` failed: its
+   * annotation may say so, `user: User | undefined`.
+   */
+  onClose?(sessionObject: NoInfer<T>, session: Session<Path, NoInfer<T>, Env>, closeReason: CloseReason): unknown;
   /**
    * A callback threw or rejected, or the socket failed: the session stays open unless this closes it. Or the client
    * exceeded a limit, a {@link LimitExceededError}: then it closes. `sessionObject` is undefined if `onOpen` failed.
    */
-  onError?(sessionObject: T | undefined, session: Session<Path, NoInfer<T>, Env>, error: Error): unknown;
+  onError?(sessionObject: NoInfer<T> | undefined, session: Session<Path, NoInfer<T>, Env>, error: Error): unknown;
 }
 
 /**

@@ -106,6 +106,48 @@ describe("the session object", () => {
     const alone = defineEndpoint({ onOpen: (session) => session.id, onText: (id) => id.toUpperCase() });
     addEndpoint(typed(), "/alone", alone);
   });
+
+  it("is what onOpen returns where onClose and onError are written for undefined too, in a map", () => {
+    const map = {
+      onClose: (user: User | undefined, session: Session<"/a", User, Env>) => user?.name ?? session.id,
+      onError: (user: User | undefined, session: Session<"/a", User, Env>) => user?.name ?? session.id,
+    };
+    addEndpoint(typed(), "/a", {
+      ...map,
+      onOpen: () => ({ name: "ann" }),
+      onText: (user) => expectTypeOf(user).toEqualTypeOf<User>(),
+    });
+    addEndpoints(typed(), {
+      "/a": {
+        ...map,
+        onOpen: () => ({ name: "ann" }),
+        onText: (user) => expectTypeOf(user).toEqualTypeOf<User>(),
+      },
+    });
+    // Nobody must write so.
+    addEndpoint(typed(), "/a", {
+      onOpen: (): User => ({ name: "ann" }),
+      onClose: (user) => expectTypeOf(user).toEqualTypeOf<User>(),
+    });
+  });
+
+  it("is what onOpen returns where onClose and onError are written for undefined too, in a class", () => {
+    class Room extends Endpoint<Env, User> {
+      override onText(user: User, text: string, session: Session<string, User, Env>) {
+        session.sessionObject = { name: user.name + text };
+      }
+      override onClose(user: User | undefined) {
+        this.broadcast(`${user?.name ?? "nobody"} has left`);
+      }
+      override onError(user: User | undefined, session: Session<string, User, Env>) {
+        if (!user) session.close(4000);
+      }
+    }
+    addEndpoint(typed(), "/chat/{room}", Room);
+    typed().addEndpoint("/v1/{room}", { durableObject: Room, subprotocols: ["v1"] });
+    addEndpoints(typed(), { "/chat/{room}": Room });
+    expectTypeOf(Room).toExtend<EndpointClass<Env, User, "/chat/{room}">>();
+  });
 });
 
 describe("the order of type parameters", () => {
