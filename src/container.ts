@@ -19,14 +19,14 @@ import { ask, stubOf, type Served } from "./stub.ts";
 import type { EndpointOptions, NamespaceBinding, WorkerContext, WsEndpointMap } from "./ws-endpoint-map.ts";
 
 /** A class with options, or the binding of a class that another module or Worker has. */
-export interface EndpointOfClass<Env = unknown, T = unknown, Path extends string = string> extends EndpointOptions<
+export type EndpointOfClass<Env = unknown, T = unknown, Path extends string = string> = EndpointOptions<
   Env,
   T,
   Path
-> {
+> & {
   /** The class, or the name of the binding of its namespace. */
   durableObject: EndpointClass<Env, T, Path> | NamespaceBinding<Env>;
-}
+};
 
 /** What is registered at a path: a map, a class, or a class with options. */
 export type EndpointLike<Env = unknown, T = unknown, Path extends string = string> =

@@ -3,10 +3,12 @@ import type { Attachment } from "./attachment.ts";
 import { difference, loss, type Difference } from "./difference.ts";
 import { SessionObjectError, toError } from "./errors.ts";
 import { isKeptChannel, reviveChannels, type SendLink } from "./send-channel.ts";
-import type { SessionCodec } from "./ws-endpoint-map.ts";
+import type { EndpointConfig } from "./ws-endpoint-map.ts";
 
 /** By the attachment's slots. */
 const NAMES = ["", "sessionObject", "userProperties"];
+
+type Codec = Pick<EndpointConfig, "serializeSession" | "deserializeSession">;
 
 export class SessionObject {
   declare value: unknown;
@@ -14,11 +16,11 @@ export class SessionObject {
   readonly #slot: 1 | 2;
   readonly #link: SendLink;
   readonly #same = (live: object, copy: object): boolean => isKeptChannel(live, copy, this.#link);
-  readonly #codec: SessionCodec<unknown>;
+  readonly #codec: Codec;
   /** Something is in the attachment: what it brings back is there as it was kept. */
   #isKept = false;
 
-  constructor(attachment: Attachment, slot: 1 | 2, link: SendLink, codec: SessionCodec<unknown> = {}) {
+  constructor(attachment: Attachment, slot: 1 | 2, link: SendLink, codec: Codec = {}) {
     this.#attachment = attachment;
     this.#slot = slot;
     this.#link = link;

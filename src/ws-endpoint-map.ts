@@ -100,25 +100,36 @@ interface TagsOf<Env, Path extends string> {
 }
 
 /**
- * How an endpoint turns its session object into plain data and back, where it is no plain data itself.
+ * How an endpoint turns its session object into plain data and back, where it is no plain data itself: both functions, or
+ * neither.
  *
  * ```ts
  * serializeSession: (cursor: Cursor) => [cursor.line, cursor.column],
  * deserializeSession: (data) => new Cursor(...(data as [number, number])),
  * ```
  */
-export interface SessionCodec<T> {
+export type SessionCodec<T> = WholeCodec<T> | NoCodec;
+
+interface WholeCodec<T> {
   /** Turns the session object into plain data, in which send channels may stand. Called after each callback. */
-  serializeSession?(sessionObject: T): unknown;
+  serializeSession(sessionObject: T): unknown;
   /** Makes the session object again from what {@link serializeSession} returned. */
-  deserializeSession?(data: unknown): T;
+  deserializeSession(data: unknown): T;
+}
+
+interface NoCodec {
+  serializeSession?: undefined;
+  deserializeSession?: undefined;
 }
 
 /**
  * What an endpoint may be given beside its callbacks. Any other name or value is a {@link DeploymentError} when the
  * endpoint is registered.
  */
-export interface EndpointOptions<Env = unknown, T = unknown, Path extends string = string> extends SessionCodec<T> {
+export type EndpointOptions<Env = unknown, T = unknown, Path extends string = string> = CommonOptions<Env, Path> &
+  SessionCodec<T>;
+
+interface CommonOptions<Env, Path extends string> {
   /**
    * Names the Durable Object for a request. Without it the object is named by the concrete path, so that
    * `/chat/lobby` is one object.
@@ -278,8 +289,8 @@ export interface Callbacks<Env = unknown, T = unknown, Path extends string = str
  *
  * @see Pedestal: `ws-endpoint-map`
  */
-export interface WsEndpointMap<Env = unknown, T = unknown, Path extends string = string>
-  extends Callbacks<Env, T, Path>, EndpointOptions<Env, T, Path> {
-  /** The binding of the namespace that serves the map, if it isn't that of the container's own `Endpoint` class. */
-  durableObject?: NamespaceBinding<Env>;
-}
+export type WsEndpointMap<Env = unknown, T = unknown, Path extends string = string> = Callbacks<Env, T, Path> &
+  EndpointOptions<Env, T, Path> & {
+    /** The binding of the namespace that serves the map, if it isn't that of the container's own `Endpoint` class. */
+    durableObject?: NamespaceBinding<Env>;
+  };

@@ -17,6 +17,7 @@ import {
   type PathParameters,
   type SendChannel,
   type Session,
+  type SessionCodec,
   type WsEndpointMap,
 } from "socle";
 import { describe, expectTypeOf, it } from "vitest";
@@ -168,6 +169,24 @@ describe("the order of type parameters", () => {
     expectTypeOf<EndpointClass<Env, User, "/a">>().toExtend<EndpointLike<Env, User, "/a">>();
     addEndpoint<Env, User, "/a">(typed(), "/a", { onOpen: () => ({ name: "ann" }) });
     typed().addEndpoint<User, "/a">("/a", { onOpen: () => ({ name: "ann" }) });
+  });
+});
+
+describe("paths and codecs that are right", () => {
+  it("compile with a codec of its own, spread, and where configure takes it away", () => {
+    const codec: SessionCodec<User> = {
+      serializeSession: ({ name }) => name,
+      deserializeSession: (name) => ({ name: String(name) }),
+    };
+    addEndpoint(typed(), "/a", {
+      ...codec,
+      onOpen: () => ({ name: "ann" }),
+      onText: (user) => expectTypeOf(user).toEqualTypeOf<User>(),
+      configure(config) {
+        delete config.serializeSession;
+        delete config.deserializeSession;
+      },
+    });
   });
 });
 
@@ -332,6 +351,35 @@ describe("what is wrong does not compile", () => {
       return bad;
     };
     expectTypeOf(wrong).toBeFunction();
+  });
+
+  it("half of a codec", () => {
+    const halves = () => {
+      const serializeSession = ({ name }: User) => name;
+      const deserializeSession = () => ({ name: "ann" });
+      // @ts-expect-error -- the other half is missing
+      addEndpoint(typed(), "/a", { serializeSession });
+      // @ts-expect-error -- the other half is missing
+      typed().addEndpoint("/a", { onOpen: deserializeSession, deserializeSession });
+      // @ts-expect-error -- the other half is missing
+      addEndpoint(typed(), "/chat/{room}", { durableObject: Chat, serializeSession });
+      addEndpoints(typed(), {
+        // @ts-expect-error -- the other half is missing
+        "/a": { onOpen: deserializeSession, serializeSession },
+      });
+      // @ts-expect-error -- the other half is missing
+      defineEndpoint({ onOpen: deserializeSession, deserializeSession });
+      // @ts-expect-error -- the other half is missing
+      const map: WsEndpointMap<Env, User> = { serializeSession };
+      // @ts-expect-error -- the other half is missing
+      const codec: SessionCodec<User> = { deserializeSession };
+      class Half extends Endpoint<Env, User> {
+        // @ts-expect-error -- the other half is missing
+        static override options: EndpointOptions<Env, User> = { serializeSession };
+      }
+      return [map, codec, Half];
+    };
+    expectTypeOf(halves).toBeFunction();
   });
 
   it("values of options", () => {
