@@ -34,9 +34,14 @@ export type EndpointLike<Env = unknown, T = unknown, Path extends string = strin
   | EndpointClass<Env, T, Path>
   | EndpointOfClass<Env, T, Path>;
 
+/** The path, or where it can't begin with "/" what it must be. No `infer`: so a wrapper generic in its path can pass it on. */
+type PathOf<Path extends string> = [Path & `/${string}`] extends [never] ? `/${string}` : Path;
+
 /** The endpoints of a map of paths, each with the type of its session object. */
 export type EndpointsByPath<Env, Sessions> = {
-  [Path in keyof Sessions]: EndpointLike<Env, Sessions[Path], Path & string>;
+  [Path in keyof Sessions]: [Path & `/${string}`] extends [never]
+    ? "A path begins with /"
+    : EndpointLike<Env, Sessions[Path], Path & string>;
 };
 
 /**
@@ -130,7 +135,7 @@ export class ServerContainer<Env = Cloudflare.Env> {
    * @throws {@link DeploymentError} for a path or an endpoint that can't be; it says what to change
    * @see Pedestal: `add-endpoint`
    */
-  addEndpoint<T, const Path extends string>(path: Path, endpoint: EndpointLike<Env, T, NoInfer<Path>>): this {
+  addEndpoint<T, const Path extends string>(path: PathOf<Path>, endpoint: EndpointLike<Env, T, NoInfer<Path>>): this {
     const given = (typeof endpoint === "function" ? { durableObject: endpoint } : endpoint) as WsEndpointMap;
     const durableObject: unknown = given?.durableObject;
     const isClass = typeof durableObject === "function";
@@ -239,7 +244,7 @@ export class ServerContainer<Env = Cloudflare.Env> {
  */
 export function addEndpoint<Env, T, const Path extends string>(
   container: ServerContainer<Env>,
-  path: Path,
+  path: PathOf<Path>,
   endpoint: EndpointLike<NoInfer<Env>, T, NoInfer<Path>>,
 ): void {
   container.addEndpoint(path, endpoint);

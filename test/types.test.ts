@@ -173,6 +173,26 @@ describe("the order of type parameters", () => {
 });
 
 describe("paths and codecs that are right", () => {
+  it("compile where the path is known at run time only, or to a wrapper's caller", () => {
+    const from = (
+      path: string,
+      under: `/${string}`,
+      prefix: `${string}/x`,
+      all: Record<string, WsEndpointMap<Env>>,
+    ) => {
+      addEndpoint(typed(), path, { onOpen: (session) => session.pathParameters.id });
+      addEndpoint(typed(), under, { onOpen: () => 1, onText: (n) => expectTypeOf(n).toEqualTypeOf<number>() });
+      typed().addEndpoint(prefix, {}).addEndpoint(`${path}/x`, {}).addEndpoint(`/${path}`, {});
+      addEndpoints(typed(), all);
+    };
+    const wrapper = <const Path extends `/${string}`, T>(path: Path, map: WsEndpointMap<Env, T, Path>) => {
+      addEndpoint(typed(), path, map);
+      typed().addEndpoint(path, { ...map, hibernate: false });
+    };
+    wrapper("/a/{b}", { onOpen: ({ pathParameters }) => pathParameters.b, onText: (b) => b.length });
+    expectTypeOf(from).toBeFunction();
+  });
+
   it("compile with a codec of its own, spread, and where configure takes it away", () => {
     const codec: SessionCodec<User> = {
       serializeSession: ({ name }) => name,
@@ -351,6 +371,25 @@ describe("what is wrong does not compile", () => {
       return bad;
     };
     expectTypeOf(wrong).toBeFunction();
+  });
+
+  it("a path without a slash at its start", () => {
+    const paths = () => {
+      // @ts-expect-error -- no slash
+      addEndpoint(typed(), "chat", {});
+      // @ts-expect-error -- no slash
+      addEndpoint(typed(), "", {});
+      // @ts-expect-error -- no slash
+      typed().addEndpoint("chat/{room}", { onOpen: (session) => session.pathParameters.room });
+      addEndpoints(typed(), {
+        "/a": { onOpen: () => 1, onText: (n) => expectTypeOf(n).toEqualTypeOf<number>() },
+        // @ts-expect-error -- no slash
+        b: { onOpen: () => 1 },
+      });
+      // @ts-expect-error -- no slash
+      typed().addEndpoints({ "chat/{room}": Chat });
+    };
+    expectTypeOf(paths).toBeFunction();
   });
 
   it("half of a codec", () => {
