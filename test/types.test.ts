@@ -108,6 +108,38 @@ describe("the session object", () => {
     addEndpoint(typed(), "/alone", alone);
   });
 
+  it("flows from onOpen to what stands after it where all are methods, under TypeScript 5 too", () => {
+    const container = typed().addEndpoint("/a", {
+      onHandshake: (_, { env }) => ({ userPrincipal: env.SECRET }),
+      onOpen() {
+        return { n: 1 };
+      },
+      onText(object, text) {
+        expectTypeOf(object).toEqualTypeOf<{ n: number }>();
+        expectTypeOf(text).toEqualTypeOf<string>();
+      },
+      serializeSession(object) {
+        expectTypeOf(object).toEqualTypeOf<{ n: number }>();
+        return object.n;
+      },
+      deserializeSession(data) {
+        return { n: Number(data) };
+      },
+    });
+    expectTypeOf(container).toEqualTypeOf<ServerContainer<Env>>();
+    addEndpoints(typed(), {
+      "/x/{id}": defineEndpoint({
+        async onOpen(session) {
+          expectTypeOf(session.pathParameters.id).toEqualTypeOf<string>();
+          return { id: session.id };
+        },
+        async onClose(object) {
+          expectTypeOf(object).toEqualTypeOf<{ id: string }>();
+        },
+      }),
+    });
+  });
+
   it("is what onOpen returns where onClose and onError are written for undefined too, in a map", () => {
     const map = {
       onClose: (user: User | undefined, session: Session<"/a", User, Env>) => user?.name ?? session.id,

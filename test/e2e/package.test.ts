@@ -102,6 +102,14 @@ describe("the package", () => {
     expect(missing).toEqual([]);
   });
 
+  it.each(["typescript", "typescript-5"])("has the types of test/types.test.ts with %s", async (typescript) => {
+    const config = { extends: "./tsconfig.json", files: ["types.test.ts"], include: [] };
+    await cp(join(root, "test/types.test.ts"), join(folder, "types.test.ts"));
+    await writeFile(join(folder, "tsconfig.types.json"), JSON.stringify(config));
+    const tsc = join(folder, "node_modules", typescript, "bin/tsc");
+    expect(await run(process.execPath, [tsc, "-p", "tsconfig.types.json"])).toBe("");
+  });
+
   it("brings no other package with it", async () => {
     const { dependencies } = JSON.parse(await file("node_modules/socle/package.json")) as { dependencies?: object };
     expect(dependencies).toBeUndefined();
