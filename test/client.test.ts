@@ -3,10 +3,13 @@ import { runInDurableObject } from "cloudflare:test";
 import "socle/flow-control";
 import { onOpenStartWsConnection, type Session } from "socle";
 import { SocleWebSocket } from "socle/client";
-import { describe, expect, it, vi } from "vitest";
+import { describe, expect, it, onTestFinished, vi } from "vitest";
 
 import { connect, type Client } from "./support/client.ts";
 import { serve, type Served } from "./support/endpoint.ts";
+
+// The client's are taken away from it in some tests.
+const [Close, Message] = [CloseEvent, MessageEvent];
 
 /** The platform's WebSocket, to an object without a network between. */
 class LocalWebSocket extends EventTarget {
@@ -39,12 +42,12 @@ class LocalWebSocket extends EventTarget {
     const { socket, protocol } = this.#client;
     this.protocol = protocol;
     socket.addEventListener("close", ({ code, reason, wasClean }) => {
-      this.dispatchEvent(new CloseEvent("close", { code, reason, wasClean }));
+      this.dispatchEvent(new Close("close", { code, reason, wasClean }));
     });
     this.dispatchEvent(new Event("open"));
     // What came with the 101. Meanwhile no other comes.
-    for (const data of this.#client.unread) this.dispatchEvent(new MessageEvent("message", { data }));
-    socket.addEventListener("message", ({ data }) => this.dispatchEvent(new MessageEvent("message", { data })));
+    for (const data of this.#client.unread) this.dispatchEvent(new Message("message", { data }));
+    socket.addEventListener("message", ({ data }) => this.dispatchEvent(new Message("message", { data })));
   }
 }
 
@@ -58,6 +61,12 @@ const untold = (endpoint: Served) =>
     const [session] = (object as never as { openSessions(): Set<Session> }).openSessions();
     return session!.asyncRemote.bufferedAmount;
   });
+
+/** What a message's data is: bytes by their numbers. */
+function shown(data: unknown): string {
+  if (typeof data === "string") return data;
+  return data instanceof ArrayBuffer ? new Uint8Array(data).join() : "a Blob";
+}
 
 /** One at a time. */
 const counting = () =>
@@ -145,6 +154,39 @@ describe("the client", () => {
     });
     for (const text of ["1", "2"]) expect((await first.next()).value).toBe(text);
     expect(seen).toEqual(["0"]);
+    socket.close();
+  });
+
+  it.each([
+    ["a Blob that takes no bytes", "Blob", ["1,2", "", "end"]],
+    ["a MessageEvent that can't be made", "MessageEvent", ["a Blob", "a Blob", "end"]],
+  ])("F9: with %s a message is told, taken and acknowledged, and nothing closes", async (_, name, expected) => {
+    class Broken extends Event {
+      constructor(type: string) {
+        super(type);
+        throw new TypeError("Illegal constructor");
+      }
+    }
+    vi.stubGlobal(name, Broken);
+    onTestFinished(() => void vi.unstubAllGlobals());
+    const endpoint = serve({
+      flowControl: { window: 1 },
+      onText: async (__, text, { asyncRemote }) => {
+        await Promise.all([
+          asyncRemote.sendBinary(Uint8Array.of(1, 2)),
+          asyncRemote.sendBinary(new Uint8Array()),
+          asyncRemote.sendText(text),
+        ]);
+      },
+    });
+    const socket = open(endpoint);
+    const seen: unknown[] = [];
+    const closes: number[] = [];
+    socket.addEventListener("message", ({ data }) => seen.push(data));
+    socket.addEventListener("close", ({ code }) => closes.push(code));
+    socket.addEventListener("open", () => socket.send("end"));
+    await expect.poll(() => [closes, seen.map(shown)]).toEqual([[], expected]);
+    expect(await untold(endpoint)).toBe(0);
     socket.close();
   });
 });

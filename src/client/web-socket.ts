@@ -1,15 +1,16 @@
 // The client's end of `socle.v1`, as a WebSocket. What the application took is acknowledged, and nothing else.
 import {
-  ACKNOWLEDGEMENT,
+  acknowledgement,
   dataFrame,
-  encode,
   FrameReader,
-  frameOf,
+  lengthOf,
+  made,
   OVERHEAD,
   PROTOCOL,
   SETTINGS,
   WINDOW,
 } from "../flow-control/frame.ts";
+import { eventOf, report, Target, type TargetOf } from "./events.ts";
 
 /** How long what was taken may stay unacknowledged, in milliseconds. */
 const IDLE = 250;
@@ -57,32 +58,6 @@ export interface ClientOptions {
   WebSocket?: new (url: never, protocols: never) => PlatformWebSocket;
 }
 
-/** What calls it back. */
-type Listener<E> = ((event: E) => unknown) | { handleEvent(event: E): unknown } | null;
-
-interface ListenerOptions {
-  capture?: boolean;
-  once?: boolean;
-  passive?: boolean;
-  signal?: AbortSignal;
-}
-
-/** The platform's, whose types differ from one platform to the next. */
-interface Target {
-  addEventListener<Type extends keyof ClientEvents>(
-    type: Type,
-    listener: Listener<ClientEvents[Type]>,
-    options?: boolean | ListenerOptions,
-  ): void;
-  removeEventListener<Type extends keyof ClientEvents>(
-    type: Type,
-    listener: Listener<ClientEvents[Type]>,
-    options?: boolean | ListenerOptions,
-  ): void;
-  dispatchEvent(event: Event): boolean;
-}
-const Target = EventTarget as unknown as new () => Target;
-
 /**
  * A WebSocket that tells the server what its application took, so that the server waits for it. Its interface is that of
  * the platform's `WebSocket`, and against a server that doesn't speak `socle.v1` it is one.
@@ -96,7 +71,7 @@ const Target = EventTarget as unknown as new () => Target;
  *
  * @see the browser's `WebSocket`
  */
-export class SocleWebSocket extends Target implements AsyncIterable<ClientData> {
+export class SocleWebSocket extends (Target as new () => TargetOf<ClientEvents>) implements AsyncIterable<ClientData> {
   static readonly CONNECTING = 0;
   static readonly OPEN = 1;
   static readonly CLOSING = 2;
@@ -111,7 +86,7 @@ export class SocleWebSocket extends Target implements AsyncIterable<ClientData> 
   onerror: ((event: Event) => unknown) | null = null;
   onclose: ((event: ClientCloseEvent) => unknown) | null = null;
 
-  /** How binary messages are given. */
+  /** How binary messages are given. Where the platform makes no Blob of bytes, as React Native, each is an ArrayBuffer. */
   binaryType: "blob" | "arraybuffer" = "blob";
 
   #socket!: PlatformWebSocket;
@@ -139,7 +114,7 @@ export class SocleWebSocket extends Target implements AsyncIterable<ClientData> 
    *
    * @param protocols the application's subprotocols, the preferred first. The server is offered each with `socle.v1` and
    * without
-   * @throws what the class under it throws
+   * @throws what the class under it throws; a TypeError if there is none
    */
   constructor(
     url: string | URL,
@@ -147,12 +122,13 @@ export class SocleWebSocket extends Target implements AsyncIterable<ClientData> 
     { WebSocket = (globalThis as unknown as Required<ClientOptions>).WebSocket }: ClientOptions = {},
   ) {
     super();
+    if (!WebSocket) throw new TypeError("There is no global WebSocket: give a class as the option WebSocket.");
     // The EventTarget of Workers calls what stands under `on…` by itself, others don't. It is asked by an event of which nobody
     // else can know yet.
     let isCalled = false;
     /* oxlint-disable unicorn/prefer-add-event-listener -- it is about the other way */
     this.onopen = () => (isCalled = true);
-    super.dispatchEvent(new Event("open"));
+    super.dispatchEvent(eventOf("open"));
     this.onopen = null;
     /* oxlint-enable unicorn/prefer-add-event-listener */
     for (const type of ["open", "message", "error", "close"] as const) {
@@ -189,13 +165,12 @@ export class SocleWebSocket extends Target implements AsyncIterable<ClientData> 
     return (this.#socket as { bufferedAmount?: number }).bufferedAmount ?? 0;
   }
 
-  /** @throws what the platform's `send` throws, while the connection is being made */
+  /**
+   * @throws what the platform's `send` throws, while the connection is being made; a TypeError for a Blob where the platform
+   * makes none of bytes
+   */
   send(data: string | ArrayBuffer | ArrayBufferView | Blob): void {
-    let frame = data;
-    if (this.#isFlowControlled && typeof data !== "string") {
-      frame = data instanceof Blob ? new Blob([new Uint8Array(1), data]) : dataFrame(data);
-    }
-    this.#socket.send(frame as never);
+    this.#socket.send((this.#isFlowControlled && typeof data !== "string" ? binaryFrame(data) : data) as never);
   }
 
   /** @throws what the platform's `close` throws */
@@ -233,40 +208,46 @@ export class SocleWebSocket extends Target implements AsyncIterable<ClientData> 
     on("open", () => {
       this.#isOpened = true;
       this.#isFlowControlled = /(^|\+)socle\.v1$/.test(socket.protocol!);
-      this.#emit(new Event("open"));
+      this.#emit(eventOf("open"));
     });
     on("message", ({ data }: { data: string | ArrayBuffer }) => this.#receive(data));
     on("error", ({ error, message }: { error?: unknown; message?: string }) => {
-      if (!mayRetry()) this.#emit(Object.assign(new Event("error"), error && { error, message }));
+      if (!mayRetry()) this.#emit(eventOf("error", error ? { error, message } : {}));
     });
     on("close", ({ code, reason, wasClean }: ClientCloseEvent) => {
       if (mayRetry()) return this.#connect(open, []);
       this.#isEnded = true;
       clearTimeout(this.#timer);
-      this.#emit(eventOf("CloseEvent", "close", { code, reason, wasClean }));
+      this.#emit(eventOf("close", { code, reason, wasClean }, "CloseEvent"));
       this.#wake();
     });
   }
 
+  /** Reads all of a frame before any of it is delivered: what a delivery throws is not the server's fault. */
   #receive(frame: string | ArrayBuffer): void {
     if (!this.#isFlowControlled || typeof frame === "string") return this.#deliver(frame);
+    const messages: (string | ArrayBuffer)[] = [];
+    let refusal: string | undefined;
     try {
       const reader = new FrameReader(frame);
-      if (reader.type === SETTINGS) {
+      if (reader.type !== SETTINGS) for (const message of reader.messages()) messages.push(message);
+      else {
         this.#window = reader.number();
         [this.#uncounted] = reader.items();
-      } else for (const data of reader.messages()) this.#deliver(data);
+      }
     } catch (error) {
-      this.#socket.close(MALFORMED, (error as Error).message);
+      refusal = (error as Error).message;
     }
+    for (const message of messages) this.#deliver(message);
+    if (refusal) this.#socket.close(MALFORMED, refusal);
   }
 
   #deliver(message: string | ArrayBuffer): void {
     if (this.#socket.readyState !== this.OPEN) return;
-    const data = typeof message !== "string" && this.binaryType === "blob" ? new Blob([message]) : message;
+    const data = typeof message !== "string" && this.binaryType === "blob" ? (blobOf(message) ?? message) : message;
     const untaken = this.#untaken;
     untaken?.push(data);
-    this.#emit(eventOf("MessageEvent", "message", { data }));
+    this.#emit(eventOf("message", { data }, "MessageEvent"));
     if (untaken) this.#wake();
     else this.#take(data);
   }
@@ -274,8 +255,9 @@ export class SocleWebSocket extends Target implements AsyncIterable<ClientData> 
   #take(data: ClientData): void {
     if (!this.#isFlowControlled || data === this.#uncounted) return;
     this.#taken++;
-    const bytes = typeof data === "string" ? encode(data) : data;
-    this.#size += OVERHEAD + ((bytes as Blob).size ?? (bytes as ArrayBuffer).byteLength);
+    this.#size +=
+      OVERHEAD +
+      (typeof data === "string" ? lengthOf(data) : ((data as Blob).size ?? (data as ArrayBuffer).byteLength));
     if (this.#size * 4 >= this.#window) this.#acknowledge();
     else this.#timer ||= setTimeout(() => this.#acknowledge(), IDLE);
   }
@@ -284,18 +266,12 @@ export class SocleWebSocket extends Target implements AsyncIterable<ClientData> 
     clearTimeout(this.#timer);
     this.#timer = 0 as never;
     this.#size = 0;
-    if (this.#socket.readyState === this.OPEN) this.#socket.send(frameOf(ACKNOWLEDGEMENT, [this.#taken]) as never);
+    if (this.#socket.readyState === this.OPEN) this.#socket.send(acknowledgement(this.#taken) as never);
   }
 
-  /** What a listener throws is reported, and stops nothing here: in Workers the dispatch throws it too. */
+  /** What a listener throws stops nothing here: in Workers the dispatch throws it too. */
   #emit(event: Event): void {
-    try {
-      this.dispatchEvent(event);
-    } catch (error) {
-      queueMicrotask(() => {
-        throw error;
-      });
-    }
+    report(() => this.dispatchEvent(event));
   }
 
   #wake(): void {
@@ -303,12 +279,16 @@ export class SocleWebSocket extends Target implements AsyncIterable<ClientData> 
   }
 }
 
-/** Of the platform's class, by whose constructor wrappers make it anew; without one (Node has some only from 23 on) like it. */
-function eventOf<Properties extends object>(name: string, type: string, properties: Properties): Event & Properties {
-  const Class = (Reflect.get(globalThis, name) ?? Event) as new (type: string, properties: Properties) => Event;
-  const event = new Class(type, properties);
-  for (const [key, value] of Object.entries(properties)) {
-    if (!(key in event)) Object.defineProperty(event, key, { value });
-  }
-  return event as Event & Properties;
+/** Undefined where the platform makes no Blob of bytes: React Native's throws, or makes a text of them. */
+function blobOf(bytes: ArrayBuffer): Blob | undefined {
+  const blob = made(() => new Blob([bytes]));
+  return blob?.size === bytes.byteLength ? blob : undefined;
+}
+
+function binaryFrame(data: ArrayBuffer | ArrayBufferView | Blob): Uint8Array | Blob {
+  // Without a mention of the global, which may be missing.
+  if ((data as Blob).size === undefined) return dataFrame(data as ArrayBuffer);
+  const type = blobOf(new ArrayBuffer(1));
+  if (!type) throw new TypeError("This platform makes no Blob of bytes: send an ArrayBuffer.");
+  return new Blob([type, data]);
 }

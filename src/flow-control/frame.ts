@@ -28,14 +28,27 @@ export interface Item {
   readonly isBinary: boolean;
 }
 
-const encoder = /* @__PURE__ */ new TextEncoder();
-const decoder = /* @__PURE__ */ new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+/** Undefined where the platform lacks it, or doesn't make it. */
+export function made<Value>(make: () => Value): Value | undefined {
+  try {
+    return make();
+  } catch {
+    return undefined;
+  }
+}
+
+// A Worker has both. React Native has no decoder, or a polyfill that can't be fatal.
+const encoder = /* @__PURE__ */ made(() => new TextEncoder());
+const decoder = /* @__PURE__ */ made(() => new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }));
 
 export const malformed = (what: string): never => {
   throw new ProtocolError(`A frame that socle.v1 doesn't have: ${what}.`);
 };
 
-export const encode = (text: string): Bytes => encoder.encode(text) as Bytes;
+export const encode = (text: string): Bytes => encoder!.encode(text) as Bytes;
+
+/** How many bytes of UTF-8 a text has; without an encoder its UTF-16 units, by which a client may count too. */
+export const lengthOf = (text: string): number => (encoder ? encode(text) : text).length;
 
 export function dataFrame(data: ArrayBuffer | ArrayBufferView): Bytes {
   const bytes: Uint8Array = ArrayBuffer.isView(data)
@@ -45,6 +58,13 @@ export function dataFrame(data: ArrayBuffer | ArrayBufferView): Bytes {
   frame.set(bytes, 1);
   return frame;
 }
+
+/** The frame of an acknowledgement. */
+export const acknowledgement = (count: number): Bytes => Uint8Array.of(ACKNOWLEDGEMENT, ...digits(count));
+
+/** Seven bits a byte, the lowest first, with the high bit in all but the last. */
+const digits = (value: number): number[] =>
+  value < 128 ? [value] : [(value % 128) + 128, ...digits(Math.floor(value / 128))];
 
 /** A frame of numbers and items: an item is twice its length, plus one if it is binary, and its bytes. */
 export function frameOf(type: number, numbers: readonly number[], items: readonly Item[] = []): Bytes {
@@ -119,9 +139,14 @@ export class FrameReader {
   }
 }
 
+/** A byte in a URI. One that is not ASCII has two digits, and so has the percent sign. */
+const escaped = (byte: number): string =>
+  byte > 127 || byte === 37 ? `%${byte.toString(16)}` : String.fromCharCode(byte);
+
 function decode(bytes: Bytes): string {
   try {
-    return decoder.decode(bytes);
+    // What a fatal decoder refuses is no URI either, and neither of the two takes off a byte order mark.
+    return decoder ? decoder.decode(bytes) : decodeURIComponent(Array.from(bytes, escaped).join(""));
   } catch {
     return malformed("a text that is no UTF-8");
   }

@@ -14,6 +14,7 @@ import { WebSocket as Ws, WebSocketServer } from "ws";
 import { SocleWebSocket, type ClientData, type ClientOptions } from "../../src/client/index.ts";
 import type { Command, Made, State } from "./client-worker.ts";
 import { memory, MIB } from "./memory.ts";
+import { clientWith, clientWithout, PLATFORM } from "./realm.ts";
 import { Client, Disk, workerd, type Server } from "./server.ts";
 
 type Platform = NonNullable<ClientOptions["WebSocket"]>;
@@ -960,6 +961,295 @@ describe("F9: with a class under it that tells events apart", () => {
     attempts[0]!.tell("error", { error: new Error("broken"), message: "broken" });
     expect(errors[0]).toMatchObject({ type: "error", target: socket });
     expect(errors[1]).toMatchObject({ error: new Error("broken"), message: "broken" });
+  });
+});
+
+/** As React Native's: of texts and Blobs alone. */
+class BlobOfTexts extends Blob {
+  constructor(parts: (string | Blob | ArrayBuffer)[]) {
+    if (parts.some((part) => typeof part !== "string" && !(part instanceof Blob))) {
+      throw new Error("Creating blobs from 'ArrayBuffer' and 'ArrayBufferView' are not supported");
+    }
+    super(parts);
+  }
+}
+
+/** Makes texts of what is neither a text nor a Blob. */
+class BlobOfNames extends Blob {
+  constructor(parts: (string | Blob | ArrayBuffer)[]) {
+    super(parts.map((part) => (part instanceof Blob ? part : String(part))));
+  }
+}
+
+class Broken {
+  constructor() {
+    throw new TypeError("Illegal constructor");
+  }
+}
+
+class BrokenEvent extends Event {
+  constructor(type: string) {
+    super(type);
+    throw new TypeError("Illegal constructor");
+  }
+}
+
+/** As of a polyfill that has no such option. */
+class LenientDecoder {
+  constructor(_: string, { fatal }: { fatal?: boolean }) {
+    if (fatal) throw new TypeError("Failed to construct 'TextDecoder': the 'fatal' option is unsupported.");
+  }
+}
+
+const EVENTS = ["Event", "EventTarget", "MessageEvent", "CloseEvent"];
+
+describe.each([
+  ...Object.keys(PLATFORM)
+    .filter((name) => name !== "WebSocket")
+    .map((name) => ({ what: `no ${name}`, client: () => clientWithout(name) })),
+  { what: "no class of events", client: () => clientWithout(...EVENTS) },
+  { what: "nothing but WebSocket and timers", client: () => clientWith({ WebSocket: Ws }) },
+  {
+    what: "what older React Native has",
+    client: () => clientWith({ WebSocket: Ws, TextEncoder, Blob: BlobOfTexts }),
+  },
+  { what: "a Blob that takes no bytes", client: () => clientWith({ ...PLATFORM, Blob: BlobOfTexts }) },
+  { what: "a Blob that makes texts of bytes", client: () => clientWith({ ...PLATFORM, Blob: BlobOfNames }) },
+  {
+    what: "a MessageEvent that can't be made, and a CloseEvent of another platform",
+    client: () => clientWith({ ...PLATFORM, MessageEvent: BrokenEvent, CloseEvent: Broken }),
+  },
+  {
+    what: "a TextDecoder that refuses to be fatal",
+    client: () => clientWith({ ...PLATFORM, TextDecoder: LenientDecoder }),
+  },
+])("F9: where there is $what", ({ client }) => {
+  it.each(["usual", "plain"])(
+    "F9: gives and takes messages of all kinds, from an endpoint that is %s",
+    async (kind) => {
+      const Socket = await client();
+      const path = room(kind);
+      const control = await Control.of(path);
+      const socket = new Socket(`ws://${server.host}${path}?name=${path}`);
+      onTestFinished(() => socket.close());
+      const seen: unknown[] = [];
+      const log: string[] = [];
+      const onmessage: typeof socket.onmessage = ({ type, data, target, currentTarget }) => {
+        seen.push(data);
+        log.push(`${type} ${String(target === socket && currentTarget === socket)}`);
+      };
+      Object.assign(socket, { onmessage, onopen: () => log.push("open"), onerror: () => log.push("error") });
+      const end = closed(socket);
+      await opened(socket);
+      socket.send(HUSH);
+      socket.send("\uFEFFé𝕏%41");
+      socket.send(Uint8Array.of(0, 200, 255));
+      socket.send(new ArrayBuffer(0));
+      await expect.poll(() => seen).toHaveLength(3);
+      const messages: Made[] = [
+        ["text", 3, "\uFEFFé𝕏%41 \u0000"],
+        ["text", 0, ""],
+        ["binary", 3, 200],
+        ["binary", 0, 0],
+        ["text", 100, "%"],
+      ];
+      await control.tell("send", path, { messages });
+      await expect.poll(() => seen).toHaveLength(8);
+      expect(await Promise.all((seen as ClientData[]).map(plain))).toEqual([
+        "\uFEFFé𝕏%41",
+        [0, 200, 255],
+        [],
+        "\uFEFFé𝕏%41 \u0000".repeat(3),
+        "",
+        [200, 200, 200],
+        [],
+        "%".repeat(100),
+      ]);
+      expect(await control.state(path)).toMatchObject({ isOpen: true, errors: [], failed: [] });
+      socket.close(4001, "bye");
+      expect(await end).toEqual({ code: 4001, reason: "bye", wasClean: true });
+      expect(log).toEqual(["open", ...Array<string>(8).fill("message true")]);
+    },
+  );
+
+  it("F9: acknowledges, and can be iterated", async () => {
+    const Socket = await client();
+    const { url, peer } = await serve();
+    const socket = new Socket(url);
+    onTestFinished(() => socket.close());
+    await opened(socket);
+    const connection = await peer();
+    const iterator = socket[Symbol.asyncIterator]();
+    // Each of a quarter of the window, and more.
+    connection.send(settings(128, "pong"), batch("a", Uint8Array.of(1, 255), "é"), "pong", Uint8Array.of(0, 7));
+    expect(await take(iterator, 5)).toEqual(["a", [1, 255], "é", "pong", [7]]);
+    expect(await acknowledgements(connection, 4)).toEqual([1, 2, 3, 4]);
+    connection.socket.close(1001);
+    expect((await iterator.next()).done).toBe(true);
+  });
+
+  it("F9: listeners are called as by any target of events", async () => {
+    const Socket = await client();
+    const { url, peer } = await serve();
+    const socket = new Socket(url);
+    onTestFinished(() => socket.close());
+    await opened(socket);
+    const connection = await peer();
+    const calls: string[] = [];
+    const note = (what: string) => () => void calls.push(what);
+    const [removed, twice, late] = [note("removed"), note("twice"), note("late")];
+    const abort = new AbortController();
+    socket.addEventListener("message", note("once"), { once: true });
+    socket.addEventListener("message", removed);
+    socket.removeEventListener("message", removed);
+    socket.removeEventListener("message", note("nobody"));
+    socket.addEventListener("message", twice);
+    socket.addEventListener("message", twice);
+    socket.addEventListener("message", note("aborted"), { signal: AbortSignal.abort() });
+    socket.addEventListener("message", note("until it is aborted"), { signal: abort.signal });
+    socket.addEventListener("message", { handleEvent: ({ data }) => void calls.push(`object ${data as string}`) });
+    socket.addEventListener(
+      "message",
+      () => {
+        socket.removeEventListener("message", late);
+        socket.addEventListener("message", () => calls.push("added"), { once: true });
+      },
+      { once: true },
+    );
+    socket.addEventListener("message", late);
+    connection.send("1");
+    await expect.poll(() => calls).toEqual(["once", "twice", "until it is aborted", "object 1"]);
+    abort.abort();
+    calls.length = 0;
+    connection.send("2");
+    await expect.poll(() => calls).toEqual(["twice", "object 2", "added"]);
+  });
+
+  it("F2: closes with 4002 for what is malformed, and for nothing else", async () => {
+    const Socket = await client();
+    for (const malformed of [batch(), frame(1, 4, 0xc3, 0x28), frame(1, 6, 0xed, 0xa0, 0x80), frame(1, 4, 0xc3, 65)]) {
+      const { url, peer } = await serve();
+      const socket = new Socket(url);
+      await opened(socket);
+      const connection = await peer();
+      connection.send(batch(Uint8Array.of(1)), malformed);
+      expect((await connection.closed).code).toBe(4002);
+    }
+  });
+});
+
+describe("F9: where the platform can't", () => {
+  it.each([
+    ["makes no Blob of bytes", BlobOfTexts],
+    ["makes another Blob of bytes", BlobOfNames],
+    ["has no Blob", undefined],
+  ])("F9: a binary message is an ArrayBuffer where it %s, whatever the binaryType", async (_, Blob) => {
+    const Socket = await clientWith({ ...PLATFORM, Blob });
+    for (const path of ["/usual/bytes", "/plain/bytes"]) {
+      const socket = new Socket(`ws://${server.host}${path}`);
+      socket.binaryType = "blob";
+      await opened(socket);
+      const iterator = socket[Symbol.asyncIterator]();
+      socket.send(Uint8Array.of(1, 200));
+      const { value } = await iterator.next();
+      // Of that realm.
+      expect(Object.prototype.toString.call(value)).toBe("[object ArrayBuffer]");
+      expect(await plain(value!)).toEqual([1, 200]);
+      const end = closed(socket);
+      socket.close();
+      expect(await end).toMatchObject({ code: 1005 });
+    }
+  });
+
+  it.each([
+    ["takes no bytes", BlobOfTexts],
+    ["makes texts of bytes", BlobOfNames],
+  ])("F9: to send a Blob throws where Blob %s, and the connection goes on", async (_, Blob) => {
+    const Socket = await clientWith({ ...PLATFORM, Blob });
+    const socket = new Socket(`ws://${server.host}/told`);
+    onTestFinished(() => socket.close());
+    await opened(socket);
+    const iterator = socket[Symbol.asyncIterator]();
+    expect(() => socket.send(new Blob(["a"]))).toThrow("This platform makes no Blob of bytes: send an ArrayBuffer.");
+    socket.send(Uint8Array.of(1));
+    expect(await take(iterator, 1)).toEqual([JSON.stringify({ subprotocol: "", bytes: [1] })]);
+  });
+
+  it("F9: a listener that throws stops no other, where there are no events", async () => {
+    const uncaught: string[] = [];
+    const Socket = await clientWith({
+      WebSocket: Ws,
+      queueMicrotask: (call: () => void) => {
+        try {
+          call();
+        } catch (error) {
+          uncaught.push((error as Error).message);
+        }
+      },
+    });
+    const { url, peer } = await serve();
+    const socket = new Socket(url);
+    onTestFinished(() => socket.close());
+    await opened(socket);
+    const connection = await peer();
+    socket.addEventListener("message", ({ data }) => {
+      throw new Error(`listener ${data as string}`);
+    });
+    socket.addEventListener("message", null);
+    const events = eventsOf(socket);
+    connection.send(batch("a", "b"));
+    expect(await acknowledgements(connection, 1)).toEqual([2]);
+    expect(events).toEqual(["message a", "message b"]);
+    expect(uncaught).toEqual(["listener a", "listener b"]);
+  });
+
+  it("F9: without a WebSocket the import does nothing, and the constructor says what to give", async () => {
+    const Socket = await clientWithout("WebSocket");
+    expect(() => new Socket("ws://127.0.0.1:1/")).toThrow(
+      "There is no global WebSocket: give a class as the option WebSocket.",
+    );
+    const socket = new Socket(`ws://${server.host}${room("usual")}`, [], { WebSocket: Ws });
+    await opened(socket);
+    socket.close();
+  });
+
+  it("F2: a text of a batch is read, or refused, as by a TextDecoder that is fatal", async () => {
+    const Socket = await clientWithout("TextDecoder");
+    const fatal = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+    const unit = fc.oneof(
+      fc.constantFrom(0x00, 0x25, 0x34, 0x41, 0x7f, 0x80, 0xbf, 0xc0, 0xc2, 0xe0, 0xed, 0xef, 0xf0, 0xf4, 0xf5, 0xff),
+      fc.nat(255),
+    );
+    const bytes = fc.oneof(
+      fc.array(unit, { maxLength: 6 }),
+      fc.string({ unit: "binary", maxLength: 20 }).map((text) => Array.from(utf8.encode(text))),
+    );
+    const { url, peer } = await serve();
+    let told: ((what: string) => void) | undefined;
+    let connection: Client | undefined;
+    await fc.assert(
+      fc.asyncProperty(bytes, async (given) => {
+        if (!connection) {
+          const socket = new Socket(url);
+          onTestFinished(() => socket.close());
+          socket.addEventListener("message", ({ data }) => told?.(data as string));
+          socket.addEventListener("close", ({ code }) => told?.(`closed with ${code}`));
+          await opened(socket);
+          connection = await peer();
+        }
+        let expected = "closed with 4002";
+        try {
+          expected = fatal.decode(Uint8Array.from(given));
+        } catch {
+          // It is to be refused.
+        }
+        const got = new Promise<string>((resolve) => (told = resolve));
+        connection.send(frame(1, number(given.length * 2), given));
+        assert.equal(await got, expected);
+        if (expected === "closed with 4002") connection = undefined;
+      }),
+      { numRuns: 1000, endOnFailure: true },
+    );
   });
 });
 

@@ -1,0 +1,41 @@
+// The client in a realm of its own, with the globals that a test gives it.
+import { join } from "node:path";
+import { createContext, runInContext } from "node:vm";
+
+import { build } from "esbuild";
+import { WebSocket } from "ws";
+
+import type { SocleWebSocket } from "../../src/client/index.ts";
+
+const bundle = build({
+  entryPoints: [join(import.meta.dirname, "../../src/client/index.ts")],
+  bundle: true,
+  format: "iife",
+  globalName: "client",
+  target: "es2024",
+  write: false,
+});
+
+/** What the client uses of the platform's, if it is there. */
+export const PLATFORM: Readonly<Record<string, unknown>> = {
+  Blob,
+  CloseEvent,
+  Event,
+  EventTarget,
+  MessageEvent,
+  TextDecoder,
+  TextEncoder,
+  WebSocket,
+};
+
+/** The client as it is where there are these globals, and those of ECMAScript. */
+export async function clientWith(globals: Readonly<Record<string, unknown>>): Promise<typeof SocleWebSocket> {
+  const { outputFiles } = await bundle;
+  const context = createContext({ setTimeout, clearTimeout, queueMicrotask, ...globals });
+  return runInContext(`${outputFiles[0]!.text}; client.SocleWebSocket`, context) as typeof SocleWebSocket;
+}
+
+/** The same, where the platform lacks what is named. */
+export function clientWithout(...names: string[]): Promise<typeof SocleWebSocket> {
+  return clientWith(Object.fromEntries(Object.entries(PLATFORM).filter(([name]) => !names.includes(name))));
+}
