@@ -5,6 +5,7 @@ import {
   FrameReader,
   lengthOf,
   made,
+  malformed,
   OVERHEAD,
   PROTOCOL,
   SETTINGS,
@@ -96,6 +97,7 @@ export class SocleWebSocket extends (Target as new () => TargetOf<ClientEvents>)
   #isClosed = false;
   #isOpened = false;
   #isEnded = false;
+  #hasReceived = false;
   #window = WINDOW;
   /** A text that the platform sends, which nobody counts. */
   #uncounted: unknown;
@@ -225,6 +227,8 @@ export class SocleWebSocket extends (Target as new () => TargetOf<ClientEvents>)
 
   /** Reads all of a frame before any of it is delivered: what a delivery throws is not the server's fault. */
   #receive(frame: string | ArrayBuffer): void {
+    const isFirst = !this.#hasReceived;
+    this.#hasReceived = true;
     if (!this.#isFlowControlled || typeof frame === "string") return this.#deliver(frame);
     const messages: (string | ArrayBuffer)[] = [];
     let refusal: string | undefined;
@@ -232,8 +236,11 @@ export class SocleWebSocket extends (Target as new () => TargetOf<ClientEvents>)
       const reader = new FrameReader(frame);
       if (reader.type !== SETTINGS) for (const message of reader.messages()) messages.push(message);
       else {
-        this.#window = reader.number();
-        [this.#uncounted] = reader.items();
+        if (!isFirst) malformed("settings that are not the first frame");
+        this.#window = reader.number() || malformed("a window of 0");
+        const items = [...reader.items()];
+        if (items.some((item) => typeof item !== "string")) malformed("settings that hold bytes");
+        [this.#uncounted] = items;
       }
     } catch (error) {
       refusal = (error as Error).message;

@@ -147,6 +147,7 @@ const told = {
     asyncRemote.sendText(JSON.stringify({ subprotocol, text })),
   onBinary: (_: unknown, data: ArrayBuffer, { asyncRemote, negotiatedSubprotocol: subprotocol }: Session) =>
     asyncRemote.sendText(JSON.stringify({ subprotocol, bytes: [...new Uint8Array(data)] })),
+  onError: () => {},
 };
 addEndpoint(container, "/told", { ...told, subprotocols: ["chat"], flowControl: true });
 addEndpoint(container, "/told/plain", { ...told, subprotocols: ["chat"] });

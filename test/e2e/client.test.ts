@@ -105,6 +105,9 @@ class Control {
   }
 }
 
+/** That of a server that says nothing of it. */
+const WINDOW = 262_144;
+
 /** What nobody answers. workerd ends the connection of a client that has said nothing 10 seconds after the Close frames. */
 const HUSH = "hush";
 
@@ -732,9 +735,7 @@ describe.each(platforms)("socle/client, with $name under it", ({ WebSocket }) =>
     ["a batch of a number without an end", frame(1, Array<number>(1000).fill(0x80))],
     ["a batch of a text that is no UTF-8", frame(1, 4, 0xc3, 0x28)],
     ["a batch of half a surrogate pair", frame(1, 6, 0xed, 0xa0, 0x80)],
-    ["settings without a window", frame(3)],
-    ["settings that end within the window", frame(3, 0x80)],
-    ["settings that end within the text", frame(3, 1, 8, 65)],
+    ["settings that don't come first", settings(WINDOW)],
   ])("F2: closes with 4002 for %s, and delivers what came before, not what comes after", async (_, malformed) => {
     const { url, peer } = await serve();
     const socket = await open(url, WebSocket);
@@ -749,6 +750,36 @@ describe.each(platforms)("socle/client, with $name under it", ({ WebSocket }) =>
     expect(events.filter((event) => event.startsWith("message"))).toEqual(["message before"]);
     expect(events.at(-1)).toBe("close 4002");
     expect(socket.readyState).toBe(socket.CLOSED);
+  });
+
+  it.each([
+    ["without a window", frame(3)],
+    ["that end within the window", frame(3, 0x80)],
+    ["that end within the text", frame(3, 1, 8, 65)],
+    ["of a window of 0", settings(0)],
+    ["of a window of 0, with a text", settings(0, "pong")],
+    ["that hold bytes", frame(settings(1024), item(Uint8Array.of(1)))],
+    ["that hold bytes behind the text", frame(settings(1024, "pong"), item(new Uint8Array()))],
+    ["that end within what stands behind the text", frame(settings(1024, "pong"), 8, 65)],
+  ])("F2: closes with 4002 for settings %s", async (_, malformed) => {
+    const { url, peer } = await serve();
+    const socket = await open(url, WebSocket);
+    const events = eventsOf(socket);
+    const connection = await peer();
+    connection.send(malformed, "after");
+    const { code, reason } = await connection.closed;
+    expect([code, reason]).toEqual([4002, expect.stringContaining("socle.v1")]);
+    await expect.poll(() => events).toEqual(["close 4002"]);
+  });
+
+  it("F2: ignores the texts of settings behind the first, which is the one that isn't counted", async () => {
+    const { url, peer } = await serve();
+    const socket = await open(url, WebSocket);
+    const events = eventsOf(socket);
+    const connection = await peer();
+    connection.send(frame(settings(128, "pong"), item("ping"), item("")), "pong", "ping");
+    expect(await acknowledgements(connection, 1)).toEqual([1]);
+    expect(events).toEqual(["message pong", "message ping"]);
   });
 
   it("F2: delivers what comes before the malformed in a batch", async () => {

@@ -1,11 +1,16 @@
 // The frames and the session of docs/protocol.md, which others write their own ends by: ours reads and writes the same.
+import { once } from "node:events";
 import { readFile } from "node:fs/promises";
+import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 
-import { describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
+import { WebSocket, WebSocketServer } from "ws";
 
+import { SocleWebSocket } from "../../src/client/index.ts";
 import { Credit } from "../../src/flow-control/credit.ts";
 import {
+  acknowledgement,
   ACKNOWLEDGEMENT,
   BATCH,
   DATA,
@@ -13,12 +18,13 @@ import {
   encode,
   FrameReader,
   frameOf,
-  malformed as refuse,
   OVERHEAD,
   ProtocolError,
   SETTINGS,
   type Item,
 } from "../../src/flow-control/frame.ts";
+import { clientWithout } from "./realm.ts";
+import { Client, workerd, type Server } from "./server.ts";
 
 type Message = string | { hex: string };
 type End = "server" | "client";
@@ -29,6 +35,8 @@ interface Vector {
   messages?: Message[];
   number?: number;
   text?: string;
+  after?: Message[];
+  unsent?: boolean;
   refused?: string;
   by?: End;
 }
@@ -38,12 +46,6 @@ const page = await readFile(join(import.meta.dirname, "../../docs/protocol.md"),
 const vectors = JSON.parse(/^```json\n([^]*?)^```$/m.exec(page)![1]!) as Vector[];
 
 const wellFormed = vectors.filter(({ refused }) => refused === undefined);
-
-const malformed = (["server", "client"] as const).flatMap((end) =>
-  vectors
-    .filter(({ refused, by = end }) => refused !== undefined && by === end)
-    .map(({ name, frame, messages, refused }) => ({ name, frame, messages, refused, end })),
-);
 
 const bytesOf = (hex: string) => Uint8Array.from(Buffer.from(hex, "hex"));
 const hexOf = (bytes: Uint8Array) => Buffer.from(bytes).toString("hex");
@@ -56,34 +58,18 @@ const itemOf = (message: Message): Item =>
 const contentOf = (data: string | ArrayBuffer): Message =>
   typeof data === "string" ? data : { hex: hexOf(new Uint8Array(data)) };
 
-/** Reads a frame as the end does to which it came; what it holds is told also if it is malformed further on. */
-function read(
-  hex: string,
-  end: End,
-): { messages: Message[]; number?: number; text?: Message | undefined; error?: unknown } {
-  const messages: Message[] = [];
-  try {
-    const reader = new FrameReader(bytesOf(hex).buffer);
-    if (end === "server" && reader.type === ACKNOWLEDGEMENT) {
-      const number = reader.number();
-      if (!reader.isAtEnd) refuse("more than a number");
-      return { messages, number };
-    }
-    if (end === "client" && reader.type === SETTINGS) {
-      const number = reader.number();
-      return { messages, number, text: Array.from(reader.items(), contentOf)[0] };
-    }
-    for (const data of reader.messages()) messages.push(contentOf(data));
-    return { messages };
-  } catch (error) {
-    return { messages, error };
-  }
-}
+/** A text frame, or a binary one. */
+const sent = (frame: Message): string | Uint8Array => (typeof frame === "string" ? frame : bytesOf(frame.hex));
+
+const isSettings = (frame: Message): boolean => typeof frame !== "string" && frame.hex.startsWith("03");
+
+const refusal = (refused: string) => `A frame that socle.v1 doesn't have: ${refused}.`;
 
 function write({ frame, messages, number, text }: Vector): Uint8Array {
   const type = bytesOf(frame)[0]!;
   if (type === DATA) return dataFrame(itemOf(messages![0]!).bytes);
   if (type === BATCH) return frameOf(BATCH, [], messages!.map(itemOf));
+  if (type === ACKNOWLEDGEMENT) return acknowledgement(number!);
   return frameOf(type, [number!], text === undefined ? [] : [itemOf(text)]);
 }
 
@@ -92,7 +78,7 @@ describe("the test vectors", () => {
     expect(new Set(wellFormed.map(({ frame }) => bytesOf(frame)[0]))).toEqual(
       new Set([DATA, BATCH, ACKNOWLEDGEMENT, SETTINGS]),
     );
-    expect(new Set(malformed.map(({ refused }) => refused))).toEqual(
+    expect(new Set(vectors.flatMap(({ refused = [] }) => refused))).toEqual(
       new Set([
         "no message",
         "it ends within a number",
@@ -100,26 +86,158 @@ describe("the test vectors", () => {
         "a number of over 53 bits",
         "more than a number",
         "a text that is no UTF-8",
+        "settings that are not the first frame",
+        "a window of 0",
+        "settings that hold bytes",
       ]),
     );
   });
 
   it.each(wellFormed)("F2: $name is read", ({ frame, messages = [], number, text }) => {
-    const end = number !== undefined && bytesOf(frame)[0] === ACKNOWLEDGEMENT ? "server" : "client";
-    const { error, ...found } = read(frame, end);
-    expect(error).toBeUndefined();
-    expect({ number, text, ...found }).toEqual({ messages, number, text });
+    const reader = new FrameReader(bytesOf(frame).buffer);
+    const found =
+      number === undefined
+        ? { messages: Array.from(reader.messages(), contentOf) }
+        : { number: reader.number(), text: Array.from(reader.items(), contentOf)[0] };
+    expect({ messages: [], number: undefined, text: undefined, ...found }).toEqual({ messages, number, text });
   });
 
-  it.each(wellFormed)("F2: $name is written", (vector) => {
+  it.each(wellFormed.filter(({ unsent }) => !unsent))("F2: $name is written", (vector) => {
     expect(hexOf(write(vector))).toBe(vector.frame);
   });
+});
 
-  it.each(malformed)("F2: $name is refused by the $end", ({ frame, messages = [], refused, end }) => {
-    const { error, ...found } = read(frame, end);
-    expect(error).toBeInstanceOf(ProtocolError);
-    expect((error as ProtocolError).message).toBe(`A frame that socle.v1 doesn't have: ${refused}.`);
-    expect(found).toEqual({ messages });
+describe.each([
+  { name: "the client", client: () => Promise.resolve(SocleWebSocket) },
+  { name: "the client without a TextDecoder", client: () => clientWithout("TextDecoder") },
+])("the test vectors, sent to $name", ({ client }) => {
+  let sockets: WebSocketServer;
+
+  beforeAll(async () => {
+    sockets = new WebSocketServer({ host: "127.0.0.1", port: 0, handleProtocols: () => "socle.v1" });
+    await once(sockets, "listening");
+  });
+
+  afterAll(() => sockets?.close());
+
+  async function connect() {
+    const arrived = once(sockets, "connection") as Promise<[WebSocket]>;
+    const socket = new (await client())(`ws://127.0.0.1:${(sockets.address() as AddressInfo).port}/`, [], {
+      WebSocket,
+    });
+    socket.binaryType = "arraybuffer";
+    const got: Message[] = [];
+    socket.addEventListener("message", ({ data }) => got.push(contentOf(data as string | ArrayBuffer)));
+    const peer = new Client((await arrived)[0]);
+    onTestFinished(() => peer.socket.terminate());
+    await new Promise((resolve) => socket.addEventListener("open", resolve));
+    return { peer, got };
+  }
+
+  const toClient = vectors.filter(
+    ({ by, number, frame }) => by !== "server" && (number === undefined || isSettings({ hex: frame })),
+  );
+
+  it.each(toClient.filter(({ refused }) => refused === undefined))(
+    "F2: $name is taken",
+    async ({ frame, messages = [], text }) => {
+      const { peer, got } = await connect();
+      peer.send(bytesOf(frame));
+      if (text !== undefined) peer.send(text);
+      peer.send("end");
+      // What nobody counts isn't acknowledged, and what the frame holds is.
+      let count = 0;
+      while (count <= messages.length) {
+        const reader = new FrameReader(Uint8Array.from((await peer.next()) as Uint8Array).buffer);
+        expect(reader.type).toBe(ACKNOWLEDGEMENT);
+        count = reader.number();
+      }
+      expect(count).toBe(messages.length + 1);
+      expect(got).toEqual([...messages, ...(text === undefined ? [] : [text]), "end"]);
+    },
+  );
+
+  it.each(toClient.filter(({ refused }) => refused !== undefined))(
+    "F2: $name is refused with 4002, behind what came before",
+    async ({ frame, messages = [], after = [], refused }) => {
+      const { peer, got } = await connect();
+      peer.send(...after.map(sent), bytesOf(frame), "behind");
+      expect(await peer.closed).toEqual({ code: 4002, reason: refusal(refused!) });
+      expect(got.slice(after.filter((one) => !isSettings(one)).length)).toEqual(messages);
+    },
+  );
+
+  it.each(vectors.filter(({ number, frame }) => number !== undefined && !isSettings({ hex: frame })))(
+    "F2: $name is refused with 4002, as no client is sent one",
+    async ({ frame }) => {
+      const { peer, got } = await connect();
+      peer.send(bytesOf(frame), "behind");
+      expect(await peer.closed).toEqual({ code: 4002, reason: refusal("no message") });
+      expect(got).toEqual([]);
+    },
+  );
+});
+
+describe("the server", () => {
+  let server: Server;
+
+  beforeAll(async () => {
+    server = await workerd("test/e2e/client-worker.ts");
+  });
+
+  afterAll(() => server?.stop());
+
+  /** One whose endpoint tells of each message what it was. */
+  async function connect(protocol: string[] = ["socle.v1"]): Promise<Client> {
+    const client = new Client(new WebSocket(`ws://${server.host}/told`, protocol, { perMessageDeflate: false }));
+    onTestFinished(() => client.socket.terminate());
+    await once(client.socket, "open");
+    return client;
+  }
+
+  /** The messages that a frame tells of. */
+  function toldBy(frame: string | Uint8Array): Message[] {
+    const texts = typeof frame === "string" ? [frame] : [...new FrameReader(Uint8Array.from(frame).buffer).messages()];
+    return texts.map((one) => {
+      const { text, bytes } = JSON.parse(one as string) as { text?: string; bytes?: number[] };
+      return text ?? { hex: hexOf(Uint8Array.from(bytes!)) };
+    });
+  }
+
+  /** What the endpoint has told, however it was framed, until it tells of "end". */
+  async function told(client: Client): Promise<Message[]> {
+    const got: Message[] = [];
+    while (got.at(-1) !== "end") got.push(...toldBy(await client.next()));
+    return got;
+  }
+
+  it.each(wellFormed.filter(({ number }) => number === undefined))("F2: takes $name", async ({ frame, messages }) => {
+    const client = await connect();
+    client.send(bytesOf(frame), "end");
+    expect(await told(client)).toEqual([...messages!, "end"]);
+  });
+
+  it.each(
+    vectors.filter(({ number, refused, by }) => number !== undefined || (refused !== undefined && by !== "client")),
+  )("F2: refuses $name with 1002, behind what came before", async ({ frame, messages = [] }) => {
+    const client = await connect();
+    client.send(bytesOf(frame), "behind");
+    expect((await client.closed).code).toBe(1002);
+    expect(client.unread.flatMap(toldBy)).toEqual(messages);
+  });
+
+  it.each([
+    ["socle.v1", ["socle.v1"]],
+    ["no subprotocol", []],
+  ])("F2: is given U+FFFD by the platform for what is no UTF-8 in a text frame, on %s", async (_, protocols) => {
+    const client = await connect(protocols);
+    // Whole text frames, masked with zeros.
+    const text = (...bytes: number[]) => new Uint8Array([0x81, 0x80 + bytes.length, 0, 0, 0, 0, ...bytes]);
+    client.connection.write(text(0xff, 0xfe));
+    client.connection.write(text(0x61, 0xe2, 0x82));
+    client.send("end");
+    expect(await told(client)).toEqual(["\ufffd\ufffd", "a\ufffd", "end"]);
+    expect(await client.close(1000)).toMatchObject({ code: 1000 });
   });
 });
 
