@@ -24,6 +24,12 @@ import type { EndpointConfig } from "./ws-endpoint-map.ts";
 /** How long the `onClose` of a lost session may hold what is new, in milliseconds. */
 const PATIENCE = 10_000;
 
+/**
+ * From the compatibility date 2026-04-07 on the platform echoes a client's Close frame by itself, also codes that may not
+ * be sent, and ends the connection at a 1005 with a phrase. This leaves the answer to us, under any date.
+ */
+const BY_US = { allowHalfOpen: true };
+
 export class Sessions implements SessionHost {
   declare readonly ctx: DurableObjectState;
   declare readonly env: unknown;
@@ -60,7 +66,7 @@ export class Sessions implements SessionHost {
         void session.lost(new CloseReason(1013), toError(error));
       }
       // A hibernatable socket whose client never sent would be let go only when the object is idle, 10 s later.
-      if (!session.isOpen) socket.accept();
+      if (!session.isOpen) socket.accept(BY_US);
       session.asyncRemote.accepted();
     });
     if (isFull) return unavailable();
@@ -195,7 +201,7 @@ export class Sessions implements SessionHost {
   /** The standard API, under which the object stays in memory: the same events, from listeners. */
   #listen(socket: WebSocket, session: ServerSession, autoResponse: EndpointConfig["autoResponse"]): void {
     socket.binaryType = "arraybuffer";
-    socket.accept();
+    socket.accept(BY_US);
     socket.addEventListener("message", ({ data }) => {
       if (!autoResponse || data !== autoResponse.request) this.keepAwake(session.receive(data as string | ArrayBuffer));
       // It is activity too, and nothing once the session is closed.

@@ -32,6 +32,10 @@ async function isDone(path: string): Promise<void> {
 /** A masked frame, empty, of an opcode that the protocol doesn't have. */
 const RESERVED = new Uint8Array([0x83, 0x80, 0, 0, 0, 0]);
 
+/** A masked Close frame, of a code that `ws` may refuse to send. */
+const closeFrame = (code: number, phrase: string) =>
+  Buffer.concat([Uint8Array.of(0x88, 0x82 + phrase.length, 0, 0, 0, 0, code >> 8, code & 255), Buffer.from(phrase)]);
+
 /** A masked Close frame of 4000, with a phrase that is no UTF-8: as text it is longer than a frame carries. */
 const NO_TEXT = new Uint8Array([0x88, 0xfd, 0, 0, 0, 0, 0x0f, 0xa0, ...Array<number>(123).fill(0xff)]);
 
@@ -70,6 +74,22 @@ describe.each([
     expect(await entries(path, 2)).toEqual(["A opens", `A ends with ${closeCode}`]);
     await isDone(path);
   });
+
+  it.each([0, 999, 1004, 1005, 1006, 1015, 1016, 2999, 5000, 65_535])(
+    "R15: a Close frame of %i, which may not be sent, is answered with an empty one, and R14: is onClose once",
+    async (code) => {
+      const path = `${journals}/unsendable-${code}`;
+      const client = await server.connect(`${path}?name=A`);
+      const frame = new Promise<string>((resolve) => {
+        client.connection.once("data", (data: Buffer) => resolve(data.toString("hex")));
+        void client.closed.then(() => resolve("none, but the end of the connection"));
+      });
+      client.connection.write(closeFrame(code, "bye"));
+      expect(await frame).toBe("8800");
+      expect(await entries(path, 2)).toEqual(["A opens", `A ends with ${code}`]);
+      await isDone(path);
+    },
+  );
 
   it("R14: a close phrase that is no UTF-8 ends the session too, and onClose runs once", async () => {
     const path = `${journals}/no-text`;
