@@ -1,5 +1,6 @@
 // The client's end of a session: where messages and the Close frame go out. Callbacks and queues are not its business.
 import type { ChannelBuffer } from "./channel/buffer.ts";
+import { quiet } from "./channel/line.ts";
 import type { CloseReason } from "./close-reason.ts";
 import { attempt, PayloadError, SessionClosedError, toError } from "./errors.ts";
 
@@ -101,9 +102,7 @@ export class Remote implements RemoteEndpointAsync {
     try {
       return this.send(data) ?? SENT;
     } catch (error) {
-      const failed = Promise.reject(toError(error));
-      failed.catch(() => {});
-      return failed;
+      return quiet(Promise.reject(toError(error)));
     }
   }
 

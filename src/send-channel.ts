@@ -1,5 +1,6 @@
 // The queue of one session's outgoing messages: sent one after the other, in the order in which they were put.
 import type { ChannelBuffer } from "./channel/buffer.ts";
+import type { WaitOptions } from "./channel/line.ts";
 import { Queue } from "./channel/queue.ts";
 import { isObject } from "./difference.ts";
 import { MessageDroppedError, report, SessionClosedError, toError } from "./errors.ts";
@@ -43,12 +44,14 @@ export interface SendChannel {
   /**
    * Puts a message, or a tuple of a message and the channel for its result, waiting while the buffer is full.
    *
+   * @param options `signal` gives the put up: the promise rejects with its reason, which the response channel gets too, and
+   * nothing is sent. One that has aborted already does so at once
    * @returns true once the channel took it; false if the channel is closed, and then the response channel gets a
    * {@link SessionClosedError}
-   * @throws {@link NullPutError}; {@link PendingLimitError} if 1,024 puts wait already
+   * @throws {@link NullPutError}; {@link PendingLimitError} if 1,024 puts wait already; {@link SignalError}
    * @see core.async: `>!`, `put!`
    */
-  put(value: SendValue): Promise<boolean>;
+  put(value: SendValue, options?: WaitOptions): Promise<boolean>;
   /**
    * Puts as {@link put} does if the channel can take it now.
    *
@@ -119,6 +122,12 @@ export class SessionSendChannel extends Queue<SendValue> implements SendChannel 
     for (const value of unsent) respond(value, new SessionClosedError());
   }
 
+  /** Who put is told by the promise, and who waits for the result by the response channel. So no log is. */
+  protected override givenUp(value: SendValue, putting: Promise<boolean>): Promise<boolean> {
+    if (responseOf(value)) putting.catch((reason: unknown) => respond(value, toError(reason)));
+    return putting;
+  }
+
   /** Sends one value; a promise if its payload sends itself, or waits for the client. */
   #transmit(value: SendValue): Promise<void> | undefined {
     const payload = (Array.isArray(value) ? value[0] : value) as Payload;
@@ -152,8 +161,11 @@ export class SessionSendChannel extends Queue<SendValue> implements SendChannel 
   }
 }
 
+const responseOf = (value: SendValue) =>
+  Array.isArray(value) ? (value[1] as ResponseChannel | null | undefined) : undefined;
+
 function respond(value: SendValue, result: SendResult): undefined {
-  const response = Array.isArray(value) ? (value[1] as ResponseChannel | null | undefined) : undefined;
+  const response = responseOf(value);
   if (!response) {
     if (result !== "success") report("a message was not sent", result);
     return undefined;

@@ -344,6 +344,118 @@ describe.each(modes)("a send channel, hibernate: $hibernate", (mode) => {
     }
   });
 
+  it("P15: a put that is given up sends nothing, rejects with the reason, and its response channel gets it as an Error", async () => {
+    const log = new Log();
+    const error = vi.spyOn(console, "error");
+    const slow = new Slow("slow");
+    const controllers: AbortController[] = [];
+    const endpoint = commanded(
+      {
+        go(send) {
+          void send.put(slow);
+          for (const [text, reason] of [
+            ["a", new RangeError("own")],
+            ["b", "a text"],
+            ["c", undefined],
+          ] as const) {
+            const controller = new AbortController();
+            controllers.push(controller);
+            const put = (result: SendResult) => log.add(text, "result", result);
+            const putting = send.put(reason ? [text, { put }] : text, controller);
+            putting.catch((rejected: unknown) => log.add(text, "put", rejected));
+            controller.abort(reason);
+          }
+          void send.put("kept");
+          return "given up";
+        },
+        release: () => slow.release(),
+      },
+      { sendBufferOrN: 0 },
+    );
+    const client = await endpoint.connect();
+    expect(await client.ask("go")).toBe('go: "given up"');
+    expect(log.entries.toSorted((a, b) => String(a).localeCompare(String(b)))).toEqual([
+      ["a", "put", new RangeError("own")],
+      ["a", "result", new RangeError("own")],
+      ["b", "put", "a text"],
+      ["b", "result", expect.objectContaining({ cause: "a text" })],
+      ["c", "put", expect.objectContaining({ name: "AbortError" })],
+    ]);
+    client.send("release");
+    expect(await client.take(2)).toEqual(["slow", "kept"]);
+    expect(error).not.toHaveBeenCalled();
+    error.mockRestore();
+  });
+
+  it("P15: with a signal that has aborted nothing is sent, though the channel is idle", async () => {
+    const log = new Log();
+    const endpoint = commanded({
+      async go(send) {
+        const response = promiseChan<SendResult>();
+        const signal = AbortSignal.abort(new RangeError("before"));
+        await send.put(["never", response], { signal }).catch((reason: Error) => log.add(reason.message));
+        log.add(await response.take());
+        await send.put("sent", { signal: new AbortController().signal });
+      },
+    });
+    const client = await endpoint.connect();
+    client.send("go");
+    expect(await client.next()).toBe("sent");
+    expect(log.entries).toEqual(["before", new RangeError("before")]);
+    expect(client.unread).toEqual([]);
+  });
+
+  it("P15: what is in the buffer already is sent, though its signal aborts", async () => {
+    const log = new Log();
+    const slow = new Slow("slow");
+    const endpoint = commanded(
+      {
+        go(send) {
+          const controller = new AbortController();
+          void send.put(slow);
+          void send.put("buffered", controller).then((taken) => log.add("buffered", taken));
+          send.put("waiting", controller).catch((reason: Error) => log.add("waiting", reason.name));
+          controller.abort();
+          void send.put("behind");
+          slow.release();
+        },
+      },
+      { sendBufferOrN: 1 },
+    );
+    const client = await endpoint.connect();
+    client.send("go");
+    expect(await client.take(3)).toEqual(["slow", "buffered", "behind"]);
+    expect(log.entries).toEqual([
+      ["buffered", true],
+      ["waiting", "AbortError"],
+    ]);
+  });
+
+  it("P15: a put that the session's end has settled is not given up by its signal too", async () => {
+    const log = new Log();
+    const endpoint = commanded(
+      {
+        go(send, session) {
+          const controller = new AbortController();
+          const put = (result: SendResult) => log.add("result", result);
+          void send.put([new Slow("slow"), { put() {} }]);
+          void send.put(["waiting", { put }], controller).then((taken) => log.add("put", taken));
+          session.close(4000);
+          controller.abort();
+        },
+      },
+      { sendBufferOrN: 0 },
+    );
+    const client = await endpoint.connect();
+    client.send("go");
+    expect(await client.closed).toMatchObject({ code: 4000 });
+    await log.has(["put", false]);
+    expect(log.entries).toEqual([
+      ["result", expect.any(SessionClosedError)],
+      ["put", false],
+    ]);
+  });
+
   it("R29: no channel can be made for a session that has ended", async () => {
     const log = new Log();
     const endpoint = mode.serve({

@@ -1,5 +1,6 @@
 // core.async's channel, in promises. It knows nothing of sockets.
 import type { ChannelBuffer } from "./buffer.ts";
+import { Line, quiet, signalOf, type WaitOptions } from "./line.ts";
 import { Queue } from "./queue.ts";
 
 /**
@@ -22,11 +23,14 @@ export interface Channel<T extends {}> extends AsyncIterable<T> {
   /**
    * Puts a value, waiting while the buffer is full.
    *
+   * @param options `signal` gives the put up: the promise rejects with its reason, and nothing is put. One that has aborted
+   * already does so at once
    * @returns true once the channel took the value, false if it is closed
-   * @throws {@link NullPutError} for `undefined` and `null`; {@link PendingLimitError} if 1,024 puts wait already
+   * @throws {@link NullPutError} for `undefined` and `null`; {@link PendingLimitError} if 1,024 puts wait already;
+   * {@link SignalError}
    * @see core.async: `>!`, `put!`
    */
-  put(value: T): Promise<boolean>;
+  put(value: T, options?: WaitOptions): Promise<boolean>;
   /**
    * Puts a value if the channel can take it now.
    *
@@ -38,10 +42,20 @@ export interface Channel<T extends {}> extends AsyncIterable<T> {
   /**
    * Takes the next value, waiting until there is one.
    *
+   * ```ts
+   * const answer = await answers.take({ signal: AbortSignal.timeout(5000) });
+   * ```
+   *
+   * Don't race it against a timeout: `Promise.race([channel.take(), timeout])` leaves a take behind that still waits, and
+   * the next value goes to it, where nobody sees it.
+   *
+   * @param options `signal` gives the take up: the promise rejects with its reason, and nothing is taken. One that has
+   * aborted already does so at once
    * @returns the value, or `undefined` once the channel is closed and empty
+   * @throws {@link SignalError}
    * @see core.async: `<!`, `take!`
    */
-  take(): Promise<T | undefined>;
+  take(options?: WaitOptions): Promise<T | undefined>;
   /**
    * Takes the next value if there is one now.
    *
@@ -60,7 +74,7 @@ export interface Channel<T extends {}> extends AsyncIterable<T> {
 
 class BufferedChannel<T extends {}> extends Queue<T> implements Channel<T> {
   /** Takes wait only while nothing is held. */
-  readonly #takes: ((value: T | undefined) => void)[] = [];
+  readonly #takes = new Line<(value: T | undefined) => void>();
 
   override offer(value: T): boolean {
     const take = this.closed || (value ?? undefined) === undefined ? undefined : this.#takes.shift();
@@ -68,9 +82,12 @@ class BufferedChannel<T extends {}> extends Queue<T> implements Channel<T> {
     return take !== undefined || super.offer(value);
   }
 
-  take(): Promise<T | undefined> {
+  take(options?: WaitOptions): Promise<T | undefined> {
+    const signal = options && signalOf(options);
+    if (signal?.aborted) return quiet(Promise.reject(signal.reason));
     const value = this.poll();
     if (value !== undefined || this.closed) return Promise.resolve(value);
+    if (signal) return this.#takes.wait(signal, (settle) => settle);
     return new Promise((resolve) => this.#takes.push(resolve));
   }
 
@@ -84,7 +101,7 @@ class BufferedChannel<T extends {}> extends Queue<T> implements Channel<T> {
   }
 
   protected giveAll(value: T | undefined): void {
-    for (const take of this.#takes.splice(0)) take(value);
+    for (const take of this.#takes.drain()) take(value);
   }
 }
 

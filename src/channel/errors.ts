@@ -22,3 +22,8 @@ export class PendingLimitError extends Error {
 export class BufferSizeError extends RangeError {
   override readonly name = "BufferSizeError";
 }
+
+/** What was to give up a take or a put is no `AbortSignal`. */
+export class SignalError extends TypeError {
+  override readonly name = "SignalError";
+}

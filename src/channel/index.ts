@@ -1,4 +1,5 @@
 // `socle/channel`: channels alone, with nothing of Cloudflare's.
 export { chan, promiseChan, type Channel } from "./channel.ts";
 export { droppingBuffer, fixedBuffer, slidingBuffer, type ChannelBuffer } from "./buffer.ts";
-export { BufferSizeError, NullPutError, PendingLimitError } from "./errors.ts";
+export { BufferSizeError, NullPutError, PendingLimitError, SignalError } from "./errors.ts";
+export type { WaitOptions } from "./line.ts";

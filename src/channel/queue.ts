@@ -1,6 +1,7 @@
 // The putting side of a channel: what it holds, and the puts that wait for room.
 import { toBuffer, type ChannelBuffer } from "./buffer.ts";
 import { NullPutError, PendingLimitError } from "./errors.ts";
+import { Line, quiet, signalOf, type WaitOptions } from "./line.ts";
 
 /** What every put returns that waited for nothing. */
 export const TAKEN = /* @__PURE__ */ Promise.resolve(true);
@@ -10,7 +11,7 @@ export class Queue<T extends {}> {
   declare readonly buffer: ChannelBuffer;
   readonly #dropped: ((value: T) => void) | undefined;
   readonly #held: T[] = [];
-  readonly #puts: { value: T; settle: (taken: boolean) => void }[] = [];
+  readonly #puts = new Line<{ value: T; settle: (taken: boolean) => void }>();
   closed = false;
 
   /** @param dropped is given each value that a dropping or sliding buffer drops */
@@ -19,7 +20,9 @@ export class Queue<T extends {}> {
     this.#dropped = dropped;
   }
 
-  put(value: T): Promise<boolean> {
+  put(value: T, options?: WaitOptions): Promise<boolean> {
+    const signal = options && signalOf(options);
+    if (signal?.aborted) return this.givenUp(value, quiet(Promise.reject(signal.reason)));
     if (this.offer(value)) return TAKEN;
     if (this.closed) return REFUSED;
     // core.async's bound
@@ -28,7 +31,9 @@ export class Queue<T extends {}> {
         "1,024 puts wait on this channel: await each put, or use a dropping or sliding buffer.",
       );
     }
-    return new Promise((settle) => this.#puts.push({ value, settle }));
+    if (!signal) return new Promise((settle) => this.#puts.push({ value, settle }));
+    const putting = this.#puts.wait<boolean>(signal, (settle) => ({ value, settle }));
+    return this.givenUp(value, putting);
   }
 
   offer(value: T): boolean {
@@ -55,10 +60,15 @@ export class Queue<T extends {}> {
     return this.#held.shift();
   }
 
+  /** A put that rejects once it is given up: who else waits for its result is told here. */
+  protected givenUp(_value: T, putting: Promise<boolean>): Promise<boolean> {
+    return putting;
+  }
+
   /** Closes and empties the queue: waiting puts are refused. */
   abandon(): T[] {
     this.closed = true;
-    const unsettled = this.#puts.splice(0);
+    const unsettled = this.#puts.drain();
     for (const { settle } of unsettled) settle(false);
     return [...this.#held.splice(0), ...unsettled.map(({ value }) => value)];
   }

@@ -269,4 +269,18 @@ export const mutations: readonly Mutation[] = [
     "if (untaken) this.#wake();\n    else this.#take(data);",
     "this.#wake();\n    this.#take(data);",
   ),
+  mutation(
+    "P15",
+    "what was given up is taken all the same",
+    "channel/line.ts",
+    "(this.#left ??= new Set()).add(entry);",
+    "this.#left ??= new Set();",
+  ),
+  mutation(
+    "P15",
+    "a response channel waits for a put that was given up",
+    "send-channel.ts",
+    "if (responseOf(value)) putting.catch",
+    "if (!value) putting.catch",
+  ),
 ];

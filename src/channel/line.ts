@@ -1,0 +1,74 @@
+// Those that wait at one end of a channel, in order. One that gives up leaves the line.
+import { SignalError } from "./errors.ts";
+
+/** How a take or a put that waits can be given up. */
+export interface WaitOptions {
+  /** Gives it up when it aborts: nothing is taken or put, and the promise rejects with the signal's reason. */
+  readonly signal?: AbortSignal | null | undefined;
+}
+
+const isSignal = (value: unknown): value is AbortSignal =>
+  typeof (value as AbortSignal | undefined)?.aborted === "boolean";
+
+/** The signal of a take or a put, undefined without one. */
+export function signalOf(options: WaitOptions): AbortSignal | undefined {
+  const signal = options.signal ?? undefined;
+  // A signal or a time that is given by itself would be overlooked: the call would wait for ever.
+  if (typeof options === "object" && !isSignal(options) && (!signal || isSignal(signal))) return signal;
+  throw new SignalError(
+    "take and put are given up by { signal }: give an AbortSignal, such as AbortSignal.timeout(1000).",
+  );
+}
+
+/** A promise whose rejection is not reported as unhandled: nobody has to await it. */
+export function quiet<T>(promise: Promise<T>): Promise<T> {
+  promise.catch(() => {});
+  return promise;
+}
+
+export class Line<E extends object> {
+  #entries: E[] = [];
+  /** Those that gave up and are still among the entries: never more than half of them. */
+  #left: Set<E> | undefined;
+
+  get length(): number {
+    return this.#entries.length - (this.#left?.size ?? 0);
+  }
+
+  push(entry: E): void {
+    this.#entries.push(entry);
+  }
+
+  shift(): E | undefined {
+    let entry = this.#entries.shift();
+    if (this.#left) while (entry && this.#left.delete(entry)) entry = this.#entries.shift();
+    return entry;
+  }
+
+  /** Empties the line. */
+  drain(): E[] {
+    const [entries, left] = [this.#entries, this.#left];
+    this.#entries = [];
+    this.#left = undefined;
+    return left ? entries.filter((entry) => !left.has(entry)) : entries;
+  }
+
+  /** Waits in the line for what its entry is settled with, until the signal gives it up. */
+  wait<V>(signal: AbortSignal, entryOf: (settle: (value: V) => void) => E): Promise<V> {
+    const waiting = new Promise<V>((resolve, reject) => {
+      const entry = entryOf((value) => {
+        signal.removeEventListener("abort", giveUp);
+        resolve(value);
+      });
+      const giveUp = () => {
+        (this.#left ??= new Set()).add(entry);
+        // One by one each would cost as much as the whole line.
+        if (this.#left.size * 2 > this.#entries.length) this.#entries = this.drain();
+        reject(signal.reason);
+      };
+      signal.addEventListener("abort", giveUp, { once: true });
+      this.push(entry);
+    });
+    return quiet(waiting);
+  }
+}
