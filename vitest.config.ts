@@ -45,12 +45,7 @@ export default defineConfig({
         },
       },
       {
-        plugins: [
-          cloudflareTest({
-            wrangler: { configPath: "./wrangler.toml" },
-            miniflare: { compatibilityFlags: ["nodejs_compat"] },
-          }),
-        ],
+        plugins: [cloudflareTest({ wrangler: { configPath: "./wrangler.toml" } })],
         resolve,
         test: { name: "example", include: ["example-worker/*.test.ts"], ...patience(60_000) },
       },

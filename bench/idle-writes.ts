@@ -47,7 +47,7 @@ const miniflare = new Miniflare({
     {
       config: {
         name: "socle-bench",
-        compatibilityDate: "2026-08-01",
+        compatibilityDate: "2026-10-01",
         manifest: { mainModule: "worker.js", modulesRoot: root, modules: { "worker.js": { type: "esm", contents } } },
         exports: { Idle: { type: "durable-object", storage: "sqlite" } },
       },

@@ -295,7 +295,7 @@ describe("socle/client and socle/flow-control", () => {
       join(folder, "flow.toml"),
       `name = "flow"
 main = "flow.ts"
-compatibility_date = "2026-08-01"
+compatibility_date = "2026-10-01"
 durable_objects.bindings = [{ name = "Endpoints", class_name = "Endpoints" }]
 migrations = [{ tag = "v1", new_sqlite_classes = ["Endpoints"] }]
 `,

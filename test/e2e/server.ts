@@ -15,7 +15,7 @@ import { WebSocket } from "ws";
 const root = join(import.meta.dirname, "../..");
 
 /** Another compatibility date of the Workers, to see what still works under it. */
-const { COMPATIBILITY_DATE: DATE = "2026-08-01" } = process.env;
+const { COMPATIBILITY_DATE: DATE = "2026-10-01" } = process.env;
 
 export interface Closed {
   code: number;
