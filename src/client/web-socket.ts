@@ -276,7 +276,7 @@ export class SocleWebSocket extends (Target as new () => TargetOf<ClientEvents>)
     if (this.#socket.readyState === this.OPEN) this.#socket.send(acknowledgement(this.#taken) as never);
   }
 
-  /** What a listener throws stops nothing here: in Workers the dispatch throws it too. */
+  /** What a listener throws is reported, and stops nothing here: before 2026-09-15 a Worker's dispatch throws it instead. */
   #emit(event: Event): void {
     report(() => this.dispatchEvent(event));
   }

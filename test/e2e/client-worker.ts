@@ -154,10 +154,37 @@ addEndpoint(container, "/told/plain", { ...told, subprotocols: ["chat"] });
 
 export class Endpoints extends container.Endpoint {}
 
+/** What the runtime was told of the errors that listeners threw. */
+const reported: string[] = [];
+(globalThis as never as EventTarget).addEventListener("error", (event) => {
+  const { message } = (event as ErrorEvent).error as Error;
+  if (!message.startsWith("thrown at")) return;
+  reported.push(message);
+  event.preventDefault();
+});
+
+/** What becomes of three echoes if their listener throws. */
+async function throwing(url: string): Promise<Response> {
+  const socket = new SocleWebSocket(url);
+  const seen: unknown[] = [];
+  const { promise, resolve } = Promise.withResolvers<void>();
+  socket.addEventListener("open", () => ["a", "b", "c"].forEach((text) => socket.send(text)));
+  socket.addEventListener("message", ({ data }) => {
+    if (seen.push(data) === 3) resolve();
+    throw new Error(`thrown at ${String(data)}`);
+  });
+  await promise;
+  // An error is told in the turn after.
+  await scheduler.wait(0);
+  socket.close(1000);
+  return Response.json({ seen, reported: reported.splice(0) });
+}
+
 export default {
   /** "/from/{path}" is what a client that runs in the Worker is given by an endpoint, of which it asks for an echo. */
   async fetch(request: Request, env: Env, ctx: ExecutionContext): Promise<Response> {
     const { pathname, host } = new URL(request.url);
+    if (pathname.startsWith("/throwing/")) return throwing(`ws://${host}${pathname.slice(9)}`);
     if (!pathname.startsWith("/from/")) return container.fetch(request, env, ctx);
     const socket = new SocleWebSocket(`ws://${host}${pathname.slice(5)}`);
     socket.binaryType = "arraybuffer";

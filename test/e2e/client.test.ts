@@ -913,6 +913,21 @@ describe.each(platforms)("socle/client, with $name under it", ({ WebSocket }) =>
   });
 });
 
+it.each(["2024-04-03", "2026-09-15"])(
+  "F9: what a listener throws in a Worker is reported and stops nothing, whether its dispatch throws it or not: %s",
+  async (date) => {
+    const dated = await workerd("test/e2e/client-worker.ts", date);
+    try {
+      expect(await (await dated.fetch(`/throwing${room("plain")}`)).json()).toEqual({
+        seen: ["a", "b", "c"],
+        reported: ["thrown at a", "thrown at b", "thrown at c"],
+      });
+    } finally {
+      await dated.stop();
+    }
+  },
+);
+
 it("F9: runs in a Worker too, where it is given what any client is", async () => {
   for (const path of ["/usual/worker", "/plain/worker"]) {
     expect(await (await server.fetch(`/from${path}`)).json()).toEqual({

@@ -205,7 +205,7 @@ async function bundle(entry: string): Promise<{ contents: string; classes: strin
 }
 
 /** Runs a Worker as the only one in workerd: nothing stands between it and its clients. */
-export async function workerd(entry: string): Promise<Server> {
+export async function workerd(entry: string, compatibilityDate = DATE): Promise<Server> {
   const { contents, classes } = await bundle(entry);
   const durableObject = { type: "durable-object", storage: "sqlite" } as const;
   const miniflare = new Miniflare({
@@ -213,7 +213,7 @@ export async function workerd(entry: string): Promise<Server> {
       {
         config: {
           name: "socle-e2e",
-          compatibilityDate: DATE,
+          compatibilityDate,
           manifest: { mainModule: "worker.js", modulesRoot: root, modules: { "worker.js": { type: "esm", contents } } },
           exports: Object.fromEntries(classes.map((name) => [name, durableObject])),
         },
