@@ -173,6 +173,7 @@ describe("the starter", () => {
 const PAGE = `
 import { WebSocket as PartyWebSocket } from "partysocket";
 import ReconnectingWebSocket from "reconnecting-websocket";
+import { chan } from "socle/channel";
 import { SocleWebSocket, type ClientData } from "socle/client";
 
 export const socket: WebSocket = new SocleWebSocket(
@@ -189,10 +190,12 @@ under.addEventListener("close", ({ code, reason, wasClean }) => console.log(code
 under.removeEventListener("open", null);
 under.send(new Blob([]));
 for await (const data of under) data satisfies ClientData;
+export const taken: string | undefined = await chan<string>().take({ signal: AbortSignal.timeout(1000) });
 `;
 
 /** What a program of Node has of it. */
 const PROGRAM = `
+import { chan } from "socle/channel";
 import { SocleWebSocket } from "socle/client";
 import WebSocket, { WebSocket as Named } from "ws";
 
@@ -201,6 +204,7 @@ const socket = new SocleWebSocket(new URL("wss://example.com"), "chat", { WebSoc
 socket.onopen = () => socket.send(Buffer.from("hello"));
 socket.addEventListener("error", console.error);
 for await (const data of socket) console.log(typeof data === "string" ? data : data instanceof Blob ? data.size : data.byteLength);
+export const isPut: boolean = await chan<string>(1).put("text", { signal: AbortSignal.any([]) });
 `;
 
 /** And a Worker, beside the server's. */
@@ -224,13 +228,13 @@ export async function first(url: string) {
 }
 `;
 
-describe("socle/client and socle/flow-control", () => {
+describe("socle/channel, socle/client and socle/flow-control", () => {
   it.each([
     ["page", PAGE, ["es2024", "dom"], []],
     ["program", PROGRAM, ["es2024"], ["node"]],
     ["program-and-page", PROGRAM, ["es2024", "dom"], ["node"]],
     ["worker", WORKER, ["es2024"], ["@cloudflare/workers-types"]],
-  ])("F9: type-check in a %s, libraries too", async (name, text, lib, types) => {
+  ])("F9, P15: type-check in a %s, libraries too", async (name, text, lib, types) => {
     const modules = join(root, "node_modules");
     const config = {
       extends: "./tsconfig.json",
