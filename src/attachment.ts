@@ -5,9 +5,17 @@ import { attempt, isWithoutSqlite, report, SessionObjectError } from "./errors.t
 import { limitsOf, type Limits } from "./limits.ts";
 import type { EndpointConfig } from "./ws-endpoint-map.ts";
 
-const MARK = "socle";
-/** Marks an attachment of which the greater part is in storage. */
-const LARGE = "socle:row";
+/**
+ * The number of the attachment's form. It stands beside the items of an array, as a property that structured clone keeps: no
+ * decoder makes such an array of what a client sends, so that no socket of the application's own is taken for ours.
+ */
+const FORM = 1;
+
+/** All is in the attachment; the greater part is in storage; the session has ended. */
+const WHOLE = 0;
+const PART = 1;
+const ENDED = 2;
+
 const ROW = "socle:session:";
 /** The platform's limit for a stored value; local workerd takes more. */
 const MAX_ROW = 2 ** 21;
@@ -30,37 +38,46 @@ export interface SessionFacts {
 
 /**
  * {@link SessionFacts} as JSON, the session object, the user properties. The facts are one string because it is made once,
- * and copied as it is with each change. In a row it is marked while `onOpen` runs: a crash in it ends no session.
+ * and copied as it is with each change. In a row it is marked while `onOpen` runs: a crash in it ends no session. Later
+ * the mark is how often the `onClose` of the lost session was begun.
  */
-export type Kept = [facts: string, object: unknown, userProperties: unknown, isOpening?: true];
+export type Kept = [facts: string, object: unknown, userProperties: unknown, isOpeningOrTries?: true | number];
 
 /**
  * What the socket holds. A flat tuple, because names of properties and what is nested would cost with each change. The
- * limits are there if they are no longer the endpoint's.
+ * limits are there if they are no longer the endpoint's. In place of facts that don't fit stands the session's id.
  */
-type Attached =
-  | [mark: typeof MARK, facts: string, object: unknown, limits: Limits | undefined, userProperties: unknown]
-  | [mark: typeof LARGE, id: string, object: undefined, limits: Limits | undefined];
+type Attached = [
+  kind: typeof WHOLE | typeof PART | typeof ENDED,
+  factsOrId?: string,
+  object?: unknown,
+  limits?: Limits | undefined,
+  userProperties?: unknown,
+];
 
 /** What was found in an attachment. */
 export interface Remains {
-  readonly kept: Kept;
+  readonly facts: string;
+  /** Absent for one whose session object nobody has asked for. */
+  readonly kept?: Kept | undefined;
   readonly limits?: Limits | undefined;
   readonly isLarge?: boolean;
 }
 
 export class Attachment {
-  declare readonly kept: Kept;
   declare readonly limits: Limits;
   /** False for a session that doesn't hibernate, and for one that has ended. */
   declare keeps: boolean;
   readonly #socket: WebSocket;
   readonly #storage: DurableObjectStorage;
   readonly #id: string;
+  readonly #path: string;
   readonly #isTracked: boolean;
+  #facts: string;
+  #kept: Kept | undefined;
   /** The limits are no longer the endpoint's. */
   #isLimited: boolean;
-  /** The socket holds the id only. */
+  /** The session object is in storage. */
   #isLarge: boolean;
 
   constructor(
@@ -68,17 +85,33 @@ export class Attachment {
     storage: DurableObjectStorage,
     id: string,
     config: EndpointConfig,
-    { kept, limits, isLarge = false }: Remains,
+    { facts, kept, limits, isLarge = false }: Remains,
   ) {
     this.#socket = socket;
     this.#storage = storage;
     this.#id = id;
-    this.kept = kept;
+    this.#path = config.path;
+    this.#facts = facts;
+    this.#kept = kept;
     this.keeps = config.hibernate;
     this.limits = limits ?? limitsOf(config);
     this.#isLimited = limits !== undefined;
     this.#isTracked = config.trackSessions;
     this.#isLarge = isLarge;
+  }
+
+  /**
+   * What was kept last: read when it is first asked for.
+   *
+   * @throws {@link SessionObjectError} if its row is gone; what storage throws
+   */
+  get kept(): Kept {
+    return (this.#kept ??= this.#read());
+  }
+
+  /** Changes are kept in storage too. */
+  get isStored(): boolean {
+    return this.keeps && (this.#isTracked || this.#isLarge);
   }
 
   /**
@@ -88,18 +121,16 @@ export class Attachment {
    * @throws the platform's error, or {@link SessionObjectError} if they are too large; the former stay
    */
   write(slot: 1 | 2, data: unknown): unknown {
-    const former = this.kept[slot];
-    this.kept[slot] = data;
+    const { kept } = this;
+    const former = kept[slot];
+    kept[slot] = data;
     try {
       this.#save();
       // A spread makes of plain data what the platform does, and to read that back costs 2 µs more.
-      const copy =
-        isPlain(data) && !Object.values(data).some(isObject)
-          ? { ...data }
-          : readAttachment(this.#socket, this.#storage)!.kept[slot];
-      return (this.kept[slot] = copy);
+      const copy = isPlain(data) && !Object.values(data).some(isObject) ? { ...data } : this.#read()[slot];
+      return (kept[slot] = copy);
     } catch (error) {
-      this.kept[slot] = former;
+      kept[slot] = former;
       try {
         // A save that failed halfway may have replaced a part of it.
         this.#save();
@@ -112,28 +143,37 @@ export class Attachment {
 
   /** Adds to the facts of a session that has not been kept yet. */
   settle(facts: Partial<SessionFacts>): void {
-    this.kept[0] = JSON.stringify({ ...(JSON.parse(this.kept[0]) as SessionFacts), ...facts });
+    this.kept[0] = this.#facts = JSON.stringify({ ...(JSON.parse(this.#facts) as SessionFacts), ...facts });
   }
 
   limit<Index extends keyof Limits>(index: Index, value: Limits[Index]): void {
     this.limits[index] = value;
     this.#isLimited = true;
     // In memory they hold: no message is lost for it.
-    attempt("a session's limits can't be kept", () => {
-      if (this.keeps && this.#attach(this.#isLarge)) this.#save();
-    });
+    attempt(
+      "a session's limits can't be kept",
+      () => {
+        if (this.keeps && this.#attach(this.#isLarge)) this.#save();
+      },
+      this.#path,
+    );
   }
 
   /** Marks the session as ended: events that the platform still delivers for the socket are nobody's. */
   end(): void {
     const { keeps } = this;
     this.keeps = false;
-    if (keeps) markEnd(this.#socket);
+    if (keeps) markEnd(this.#socket, this.#path);
   }
 
   /** `onClose` has settled: nothing is left of the session. */
   forget(): void {
-    if (this.#isLarge || this.#isTracked) dropRow(this.#storage, this.#id);
+    if (this.#isLarge || this.#isTracked) dropRow(this.#storage, this.#id, this.#path);
+  }
+
+  #read(): Kept {
+    const [, , object, , userProperties] = attachedTo(this.#socket) ?? [];
+    return this.#isLarge ? rowOf(this.#storage, this.#id) : [this.#facts, object, userProperties];
   }
 
   #save(): void {
@@ -153,41 +193,51 @@ export class Attachment {
 
   /** @returns the size in bytes of what doesn't fit; 0 if it does */
   #attach(isLarge: boolean): number {
-    const [facts, object, userProperties] = this.kept;
     const limits = this.#isLimited ? this.limits : undefined;
-    const attached: Attached = isLarge
-      ? [LARGE, this.#id, undefined, limits]
-      : [MARK, facts, object, limits, userProperties];
-    while (attached.at(-1) === undefined) attached.pop();
-    try {
-      this.#socket.serializeAttachment(attached);
-    } catch (error) {
-      const [, size] = /was (\d+) bytes/.exec(String(error)) ?? [];
-      if (!size) throw error;
-      return Number(size);
+    if (isLarge) {
+      const fit = (factsOrId: string) => attach(this.#socket, [PART, factsOrId, undefined, limits]);
+      return fit(this.#facts) && fit(this.#id);
     }
-    return 0;
+    // Not put by: who sends to many needs none of their session objects.
+    const [facts, object, userProperties] = this.#kept ?? this.#read();
+    return attach(this.#socket, [WHOLE, facts, object, limits, userProperties]);
   }
 }
 
+/** @returns the size in bytes of what doesn't fit; 0 if it does */
+function attach(socket: WebSocket, attached: Attached): number {
+  while (attached.at(-1) === undefined) attached.pop();
+  (attached as { socle?: number }).socle = FORM;
+  try {
+    socket.serializeAttachment(attached);
+  } catch (error) {
+    const [, size] = /was (\d+) bytes/.exec(String(error)) ?? [];
+    if (!size) throw error;
+    return Number(size);
+  }
+  return 0;
+}
+
 /** From here on events that the platform delivers for the socket are nobody's. */
-export const markEnd = (socket: WebSocket): void =>
-  attempt("a socket took no mark of its end", () => socket.serializeAttachment(null));
+export const markEnd = (socket: WebSocket, path?: string): void =>
+  attempt("a socket took no mark of its end", () => attach(socket, [ENDED]), path);
 
 function attachedTo(socket: WebSocket): Attached | undefined {
-  const attached = socket.deserializeAttachment() as Attached | null;
-  return attached?.[0] === MARK || attached?.[0] === LARGE ? attached : undefined;
+  const attached = socket.deserializeAttachment() as (Attached & { socle?: number }) | null;
+  return Array.isArray(attached) && attached.socle === FORM ? attached : undefined;
 }
+
+/** Whether Socle has accepted a socket. */
+export const isOurs = (socket: WebSocket): boolean => attachedTo(socket) !== undefined;
 
 /** What was kept; undefined for a session that has ended, and for a socket that Socle did not accept. */
 export function readAttachment(socket: WebSocket, storage: DurableObjectStorage): Remains | undefined {
-  const attached = attachedTo(socket);
-  if (!attached) return undefined;
-  const [mark, factsOrId, object, limits, userProperties] = attached;
-  const isLarge = mark === LARGE;
-  const kept: Kept | undefined = isLarge ? readRow(storage, factsOrId) : [factsOrId, object, userProperties];
-  if (!kept) throw new SessionObjectError("The session's row in storage is gone: delete none that begins with socle.");
-  return { kept, limits, isLarge };
+  const [kind = ENDED, factsOrId, object, limits, userProperties] = attachedTo(socket) ?? [];
+  if (kind === ENDED) return undefined;
+  if (kind === WHOLE) return { facts: factsOrId!, kept: [factsOrId!, object, userProperties], limits };
+  // JSON of an object, or an id.
+  const facts = factsOrId!.startsWith("{") ? factsOrId! : rowOf(storage, factsOrId!)[0];
+  return { facts, limits, isLarge: true };
 }
 
 /** The limits alone, which are in the attachment however large the rest is. */
@@ -201,23 +251,43 @@ export function markLife(ctx: DurableObjectState): void {
   if (ctx.getHibernatableWebSocketEventTimeout() === null) ctx.setHibernatableWebSocketEventTimeout(MAX_EVENT);
 }
 
-/** The ids of the sessions that ended with the object's last life and left a row. Asked when an object wakes. */
-export function lostSessions(ctx: DurableObjectState): string[] {
-  if (ctx.getHibernatableWebSocketEventTimeout() !== null || ctx.getWebSockets().length > 0) return [];
+/** Whether sessions ended with the object's last life and left rows. Asked when an object wakes. */
+export const hasLostSessions = (ctx: DurableObjectState): boolean =>
+  ctx.getHibernatableWebSocketEventTimeout() === null &&
+  ctx.getWebSockets().length === 0 &&
+  nextLost(ctx) !== undefined;
+
+/** The id of the session whose row comes next. One at a time: all rows together may be more than the memory. */
+export function nextLost({ storage, id: object }: DurableObjectState, id?: string): string | undefined {
   try {
-    // One value at a time: all rows together may be more than the memory.
-    return Array.from(ctx.storage.kv.list({ prefix: ROW }), ([key]) => key.slice(ROW.length));
+    const after = id === undefined ? {} : { startAfter: ROW + id };
+    for (const [key] of storage.kv.list({ prefix: ROW, ...after, limit: 1 })) return key.slice(ROW.length);
   } catch (error) {
     // An object without SQLite has no rows. Those that can't be read are looked for again in the object's next life.
-    if (!isWithoutSqlite(error)) report("a lost session's onClose can't run", error);
-    return [];
+    if (!isWithoutSqlite(error)) report("a lost session's onClose can't run", error, object.name);
   }
+  return undefined;
 }
 
 const deleteRow = ({ kv }: DurableObjectStorage, id: string): boolean => kv.delete(ROW + id);
 
 /** Deletes the row of a session that has ended, or tells the log. */
-export const dropRow = (storage: DurableObjectStorage, id: string): void =>
-  attempt("the row of an ended session is left", () => deleteRow(storage, id));
+export const dropRow = (storage: DurableObjectStorage, id: string, path?: string): void =>
+  attempt("the row of an ended session is left", () => deleteRow(storage, id), path);
 
 export const readRow = ({ kv }: DurableObjectStorage, id: string): Kept | undefined => kv.get<Kept>(ROW + id);
+
+/** Counts in its row that the `onClose` of a lost session is about to run. */
+export function countTry({ kv }: DurableObjectStorage, id: string, kept: Kept): void {
+  kept[3] = triesOf(kept) + 1;
+  kv.put(ROW + id, kept);
+}
+
+/** How often the `onClose` of a lost session was begun. */
+export const triesOf = ([, , , tries]: Kept): number => (typeof tries === "number" ? tries : 0);
+
+function rowOf(storage: DurableObjectStorage, id: string): Kept {
+  const kept = readRow(storage, id);
+  if (!kept) throw new SessionObjectError("The session's row in storage is gone: delete none that begins with socle.");
+  return kept;
+}

@@ -1,5 +1,4 @@
 // Why a session ended: RFC 6455's close codes under Jakarta's names, and the code with its phrase.
-import { CloseReasonError } from "./errors.ts";
 import { isOver } from "./limits.ts";
 
 /**
@@ -29,6 +28,11 @@ export const CloseCode = {
   TLS_HANDSHAKE_FAILURE: 1015,
 } as const;
 
+/** A close code that may not be sent, or a reason phrase over 123 bytes of UTF-8. */
+export class CloseReasonError extends RangeError {
+  override readonly name = "CloseReasonError";
+}
+
 /** One of the registered close codes. */
 export type CloseCode = (typeof CloseCode)[keyof typeof CloseCode];
 
@@ -49,7 +53,9 @@ export class CloseReason {
 
   constructor(closeCode: number, reasonPhrase = "") {
     this.closeCode = closeCode;
-    this.reasonPhrase = reasonPhrase;
+    // As it is sent: what is no Unicode ends the connection of a browser. What is no string is taken for its text.
+    // oxlint-disable-next-line typescript/no-unnecessary-type-conversion
+    this.reasonPhrase = String(reasonPhrase).toWellFormed();
   }
 
   /**

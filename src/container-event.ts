@@ -9,8 +9,10 @@ import type { Session } from "./types.ts";
  * - `open`: a session has opened; `onOpen` has run, and the 101 is about to be answered.
  * - `close`: a session has ended, and its `onClose` has settled. `milliseconds` is how long it lasted, hibernation included.
  *   It also comes for one that never opened, because its `onOpen` failed.
- * - `error`: a callback failed, a limit was exceeded, or the socket failed; beside `onError`.
- * - `refusal`: a handshake opened no session; `status` is the answer's. It comes from the Worker, the others from objects.
+ * - `error`: a callback failed, a limit was exceeded, or the socket failed; beside `onError`. Or a lost session was given up,
+ *   whose `onClose` reset the object again and again.
+ * - `refusal`: a handshake opened no session; `status` is the answer's, 101 where the hook closes with a code. It comes from the
+ *   Worker, the others from objects.
  * - `wake`: an object was made: at first, or because something woke it.
  */
 export type ContainerEvent<Env = unknown> =
@@ -29,8 +31,8 @@ export type ContainerEvent<Env = unknown> =
 export type EventListener = (event: ContainerEvent<never>, env: never) => unknown;
 
 /** Tells a listener, if there is one. What it throws, or its promise rejects with, stops nothing: the log is told. */
-export function tellOf(onEvent: EventListener | undefined, event: ContainerEvent, env: unknown): void {
+export function tellOf(onEvent: EventListener | undefined, event: ContainerEvent, env: unknown, path?: string): void {
   if (!onEvent) return;
   const tell = async () => onEvent(event as ContainerEvent<never>, env as never);
-  tell().catch((error: unknown) => report("onEvent failed", error));
+  tell().catch((error: unknown) => report("onEvent failed", error, path));
 }

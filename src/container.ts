@@ -1,6 +1,18 @@
 // The container: a table of endpoints, and the Worker's fetch that takes each request to its Durable Object.
+import * as workers from "cloudflare:workers";
+
 import { tellOf, type ContainerEvent, type EventListener } from "./container-event.ts";
 import { isPlain } from "./difference.ts";
+import {
+  checkMethods,
+  ENDPOINTS,
+  hasOnRequest,
+  LISTENERS,
+  optionsOf,
+  SERVES_MAPS,
+  TABLES,
+  type Route,
+} from "./endpoint-class.ts";
 import {
   check,
   defined,
@@ -11,11 +23,11 @@ import {
   type Defaults,
   type EndpointDefinition,
 } from "./endpoint-definition.ts";
-import { checkAlarm, Endpoint, ENDPOINTS, LISTENERS, type EndpointClass } from "./endpoint.ts";
+import { Endpoint, type EndpointClass } from "./endpoint.ts";
 import { DeploymentError, report } from "./errors.ts";
 import { answer, consult, isUpgrade, notFound, tell, told } from "./handshake.ts";
 import { Router } from "./router.ts";
-import { ask, stubOf, type Served } from "./stub.ts";
+import { ask, stubOf } from "./stub.ts";
 import type { EndpointOptions, NamespaceBinding, WorkerContext, WsEndpointMap } from "./ws-endpoint-map.ts";
 
 /** A class with options, or the binding of a class that another module or Worker has. */
@@ -81,11 +93,6 @@ const CHECKS: Record<keyof ServerContainerOptions, Check> = {
   onEvent: OPTIONS.configure,
 };
 
-interface Route extends Served {
-  /** The class of its objects. */
-  readonly type: typeof Endpoint;
-}
-
 /**
  * The table of endpoints, and the Worker that routes to them.
  *
@@ -110,8 +117,9 @@ export class ServerContainer<Env = Cloudflare.Env> {
    * `Endpoints`, or that of the option `endpoint`.
    */
   readonly Endpoint: EndpointClass<Env> = class extends Endpoint<Env> {
-    static override [ENDPOINTS] = new Router<EndpointDefinition>(true);
+    static override [ENDPOINTS] = new Map<string, EndpointDefinition>();
     static override [LISTENERS] = new Set<EventListener>();
+    static override [SERVES_MAPS] = true;
   };
   readonly #routes = new Router<Route>();
   readonly #options: Defaults & { endpoint?: string; onEvent?: EventListener };
@@ -120,6 +128,7 @@ export class ServerContainer<Env = Cloudflare.Env> {
   constructor(options: ServerContainerOptions<NoInfer<Env>> = {}) {
     check("A ServerContainer", options, CHECKS);
     this.#options = { ...options };
+    TABLES.add(this.#routes);
   }
 
   /**
@@ -145,13 +154,21 @@ export class ServerContainer<Env = Cloudflare.Env> {
         `The endpoint at "${path}" must be an object of callbacks, or a class that extends Endpoint.`,
       );
     }
-    checkAlarm(type);
-    const options = isClass ? { ...type.options, ...defined(given) } : given;
+    checkMethods(type, Endpoint);
+    const options = isClass ? { ...optionsOf(type, Endpoint), ...defined(given) } : given;
     const { endpoint: name = "Endpoints", onEvent } = this.#options;
     const definition = { ...definitions.define(path, options, isClass, this.#options), onEvent };
-    this.#routes.add(path, { ...definition, type, className: type === this.Endpoint ? name : type.name });
-    if (!Object.hasOwn(type, ENDPOINTS)) Object.assign(type, { [ENDPOINTS]: new Router(), [LISTENERS]: new Set() });
-    type[ENDPOINTS]!.add(path, definition, true);
+    const route = {
+      ...definition,
+      type,
+      className: type === this.Endpoint ? name : type.name,
+      isByName: typeof durableObject === "string",
+      answersRequests: hasOnRequest(type, Endpoint),
+    };
+    this.#checkName(route);
+    this.#routes.add(path, route);
+    if (!Object.hasOwn(type, ENDPOINTS)) Object.assign(type, { [ENDPOINTS]: new Map(), [LISTENERS]: new Set() });
+    type[ENDPOINTS]!.set(path, definition);
     if (onEvent) type[LISTENERS]!.add(onEvent);
     return this;
   }
@@ -173,33 +190,43 @@ export class ServerContainer<Env = Cloudflare.Env> {
   }
 
   /** The Worker: answers a request, with 404 where there is no endpoint. It may be passed on without the container. */
-  readonly fetch = async (request: Request, env: Env, ctx: WorkerContext): Promise<Response> =>
+  readonly fetch = async (request: Request, env?: Env, ctx?: WorkerContext): Promise<Response> =>
     (await this.handle(request, env, ctx)) ?? notFound(request);
 
   /**
-   * As {@link fetch}, for a Worker that answers other requests too.
+   * As {@link fetch}, for a Worker that answers other requests too. It may be passed on without the container, too.
    *
    * ```ts
    * fetch: async (request, env, ctx) => (await container.handle(request, env, ctx)) ?? env.ASSETS.fetch(request)
    * ```
    *
+   * @param env that of `cloudflare:workers` if absent
+   * @param ctx `waitUntil` of `cloudflare:workers` if absent
    * @returns the answer, or undefined where there is no endpoint
    */
-  async handle(request: Request, env: Env, ctx: WorkerContext): Promise<Response | undefined> {
+  readonly handle = async (
+    request: Request,
+    env = workers.env as Env,
+    ctx: WorkerContext = workers,
+  ): Promise<Response | undefined> => {
     const match = this.#routes.match(new URL(request.url).pathname);
     if (!match) return undefined;
     const { pathParameters, concretePath } = match;
-    const { config, type } = match.value;
-    const reach = (passed: Request) => ask(() => stubOf(env, request, match), passed, ctx);
+    const { config, isByName, answersRequests } = match.value;
+    const reach = (passed: Request) => ask(() => stubOf(env, request, match), passed, ctx, concretePath);
     let response: Response;
+    let isRefused = false;
     try {
-      if (!isUpgrade(request) && "onRequest" in type.prototype) return await reach(request);
+      if (!isUpgrade(request) && answersRequests)
+        return await reach(tell(request, { path: config.path, pathParameters, negotiatedSubprotocol: "" }));
       const consulted = await consult(request, match.value, { env, ctx, pathParameters, config });
-      if (consulted instanceof Response) response = consulted;
-      else {
+      if (consulted instanceof Response) {
+        response = consulted;
+        isRefused = true;
+      } else {
         const [handshake, headers] = consulted;
         // To be told costs an object more than to look at the request again. Another Worker's class doesn't know the endpoint.
-        const isUnderstood = !headers && typeof (config as WsEndpointMap).durableObject !== "string" && !told(request);
+        const isUnderstood = !headers && !isByName && !told(request);
         response = await reach(isUnderstood ? request : tell(request, handshake));
         if (headers && response.webSocket) for (const [name, value] of headers) response.headers.append(name, value);
       }
@@ -207,11 +234,11 @@ export class ServerContainer<Env = Cloudflare.Env> {
       report(`500 for ${concretePath}`, error);
       response = answer(500, "The endpoint failed");
     }
-    if (!response.webSocket && isUpgrade(request)) {
-      tellOf(this.#options.onEvent, { type: "refusal", request, status: response.status }, env);
+    if ((isRefused || !response.webSocket) && isUpgrade(request)) {
+      tellOf(this.#options.onEvent, { type: "refusal", request, status: response.status }, env, concretePath);
     }
     return response;
-  }
+  };
 
   /**
    * The object behind a path, to call it from elsewhere in the Worker: its RPC methods, and those of every endpoint.
@@ -233,6 +260,21 @@ export class ServerContainer<Env = Cloudflare.Env> {
     const match = this.#routes.match(new URL(request.url).pathname);
     if (!match) throw new DeploymentError(`No endpoint at ${path}: give a session's path, such as /chat/lobby.`);
     return stubOf(env, request, match) as unknown as DurableObjectStub<Class>;
+  }
+
+  /** Two classes of one name would be served by the same objects, of one of them. */
+  #checkName({ type, className, isByName, config: { path, binding } }: Route): void {
+    const rival = this.#routes.values.find(
+      (route) =>
+        route.className === className &&
+        route.type !== type &&
+        !(route.isByName || isByName) &&
+        !(route.config.binding || binding),
+    );
+    if (!rival) return;
+    throw new DeploymentError(
+      `"${rival.config.path}" and "${path}" have two classes of the name ${className}: give each its binding, as in { durableObject: ${className}, binding: "NAME" }.`,
+    );
   }
 }
 

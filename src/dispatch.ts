@@ -22,12 +22,18 @@ export interface SessionDefinition extends EndpointDefinition {
 export interface Subject extends Session {
   readonly definition: SessionDefinition;
   readonly object: SessionObject;
+  /** The endpoint's path. */
+  readonly path: string;
+  /** Whether a callback has failed because the session's signal stopped it. */
+  isStop(error: Error): boolean;
   /** What its callbacks share with those of the other sessions of the same object. */
   readonly turns: Turns;
   /** What is to be done before `onOpen`. */
   begin(): Promise<void>;
   /** `onOpen` has run, and its session object is about to be kept. */
   opened(): void;
+  /** Reads what hibernation kept. */
+  load(): Error | undefined;
   /** Ends the session, open or not. */
   end(reason: CloseReason): void;
   /** `onClose` comes next: what the platform still delivers is nobody's. */
@@ -37,6 +43,11 @@ export interface Subject extends Session {
   /** `onClose` has settled. */
   forget(closeReason?: CloseReason): void;
 }
+
+/** What the log is told of a session object that can't be made again. */
+export const UNREADABLE = "the session object can't be read";
+
+const callbackOf = (message: SessionEvent) => (typeof message === "string" ? "onText" : "onBinary");
 
 /** How long what waits behind an exceeded limit may hold the session, in milliseconds. */
 const GRACE = 30_000;
@@ -101,6 +112,13 @@ export class Dispatch {
     return undefined;
   }
 
+  /** As {@link receive} of an error, with what the log is told where there is no `onError`. */
+  fail(error: Error, what: string): Promise<void> | undefined {
+    if (this.#busy || this.#over) return this.receive(error);
+    this.#busy = true;
+    return this.#drain(this.#failed(error, what));
+  }
+
   /** The server ends the session: what waits is dropped, and `onClose` comes next. */
   end(reason: CloseReason): void {
     this.#over = true;
@@ -125,7 +143,7 @@ export class Dispatch {
     });
     if (failure) {
       object.value = undefined;
-      await this.#failed(failure);
+      await this.#failed(failure, "onOpen failed");
       session.end(new CloseReason(1011));
     }
     accept();
@@ -152,9 +170,11 @@ export class Dispatch {
 
   #handled(event: SessionEvent, failure: Error | undefined): Promise<void> | undefined {
     const session = this.#session;
-    if (!(event instanceof CloseReason)) return failure && this.#failed(failure);
+    if (!(event instanceof CloseReason)) {
+      return failure && this.#failed(failure, failure === event ? undefined : `${callbackOf(event)} failed`);
+    }
     if (failure) {
-      report("onClose failed", failure);
+      report("onClose failed", failure, session.path);
       session.tell({ type: "error", session, error: failure });
     }
     session.forget(event);
@@ -169,18 +189,33 @@ export class Dispatch {
     if (event instanceof ArrayBuffer) return callbacks.onBinary?.(object.value, event, session);
     if (event instanceof Error) return callbacks.onError!(object.value, session, event);
     if (this.#grace) clearTimeout(this.#grace);
+    const failure = object.isRead ? undefined : this.#load();
     session.leave();
-    return callbacks.onClose?.(object.value, session, event);
+    const close = () => callbacks.onClose?.(object.value, session, event);
+    return failure ? this.#failed(failure, UNREADABLE).then(close) : close();
   }
 
-  async #failed(error: Error): Promise<void> {
+  /** A session that is closed while it hibernates, among many: its object is read for its `onClose`. */
+  #load(): Error | undefined {
+    try {
+      return this.#session.load();
+    } catch (error) {
+      return toError(error);
+    }
+  }
+
+  /** @param what tells the log, where there is no `onError` */
+  async #failed(
+    error: Error,
+    what = error instanceof LimitExceededError ? "a limit was exceeded" : "the socket failed",
+  ): Promise<void> {
     const session = this.#session;
     const { callbacks } = session.definition;
     session.tell({ type: "error", session, error });
     const failing = callbacks.onError ? this.#attempt(error) : error;
     if (this.#isLate) this.#release?.();
     const failure = await failing;
-    if (failure) report("a callback or the socket failed", failure);
+    if (failure) report(callbacks.onError ? "onError failed" : what, failure, session.path);
     if (error instanceof LimitExceededError) session.close(error.closeCode);
     else if (!callbacks.onError) session.close(1011);
   }
@@ -192,6 +227,7 @@ export class Dispatch {
       const result = (typeof work === "function" ? work() : this.#deliver(work)) as PromiseLike<unknown> | undefined;
       // To wait for a put or a send that is done would cost the runtime several microseconds.
       if (typeof result?.then !== "function" || result === TAKEN || result === SENT) return this.#end(turn);
+      this.#session.turns.wait();
       return new Promise((resolve) => {
         this.#release = () => resolve(this.#end(turn));
         Promise.resolve(result).then(this.#release, (error) => resolve(this.#end(turn, toError(error))));
@@ -201,9 +237,12 @@ export class Dispatch {
     }
   }
 
-  #end(turn: Turn, failure?: Error): Error | undefined {
+  /** One that was stopped by the session's signal has not failed. */
+  #end(turn: Turn, thrown?: Error): Error | undefined {
+    const session = this.#session;
+    const failure = thrown && session.isStop(thrown) ? undefined : thrown;
     try {
-      this.#session.turns.end(turn);
+      session.turns.end(turn);
       return failure;
     } catch (error) {
       return failure ?? toError(error);

@@ -3,13 +3,7 @@ import type { EventListener } from "./container-event.ts";
 import { isPlain, loss } from "./difference.ts";
 import { DeploymentError } from "./errors.ts";
 import { isOver } from "./limits.ts";
-import type {
-  Callbacks,
-  EndpointConfig,
-  EndpointOptions,
-  MutableEndpointConfig,
-  WsEndpointMap,
-} from "./ws-endpoint-map.ts";
+import type { Callbacks, EndpointConfig, EndpointOptions, MutableEndpointConfig } from "./ws-endpoint-map.ts";
 
 type Fits = (value: unknown) => boolean;
 
@@ -39,7 +33,11 @@ const isShort =
   (value) =>
     typeof value === "string" && !isOver(value, max);
 /** What a value must be, and the list of what it may be, are one text. */
-const oneOf = (values: string): Check => [values, (value) => values.split(/, | or /).includes(value as string)];
+const oneOf = (values: string, given: string): Check => [
+  `${values}. Or a function of ${given} that returns one of these or nothing`,
+  (value) => values.split(/, | or /).includes(value as string),
+  isFunction,
+];
 
 const FUNCTION: Check = ["a function", isFunction];
 const BYTES: Check = ["a whole number of bytes from 1", isWhole(1)];
@@ -56,15 +54,19 @@ const CALLBACKS: Record<keyof Callbacks, Check> = {
   onError: FUNCTION,
 };
 
-export const OPTIONS: Record<Exclude<keyof WsEndpointMap, keyof Callbacks>, Check> = {
+export const OPTIONS: Record<keyof EndpointOptions | "durableObject", Check> = {
   onHandshake: FUNCTION,
   configure: FUNCTION,
   instance: FUNCTION,
   serializeSession: FUNCTION,
   deserializeSession: FUNCTION,
   durableObject: ["a class or a binding's name", isFunction, isText(/./)],
-  locationHint: oneOf("wnam, enam, sam, weur, eeur, apac, apac-ne, apac-se, oc, afr or me"),
-  jurisdiction: oneOf("eu, us, fedramp or fedramp-high"),
+  binding: ["the name of a class's binding", isText(/./)],
+  locationHint: oneOf(
+    "wnam, enam, sam, weur, eeur, apac, apac-ne, apac-se, oc, afr or me",
+    "the request and the path parameters",
+  ),
+  jurisdiction: oneOf("eu, us, fedramp or fedramp-high", "the path parameters"),
   subprotocols: ["an array of names", isList(/^[\w!#$%&'*+.^`|~-]+$/)],
   allowedOrigins: [
     'a function, or an array like ["https://example.com", "*.example.com"]',
@@ -104,8 +106,9 @@ export interface EndpointDefinition {
   readonly config: EndpointConfig;
   /** Absent for a class: its objects have the callbacks. */
   readonly callbacks?: Callbacks;
-  /** By what names subprotocols are offered, if not by those of `subprotocols`. */
+  /** By what names subprotocols are offered, if not by those of `subprotocols`; and by what names one is. */
   readonly protocols?: readonly string[];
+  readonly offers?: (subprotocol: string) => readonly string[];
   /** The class of its sessions, if not the usual one. */
   readonly Session?: unknown;
   /** The container's. */
@@ -144,7 +147,7 @@ export function check(owner: string, given: object, checks: Record<string, Check
  */
 function define(
   path: string,
-  options: EndpointOptions & Callbacks,
+  options: EndpointOptions<unknown> & Callbacks,
   isClass: boolean,
   container: Defaults = {},
 ): EndpointDefinition {
@@ -170,10 +173,17 @@ function define(
   if (!isPlain(userProperties)) refuse("needs a plain object as userProperties");
   const lost = loss(userProperties, () => structuredClone(userProperties));
   if (lost) refuse(`needs plain data as userProperties${lost[0]}`);
+  if (config.binding && !isClass) refuse("has a binding, and no class: name it as durableObject");
   if (!config.serializeSession !== !config.deserializeSession)
     refuse("needs both serializeSession and deserializeSession");
   if (!config.hibernate && (config.trackSessions || config.serializeSession)) {
     refuse("has hibernate: false: remove trackSessions and serializeSession");
+  }
+  const { autoResponse } = config;
+  if (autoResponse) {
+    // As everything that is sent: what is no Unicode ends the connection of a browser.
+    const [request, response] = [autoResponse.request.toWellFormed(), autoResponse.response.toWellFormed()];
+    config.autoResponse = Object.freeze({ request, response });
   }
   Object.freeze(config);
   return isClass ? { config } : { config, callbacks: options };

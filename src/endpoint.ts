@@ -2,31 +2,29 @@
 import { DurableObject } from "cloudflare:workers";
 
 import { Alarm } from "./alarm.ts";
-import { lostSessions } from "./attachment.ts";
+import { hasLostSessions } from "./attachment.ts";
 import { CloseReason } from "./close-reason.ts";
 import { tellOf, type EventListener } from "./container-event.ts";
 import type { SessionDefinition } from "./dispatch.ts";
+import {
+  checkMethods,
+  ENDPOINTS,
+  LISTENERS,
+  optionsOf,
+  SERVES_MAPS,
+  TABLES,
+  type ClassOfEndpoints,
+  type Route,
+} from "./endpoint-class.ts";
 import { definitions, type EndpointDefinition } from "./endpoint-definition.ts";
 import { DeploymentError, report, toError } from "./errors.ts";
 import { answer, isUpgrade, notFound, shakeHands, told, type Handshake } from "./handshake.ts";
 import { sendsItself, wsSendAsync, type Payload } from "./payload.ts";
 import { checkData, closeSocket } from "./remote.ts";
-import type { Router } from "./router.ts";
+import type { Match } from "./router.ts";
 import { reasonOf, Sessions } from "./sessions.ts";
 import type { Session } from "./types.ts";
 import type { Callbacks, EndpointOptions } from "./ws-endpoint-map.ts";
-
-/** Where a class has the endpoints that its objects serve. */
-export const ENDPOINTS = Symbol();
-
-/** And the containers' functions that are told when one is made. */
-export const LISTENERS = Symbol();
-
-/** The idle timeouts need `alarm`. */
-export function checkAlarm(type: typeof Endpoint): void {
-  if (type.prototype.alarm === Endpoint.prototype.alarm) return;
-  throw new DeploymentError(`The class ${type.name} has a method alarm: name it onAlarm.`);
-}
 
 /** A class that extends {@link Endpoint}. */
 export type EndpointClass<Env = unknown, T = unknown, Path extends string = string> = new (
@@ -51,7 +49,21 @@ export interface Endpoint<Env = Cloudflare.Env, T = unknown, Path extends string
    * platform does.
    */
   onAlarm?(info?: AlarmInvocationInfo): void | Promise<void>;
+  /**
+   * Gets the events of the object's sockets that Socle did not accept: those of the code before a migration, or the class's
+   * own. None of Socle's rules holds for them, but that a Close frame is answered once this has settled.
+   *
+   * ```ts
+   * onOtherSocket(socket: WebSocket, event: OtherEvent) {
+   *   if (typeof event === "string") socket.send(`old: ${event}`);
+   * }
+   * ```
+   */
+  onOtherSocket?(socket: WebSocket, event: OtherEvent): void | Promise<void>;
 }
+
+/** What happens to a socket that Socle did not accept: a text, bytes, a failure, or its end. */
+export type OtherEvent = string | ArrayBuffer | Error | CloseReason;
 
 /** What {@link Endpoint.broadcast} takes beside the payload. */
 export interface BroadcastOptions {
@@ -90,17 +102,26 @@ export class Endpoint<Env = Cloudflare.Env, T = unknown, Path extends string = s
    * ```ts
    * static override options: EndpointOptions = { idleTimeoutMs: 60_000 };
    * ```
+   *
+   * Those of the classes that it extends hold too, where its own don't say otherwise. An option that is undefined says nothing.
    */
-  static options?: EndpointOptions;
+  static options?: EndpointOptions<unknown>;
+
+  /**
+   * True for a class that has a `fetch`, `alarm`, `webSocketMessage`, `webSocketClose` or `webSocketError` of its own, and calls
+   * `super` in it. Without it such a class is refused, because its callbacks would never run.
+   */
+  static overrides?: boolean;
 
   /** What the container tells the objects of the class. */
-  declare static [ENDPOINTS]?: Router<EndpointDefinition>;
+  declare static [ENDPOINTS]?: Map<string, EndpointDefinition>;
   declare static [LISTENERS]?: Set<EventListener>;
+  declare static [SERVES_MAPS]?: boolean;
 
   readonly #definitions = new Map<string, SessionDefinition>();
   /** By the class's own options. */
   #own: EndpointDefinition | undefined;
-  readonly #alarm = new Alarm(this.ctx.storage, this);
+  readonly #alarm = new Alarm(this.ctx, this, (now) => this.#sessions.closeIdle(now));
   readonly #sessions = new Sessions({
     ctx: this.ctx,
     env: this.env,
@@ -112,12 +133,12 @@ export class Endpoint<Env = Cloudflare.Env, T = unknown, Path extends string = s
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
-    checkAlarm(this.#class);
+    // A registered class was checked, and a wrapper around it calls it. A fetch in place of ours shows with the first client.
+    if (!this.#class[ENDPOINTS] || this.#class[SERVES_MAPS]) checkMethods(this.#class, Endpoint, "fetch");
     for (const onEvent of this.#class[LISTENERS] ?? []) tellOf(onEvent, { type: "wake", id: ctx.id }, env);
-    const lost = lostSessions(ctx);
-    if (lost.length === 0) return;
+    if (!hasLostSessions(ctx)) return;
     // Not before the constructor of the subclass has run, and what it blocks for. What is called by RPC waits too.
-    this.#recovery = Promise.resolve().then(() => ctx.blockConcurrencyWhile(() => this.#sessions.endLost(lost)));
+    this.#recovery = Promise.resolve().then(() => ctx.blockConcurrencyWhile(() => this.#sessions.endLost()));
   }
 
   /**
@@ -179,20 +200,20 @@ export class Endpoint<Env = Cloudflare.Env, T = unknown, Path extends string = s
   broadcast(payload: Payload, { except = [], tag }: BroadcastOptions = {}): number {
     const sends = sendsItself(payload);
     if (!sends) checkData(payload);
-    const missed = (error: unknown) => report("a broadcast missed a session", error);
+    const missed = (error: unknown, path: string) => report("a broadcast missed a session", error, path);
     const isOne = typeof except === "string" || !(Symbol.iterator in except);
     const excepted = new Set(Array.from(isOne ? [except] : except, (one) => (typeof one === "string" ? one : one.id)));
     let reached = 0;
-    for (const { asyncRemote, id } of this.#sessions.all(tag)) {
+    for (const { asyncRemote, id, path } of this.#sessions.all(tag)) {
       if (excepted.has(id)) continue;
       try {
         if (sends) {
           const sending = wsSendAsync(payload, asyncRemote);
-          this.ctx.waitUntil(sending.then((result) => result === "success" || missed(result)));
+          this.ctx.waitUntil(sending.then((result) => result === "success" || missed(result, path)));
         } else void asyncRemote.send(payload);
         reached++;
       } catch (error) {
-        missed(error);
+        missed(error, path);
       }
     }
     return reached;
@@ -201,40 +222,62 @@ export class Endpoint<Env = Cloudflare.Env, T = unknown, Path extends string = s
   /** Opens a session, or answers what opens none. The container's router comes here, and so may your own routing. */
   override async fetch(request: Request): Promise<Response> {
     await this.#recovery;
-    if (this.onRequest && !isUpgrade(request)) return this.onRequest(request);
-    const handshake = told(request) ?? this.#shakeHands(request);
+    this.#sessions.rearm();
+    const { pathname } = new URL(request.url);
+    const isOpening = isUpgrade(request);
+    const agreed = told(request);
+    // A request that no router has sent may have any path: it is the Worker's own.
+    if (!isOpening && !agreed && this.onRequest) return this.onRequest(request);
+    const found = [...TABLES].flatMap((table) => table.match(pathname) ?? []);
+    const match = found.find(({ value: { type } }) => type[ENDPOINTS] === this.#class[ENDPOINTS]);
+    const [other] = found;
+    if (!match && other && !found.some(({ value }) => value.isByName)) {
+      return misled(pathname, this.#class, other.value);
+    }
+    if (!isOpening && this.onRequest) return this.onRequest(request);
+    const handshake = (isOpening && agreed) || this.#shakeHands(request, pathname, match);
     return handshake instanceof Response ? handshake : this.#sessions.open(request, handshake);
   }
 
   override webSocketMessage(socket: WebSocket, message: string | ArrayBuffer): Promise<void> | void {
-    return this.#sessions.of(socket)?.receive(message);
+    const session = this.#sessions.of(socket);
+    return session ? session.receive(message) : this.#other(socket, message);
   }
 
   override webSocketClose(socket: WebSocket, code: number, phrase: string): Promise<void> | void {
     const reason = new CloseReason(code, phrase);
     const session = this.#sessions.of(socket);
-    return session ? session.lost(reason) : closeSocket(socket, reason);
+    // It has an answer in any case.
+    return session ? session.lost(reason) : this.#other(socket, reason).then(() => closeSocket(socket, reason));
   }
 
   override webSocketError(socket: WebSocket, error: unknown): Promise<void> | void {
-    return this.#sessions.of(socket)?.lost(reasonOf(error), toError(error));
+    const session = this.#sessions.of(socket);
+    return session ? session.lost(reasonOf(error), toError(error)) : this.#other(socket, toError(error));
   }
 
   /** The idle timeouts share it with {@link onAlarm}. */
   override async alarm(info?: AlarmInvocationInfo): Promise<void> {
     await this.#recovery;
-    await this.#alarm.ring(info, (now) => this.#sessions.closeIdle(now));
+    await this.#alarm.ring(info);
+  }
+
+  /** Of a socket that Socle did not accept. What it throws is logged. */
+  async #other(socket: WebSocket, event: OtherEvent): Promise<void> {
+    if (!this.onOtherSocket || !this.#sessions.isOther(socket)) return;
+    try {
+      await this.onOtherSocket(socket, event);
+    } catch (error) {
+      report("onOtherSocket failed", error, this.ctx.id.name);
+    }
   }
 
   /** A request that came past the router passes the same checks, but nobody has asked the hook. */
-  #shakeHands(request: Request): Handshake | Response {
-    const { pathname } = new URL(request.url);
-    const endpoints = this.#class[ENDPOINTS];
-    const match = endpoints?.match(pathname);
+  #shakeHands(request: Request, pathname: string, match: Match<Route> | undefined): Handshake | Response {
     const definition = match?.value ?? this.#definition(pathname);
     if (!definition) return notFound(request);
     // At a path where the class is not registered the checks of all its paths hold.
-    const others = match ? [] : (endpoints?.values ?? []);
+    const others = match ? [] : (this.#class[ENDPOINTS]?.values() ?? []);
     let agreed!: Handshake | Response;
     for (const one of [...others, definition]) {
       agreed = shakeHands(request, one, match?.pathParameters ?? {});
@@ -253,11 +296,10 @@ export class Endpoint<Env = Cloudflare.Env, T = unknown, Path extends string = s
     const known = this.#definitions.get(path);
     if (known) return known;
     const callbacks = this as Callbacks;
-    const endpoints = this.#class[ENDPOINTS];
-    const found = endpoints?.get(path);
+    const found = this.#class[ENDPOINTS]?.get(path);
     if (!found) {
-      if (endpoints?.all) return undefined;
-      this.#own ??= definitions.define(path, this.#class.options ?? {}, true);
+      if (this.#class[SERVES_MAPS]) return undefined;
+      this.#own ??= definitions.define(path, optionsOf(this.#class, Endpoint), true);
       // Not put by: such paths are the clients' choice, and have no end.
       return { callbacks, ...this.#own, config: Object.freeze({ ...this.#own.config, path }) };
     }
@@ -265,4 +307,13 @@ export class Endpoint<Env = Cloudflare.Env, T = unknown, Path extends string = s
     this.#definitions.set(path, definition);
     return definition;
   }
+}
+
+/** A namespace of another class stands where the endpoint's was looked for. */
+function misled(pathname: string, { name }: ClassOfEndpoints, { className, config: { path } }: Route): Response {
+  const error = new DeploymentError(
+    `An object of the class ${name} got a request for "${path}", where the class ${className} is registered: give that its binding, as in { durableObject: ${className}, binding: "NAME" }.`,
+  );
+  report(`500 for ${pathname}`, error);
+  return answer(500, "The endpoint failed");
 }

@@ -1,4 +1,5 @@
 // What Socle refuses. Each message says what to change; none of it is ever sent to a client.
+import type { CloseReason } from "./close-reason.ts";
 
 /**
  * An endpoint or a container is declared wrongly. Thrown where it is declared; logged where only a request can show it
@@ -12,16 +13,21 @@ export class DeploymentError extends Error {
 
 /**
  * A message was sent on a session that has ended or is closing, or put on a channel that is closed: look at
- * `session.isOpen` first.
+ * `session.isOpen` first. It is also the reason of `session.signal`.
  */
 export class SessionClosedError extends Error {
   override readonly name = "SessionClosedError";
-  override readonly message = "Not sent: the session is closed, see session.isOpen.";
-}
+  /** Why the session ended, where that is known: it is in the reason of `session.signal`. */
+  declare readonly closeReason?: CloseReason;
 
-/** A close code that may not be sent, or a reason phrase over 123 bytes of UTF-8. */
-export class CloseReasonError extends RangeError {
-  override readonly name = "CloseReasonError";
+  constructor(closeReason?: CloseReason) {
+    super(
+      closeReason
+        ? `The session has ended with ${closeReason.closeCode}: see closeReason.`
+        : "Not sent: the session is closed, see session.isOpen.",
+    );
+    if (closeReason) this.closeReason = closeReason;
+  }
 }
 
 /** What was sent is no payload, or what is to send it is no session. */
@@ -86,14 +92,19 @@ export const toError = (thrown: unknown): Error =>
 /** Whether storage threw because the object has no SQLite. */
 export const isWithoutSqlite = (error: unknown): boolean => /SQLite-backed/.test(String(error));
 
-/** Tells the Worker's log, and nobody else. */
-export const report = (what: string, error: unknown): void => console.error(`socle: ${what}:`, error);
+/**
+ * Tells the Worker's log, and nobody else.
+ *
+ * @param where the endpoint's path, or the object's name where no endpoint is concerned
+ */
+export const report = (what: string, error: unknown, where = ""): void =>
+  console.error(`socle: ${what}${where && ` at ${where}`}:`, error);
 
 /** Does what must stop nothing else if it fails: the log is told. */
-export function attempt(what: string, action: () => unknown): void {
+export function attempt(what: string, action: () => unknown, where?: string): void {
   try {
     action();
   } catch (error) {
-    report(what, error);
+    report(what, error, where);
   }
 }

@@ -1,9 +1,11 @@
 // The opening handshake: what is refused, what is agreed on, and what the Worker tells the object.
 import type { SessionFacts } from "./attachment.ts";
+import { CloseReason } from "./close-reason.ts";
 import { isObject, isPlain } from "./difference.ts";
-import type { EndpointDefinition } from "./endpoint-definition.ts";
+import { defined, type EndpointDefinition } from "./endpoint-definition.ts";
 import { DeploymentError } from "./errors.ts";
-import type { HandshakeContext } from "./ws-endpoint-map.ts";
+import { closeSocket } from "./remote.ts";
+import type { HandshakeClosure, HandshakeContext, HandshakeResult } from "./ws-endpoint-map.ts";
 
 /** What is settled in the Worker, before the object is woken. */
 export interface Handshake extends Omit<SessionFacts, "id" | "uri" | "tags" | "since"> {
@@ -52,9 +54,14 @@ export function shakeHands(
   ) {
     return answer(403, "This origin may not connect");
   }
-  const offered = headers.get("Sec-WebSocket-Protocol")?.split(/\s*,\s*/);
-  return { path, pathParameters, negotiatedSubprotocol: protocols.find((name) => offered?.includes(name)) ?? "" };
+  const offered = offeredBy(request);
+  return { path, pathParameters, negotiatedSubprotocol: protocols.find((name) => offered.includes(name)) ?? "" };
 }
+
+/** The subprotocols that a client offers, and in a 101 the one that was agreed on. */
+export const PROTOCOLS = "Sec-WebSocket-Protocol";
+
+const offeredBy = ({ headers }: Request): string[] => headers.get(PROTOCOLS)?.split(/\s*,\s*/) ?? [];
 
 /** Whether an origin is the one of a pattern, or one of its subdomains' where the pattern has a star. */
 const matches = (origin: string) => (pattern: string) => {
@@ -62,11 +69,15 @@ const matches = (origin: string) => (pattern: string) => {
   return start === end ? origin === pattern : origin.startsWith(start!) && origin.endsWith(end!);
 };
 
+const RESULT = ["headers", "userProperties", "userPrincipal", "subprotocol"];
+const CLOSURE = ["headers", "closeCode", "reasonPhrase"];
+
 /**
  * Shakes hands, and asks the endpoint's hook.
  *
  * @returns what was agreed on with what the hook adds, and the headers for the 101; or the answer that opens no session
- * @throws {@link DeploymentError} for a result that can't be; what the hook throws
+ * @throws {@link DeploymentError} for a result that can't be, {@link CloseReasonError} for a closure that can't; what the
+ * hook throws
  */
 export async function consult(
   request: Request,
@@ -76,23 +87,45 @@ export async function consult(
   const agreed = shakeHands(request, definition, context.pathParameters);
   if (agreed instanceof Response) return agreed;
   if (!context.config.onHandshake) return [agreed];
-  const result = await context.config.onHandshake(request, context);
+  const result = (await context.config.onHandshake(request, context)) ?? {};
   if (result instanceof Response) return result;
-  const { headers, userProperties = {}, userPrincipal, ...others } = result ?? {};
+  const given: HandshakeResult & Partial<HandshakeClosure> = isPlain(result) ? defined(result) : {};
+  const { headers, userProperties = {}, userPrincipal, subprotocol, closeCode, reasonPhrase = "" } = given;
+  const known = closeCode === undefined ? RESULT : CLOSURE;
+  const offered = offeredBy(request);
+  const chosen =
+    subprotocol && (definition.offers?.(subprotocol) ?? [subprotocol]).find((name) => offered.includes(name));
   const wrong =
-    !isPlain(result ?? {}) || Object.keys(others).length > 0
+    !isPlain(result) || Object.keys(given).some((name) => !known.includes(name))
       ? "something else"
       : !isPlain(userProperties)
         ? "userProperties that are no plain object"
-        : (notJson(userPrincipal ?? null, "userPrincipal") ?? notJson(userProperties, "userProperties"));
+        : subprotocol && !chosen
+          ? "a subprotocol that the client did not offer"
+          : (notJson(userPrincipal ?? null, "userPrincipal") ?? notJson(userProperties, "userProperties"));
   const extra = new Headers(headers);
   const own = [...extra.keys()].find((name) => /^(sec-websocket-.*|upgrade|connection)$/.test(name));
   if (wrong || own) {
     throw new DeploymentError(
-      `onHandshake must return nothing, a Response or { headers, userProperties, userPrincipal } of JSON values, not ${wrong || `the header ${own}, which is Socle's`}.`,
+      `onHandshake must return nothing, a Response or { headers, userProperties, userPrincipal } of JSON values, not ${wrong || `the header ${own}, which is Socle's`}. With these may be the subprotocol, one that the client offered; in their place { closeCode, reasonPhrase, headers }.`,
     );
   }
-  return [{ ...agreed, userProperties, userPrincipal }, extra];
+  if (closeCode !== undefined) {
+    // A browser fails a connection that agrees on none of those that it offered, and its page is not told the code.
+    const [first] = offered;
+    return closed(new CloseReason(closeCode, reasonPhrase), agreed.negotiatedSubprotocol || first, extra);
+  }
+  return [{ ...agreed, userProperties, userPrincipal, ...(chosen && { negotiatedSubprotocol: chosen }) }, extra];
+}
+
+/** A 101 whose connection the Worker closes at once. */
+function closed(reason: CloseReason, subprotocol: string | undefined, headers: Headers): Response {
+  reason.check();
+  const { 0: webSocket, 1: socket } = new WebSocketPair();
+  socket.accept();
+  closeSocket(socket, reason);
+  if (subprotocol) headers.set(PROTOCOLS, subprotocol);
+  return new Response(null, { status: 101, webSocket, headers });
 }
 
 /** The path of what is no JSON in a value: what JSON would leave out, or bring back as something else. */

@@ -1,5 +1,5 @@
 // `socle`: Pedestal's WebSocket API on Cloudflare's Durable Objects.
-export { CloseCode, CloseReason } from "./close-reason.ts";
+export { CloseCode, CloseReason, CloseReasonError } from "./close-reason.ts";
 export type { ContainerEvent } from "./container-event.ts";
 export {
   addEndpoint,
@@ -11,10 +11,9 @@ export {
   type EndpointsByPath,
   type ServerContainerOptions,
 } from "./container.ts";
-export { Endpoint, type BroadcastOptions, type EndpointClass } from "./endpoint.ts";
+export { Endpoint, type BroadcastOptions, type EndpointClass, type OtherEvent } from "./endpoint.ts";
 export {
   BufferFullError,
-  CloseReasonError,
   DeploymentError,
   LimitError,
   LimitExceededError,
@@ -37,10 +36,14 @@ export type { PathParameters, Session } from "./types.ts";
 export type {
   Callbacks,
   EndpointConfig,
+  BindingName,
   EndpointOptions,
   FlowControl,
+  HandshakeClosure,
   HandshakeContext,
+  HandshakeDecision,
   HandshakeResult,
+  MapOptions,
   MutableEndpointConfig,
   NamespaceBinding,
   RateLimit,

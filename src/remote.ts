@@ -2,7 +2,7 @@
 import type { ChannelBuffer } from "./channel/buffer.ts";
 import { quiet } from "./channel/line.ts";
 import type { CloseReason } from "./close-reason.ts";
-import { attempt, PayloadError, SessionClosedError, toError } from "./errors.ts";
+import { attempt, PayloadError, toError } from "./errors.ts";
 
 /**
  * Sends to the session's client, past every {@link SendChannel}.
@@ -49,12 +49,36 @@ export function checkData(value: unknown): asserts value is Data {
   );
 }
 
+/** Half a surrogate pair becomes U+FFFD. The platform would send it as it is, and browsers end the connection for it. */
+const wellFormed = (data: Data): Data => (typeof data === "string" ? data.toWellFormed() : data);
+
+/** A view's own bytes, not all of its buffer. */
+const copyOf = (data: Data): Data => {
+  if (typeof data === "string") return data;
+  return ArrayBuffer.isView(data)
+    ? new Uint8Array(data.buffer, data.byteOffset, data.byteLength).slice()
+    : data.slice(0);
+};
+
 /** What every send returns that did not fail: the platform's is done at once. */
 export const SENT = /* @__PURE__ */ Promise.resolve();
 
+/** What it needs of its session. */
+export interface RemoteLink {
+  readonly path: string;
+  /** What a send behind the end rejects with: the reason of the session's signal, if somebody has asked for that. */
+  readonly closedError: Error;
+  /** What callbacks have changed is to be kept before anything is sent. */
+  readonly isHolding: boolean;
+  /** Sends later in this turn, once that is kept. */
+  hold(send: () => void): void;
+  /** A message was sent. */
+  touch(): void;
+}
+
 export class Remote implements RemoteEndpointAsync {
   readonly #socket: WebSocket;
-  readonly #touch: () => void;
+  readonly #link: RemoteLink;
   /** What is sent before the socket is accepted, which the platform refuses: it goes out after the 101. */
   #kept: Data[] | undefined;
   #reason: CloseReason | undefined;
@@ -66,10 +90,9 @@ export class Remote implements RemoteEndpointAsync {
   declare readonly turn?: (buffer: ChannelBuffer) => Promise<void> | undefined;
   bufferedAmount = 0;
 
-  /** @param touch is told of each message */
-  constructor(socket: WebSocket, accepted: boolean, touch: () => void) {
+  constructor(socket: WebSocket, accepted: boolean, link: RemoteLink) {
     this.#socket = socket;
-    this.#touch = touch;
+    this.#link = link;
     this.#kept = accepted ? undefined : [];
     this.isOpen = !accepted || socket.readyState === WebSocket.OPEN;
   }
@@ -84,11 +107,14 @@ export class Remote implements RemoteEndpointAsync {
   send(data: unknown, isPatient: true): Promise<SendResult> | undefined;
   send(data: unknown): undefined {
     checkData(data);
-    if (!this.isOpen) throw new SessionClosedError();
-    if (this.#kept) this.#kept.push(structuredClone(data));
+    const link = this.#link;
+    if (!this.isOpen) throw link.closedError;
+    if (this.#kept) this.#kept.push(copyOf(data));
     else {
-      this.#socket.send(data);
-      this.#touch();
+      // On a socket that something else has closed the platform throws.
+      if (link.isHolding && this.#socket.readyState === WebSocket.OPEN) this.#hold(data);
+      else this.#socket.send(wellFormed(data));
+      link.touch();
     }
     return undefined;
   }
@@ -111,16 +137,27 @@ export class Remote implements RemoteEndpointAsync {
   }
 
   accepted(): void {
-    for (const data of this.#kept!) attempt("a message was not sent", () => this.#socket.send(data));
+    for (const data of this.#kept!) this.#attempt(data);
     this.#kept = undefined;
-    if (this.#reason) closeSocket(this.#socket, this.#reason);
+    if (this.#reason) closeSocket(this.#socket, this.#reason, this.#link.path);
   }
 
   /** Sends the session's Close frame, or answers the client's. From here on nothing else is sent. */
   close(reason: CloseReason): void {
+    const link = this.#link;
     this.isOpen = false;
     if (this.#kept) this.#reason = reason;
-    else closeSocket(this.#socket, reason);
+    else if (link.isHolding) link.hold(() => closeSocket(this.#socket, reason, link.path));
+    else closeSocket(this.#socket, reason, link.path);
+  }
+
+  #hold(data: Data): void {
+    const kept = copyOf(data);
+    this.#link.hold(() => this.#attempt(kept));
+  }
+
+  #attempt(data: Data): void {
+    attempt("a message was not sent", () => this.#socket.send(wellFormed(data)), this.#link.path);
   }
 }
 
@@ -128,9 +165,12 @@ export class Remote implements RemoteEndpointAsync {
  * Sends a Close frame, or completes the closing handshake, which the platform leaves to us: a code that may not be sent
  * (1005 is none at all) is answered by none. On a socket that is closing it does nothing.
  */
-export function closeSocket(socket: WebSocket, { sendable, closeCode, reasonPhrase }: CloseReason): void {
-  // The session ends all the same.
-  attempt("a socket took no Close frame", () => {
+export function closeSocket(
+  socket: WebSocket,
+  { sendable, closeCode, reasonPhrase }: CloseReason,
+  path?: string,
+): void {
+  const close = () => {
     if (!sendable) return socket.close();
     try {
       socket.close(closeCode, reasonPhrase);
@@ -138,5 +178,7 @@ export function closeSocket(socket: WebSocket, { sendable, closeCode, reasonPhra
       // A client's phrase that is no UTF-8 grows as the platform decodes it, past what a Close frame carries.
       socket.close(closeCode);
     }
-  });
+  };
+  // The session ends all the same.
+  attempt("a socket took no Close frame", close, path);
 }

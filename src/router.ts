@@ -46,20 +46,11 @@ function canonical(path: string, names?: string[]): string {
 }
 
 export class Router<V> {
-  /** Whether what it doesn't match is nowhere: a container's maps are, but a class may serve any path. */
-  readonly all: boolean;
   /** In the order in which they are tried: texts before parameters, compared from the left. */
-  #routes: Route<V>[] = [];
+  readonly #routes: Route<V>[] = [];
 
-  constructor(all = false) {
-    this.all = all;
-  }
-
-  /**
-   * @param replace adds it in place of another that matches the same paths
-   * @throws {@link DeploymentError} for a path that is no template, or that matches the same paths as another
-   */
-  add(path: string, value: V, replace = false): void {
+  /** @throws {@link DeploymentError} for a path that is no template, or that matches the same paths as another */
+  add(path: string, value: V): void {
     const names: string[] = [];
     const shape = TEMPLATE.test(path) && canonical(path, names);
     if (!shape || new Set(names).size < names.length) {
@@ -68,20 +59,15 @@ export class Router<V> {
       );
     }
     const rival = this.#routes.find((route) => route.shape === shape);
-    if (rival && !replace) throw new DeploymentError(`"${path}" matches the same as "${rival.path}": remove one.`);
+    if (rival) throw new DeploymentError(`"${path}" matches the same as "${rival.path}": remove one.`);
     const group = (character: string) => (character === PARAMETER ? "([^/]+)" : `\\${character}`);
     const pattern = RegExp(`^${shape.replace(/[^\w/]/g, group)}$`);
-    this.#routes = [...this.#routes.filter((route) => route !== rival), { path, shape, pattern, names, value }];
+    this.#routes.push({ path, shape, pattern, names, value });
     this.#routes.sort((a, b) => (a.shape < b.shape ? -1 : 1));
   }
 
   get values(): V[] {
     return this.#routes.map(({ value }) => value);
-  }
-
-  /** The value registered under a template. */
-  get(path: string): V | undefined {
-    return this.#routes.find((route) => route.path === path)?.value;
   }
 
   /** The value whose template matches a URL's path best. A path with a malformed escape matches none. */

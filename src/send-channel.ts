@@ -17,6 +17,7 @@ export type SendValue = Payload | readonly [payload: Payload, response?: Respons
 
 /** What a send channel needs of its session. */
 export interface SendLink {
+  readonly path: string;
   readonly asyncRemote: Remote;
   /** The session's send channels, which end with it. */
   readonly channels: (SessionSendChannel | undefined)[];
@@ -85,7 +86,9 @@ export class SessionSendChannel extends Queue<SendValue> implements SendChannel 
   #settle: ((result: SendResult) => void) | undefined;
 
   constructor(link: SendLink, bufferOrN: ChannelBuffer | number, number = link.channels.length) {
-    super(bufferOrN, (value) => respond(value, new MessageDroppedError("Not sent: the channel's buffer was full.")));
+    super(bufferOrN, (value) =>
+      respond(value, new MessageDroppedError("Not sent: the channel's buffer was full."), link),
+    );
     this[NUMBER] = BigInt(number);
     this.#link = link;
     link.channels[number] = this;
@@ -96,7 +99,7 @@ export class SessionSendChannel extends Queue<SendValue> implements SendChannel 
 
   /** On an idle channel a value goes straight to the socket, unless the client has to take others before. */
   override offer(value: SendValue): boolean {
-    if (this.closed && Array.isArray(value)) respond(value as SendValue, new SessionClosedError());
+    if (this.closed && Array.isArray(value)) respond(value as SendValue, new SessionClosedError(), this.#link);
     if (this.closed || this.#busy || (value ?? undefined) === undefined) return super.offer(value);
     const turn = this.#link.asyncRemote.turn?.(this.buffer);
     this.#busy = turn !== undefined;
@@ -119,12 +122,12 @@ export class SessionSendChannel extends Queue<SendValue> implements SendChannel 
   end(): void {
     const unsent = this.abandon();
     this.#settle?.(new SessionClosedError());
-    for (const value of unsent) respond(value, new SessionClosedError());
+    for (const value of unsent) respond(value, new SessionClosedError(), this.#link);
   }
 
   /** Who put is told by the promise, and who waits for the result by the response channel. So no log is. */
   protected override givenUp(value: SendValue, putting: Promise<boolean>): Promise<boolean> {
-    if (responseOf(value)) putting.catch((reason: unknown) => respond(value, toError(reason)));
+    if (responseOf(value)) putting.catch((reason: unknown) => respond(value, toError(reason), this.#link));
     return putting;
   }
 
@@ -140,7 +143,7 @@ export class SessionSendChannel extends Queue<SendValue> implements SendChannel 
         return new Promise((resolve) => {
           this.#settle = (sent) => {
             this.#settle = undefined;
-            respond(value, sent);
+            respond(value, sent, this.#link);
             resolve();
           };
           const sending = waiting === true ? wsSendAsync(payload, remote) : waiting;
@@ -148,9 +151,9 @@ export class SessionSendChannel extends Queue<SendValue> implements SendChannel 
         });
       }
     } catch (error) {
-      return respond(value, toError(error));
+      return respond(value, toError(error), this.#link);
     }
-    return respond(value, "success");
+    return respond(value, "success", this.#link);
   }
 
   async #drain(sending: Promise<void>): Promise<void> {
@@ -164,13 +167,13 @@ export class SessionSendChannel extends Queue<SendValue> implements SendChannel 
 const responseOf = (value: SendValue) =>
   Array.isArray(value) ? (value[1] as ResponseChannel | null | undefined) : undefined;
 
-function respond(value: SendValue, result: SendResult): undefined {
+function respond(value: SendValue, result: SendResult, { path }: SendLink): undefined {
   const response = responseOf(value);
   if (!response) {
-    if (result !== "success") report("a message was not sent", result);
+    if (result !== "success") report("a message was not sent", result, path);
     return undefined;
   }
-  const failed = (error: unknown) => report("a response channel took no result", error);
+  const failed = (error: unknown) => report("a response channel took no result", error, path);
   try {
     const put = response.put(result);
     if (put instanceof Promise) put.catch(failed);

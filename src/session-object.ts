@@ -19,9 +19,14 @@ export class SessionObject {
   readonly #codec: Codec;
   /** Something is in the attachment: what it brings back is there as it was kept. */
   #isKept = false;
+  /** What was kept before a callback that is under way sent something. */
+  #former: { readonly copy: unknown } | undefined;
+  /** False for one that hibernated, until somebody asks for it. */
+  declare isRead: boolean;
 
-  constructor(attachment: Attachment, slot: 1 | 2, link: SendLink, codec: Codec = {}) {
+  constructor(attachment: Attachment, slot: 1 | 2, link: SendLink, isRead: boolean, codec: Codec = {}) {
     this.#attachment = attachment;
+    this.isRead = isRead;
     this.#slot = slot;
     this.#link = link;
     this.#codec = codec;
@@ -33,8 +38,10 @@ export class SessionObject {
    * @throws {@link SessionObjectError}; the former stays
    */
   replace(value: unknown): void {
-    if (this.#attachment.keeps) this.#write(this.#codec.serializeSession ? this.#codec.serializeSession(value) : value);
+    if (this.#attachment.keeps) this.#save(this.#serialize(value));
+    this.#former = undefined;
     this.value = value;
+    this.isRead = true;
   }
 
   /**
@@ -45,19 +52,35 @@ export class SessionObject {
    */
   keep(isFinal = true): void {
     try {
-      const isKept = this.#isKept && this.#attachment.keeps;
-      if (isKept && (this.#codec.serializeSession !== undefined || difference(this.value, this.#copy, this.#same))) {
-        this.replace(this.value);
-      }
+      const mayHaveChanged = this.#codec.serializeSession !== undefined || this.#differs(this.value);
+      if (this.#isKept && this.#attachment.keeps && mayHaveChanged) this.replace(this.value);
+      else if (isFinal) this.#former = undefined;
     } catch (error) {
       if (!isFinal) return;
+      if (this.#former) this.#attachment.write(this.#slot, this.#former.copy);
+      this.#former = undefined;
       this.resume();
       throw error;
     }
   }
 
+  /** Keeps what a callback has changed so far, before it sends. Its end judges it: until then it may be what it can't stay. */
+  keepAhead(): void {
+    try {
+      if (!this.#isKept) return;
+      const former = { copy: this.#copy };
+      const data = this.#serialize(this.value);
+      if (!this.#differs(data)) return;
+      this.#save(data);
+      this.#former ??= former;
+    } catch {
+      // Its end tells.
+    }
+  }
+
   /** Takes what was kept last. What fails is returned, never thrown. */
   resume(): Error | undefined {
+    this.isRead = true;
     try {
       const data = reviveChannels(structuredClone(this.#copy), this.#link);
       this.value = this.#codec.deserializeSession ? this.#codec.deserializeSession(data) : data;
@@ -68,11 +91,24 @@ export class SessionObject {
     }
   }
 
+  /** Changes are kept in storage too, which a crash leaves. */
+  get isStored(): boolean {
+    return this.#attachment.isStored;
+  }
+
+  #differs(data: unknown): boolean {
+    return difference(data, this.#copy, this.#same) !== undefined;
+  }
+
+  #serialize(value: unknown): unknown {
+    return this.#codec.serializeSession ? this.#codec.serializeSession(value) : value;
+  }
+
   get #copy(): unknown {
     return this.#attachment.kept[this.#slot];
   }
 
-  #write(data: unknown): void {
+  #save(data: unknown): void {
     const former = this.#copy;
     const lost = loss(data, () => this.#attachment.write(this.#slot, data), this.#same);
     if (lost) {

@@ -5,7 +5,14 @@ import { tellOf, type ContainerEvent } from "./container-event.ts";
 import { isPlain } from "./difference.ts";
 import { Dispatch, type SessionDefinition, type Subject } from "./dispatch.ts";
 import { isTags } from "./endpoint-definition.ts";
-import { DeploymentError, LimitError, LimitExceededError, SessionObjectError } from "./errors.ts";
+import {
+  attempt,
+  DeploymentError,
+  LimitError,
+  LimitExceededError,
+  SessionClosedError,
+  SessionObjectError,
+} from "./errors.ts";
 import {
   ACTIVE_UNTIL,
   BINARY_SIZE,
@@ -17,7 +24,7 @@ import {
   TEXT_SIZE,
   type Limits,
 } from "./limits.ts";
-import { Remote } from "./remote.ts";
+import { Remote, type RemoteLink } from "./remote.ts";
 import type { SendLink, SessionSendChannel } from "./send-channel.ts";
 import { SessionObject } from "./session-object.ts";
 import type { Turns } from "./turns.ts";
@@ -33,6 +40,8 @@ export interface SessionHost {
   openSessions(path: string): Set<Session>;
   /** Has the idle timeouts looked at, at this time or before. */
   wake(time: number): void;
+  /** Reads the session object of one that hibernated. */
+  awaken(session: ServerSession): void;
   /** The session has ended. */
   forget(socket: WebSocket): void;
 }
@@ -41,7 +50,7 @@ export interface SessionHost {
 export interface ServerSession extends SessionFacts {}
 
 // oxlint-disable-next-line typescript/no-unsafe-declaration-merging
-export class ServerSession implements Session, Subject, SendLink {
+export class ServerSession implements Session, Subject, SendLink, RemoteLink {
   declare readonly host: SessionHost;
   declare readonly webSocket: WebSocket;
   declare readonly definition: SessionDefinition;
@@ -58,6 +67,9 @@ export class ServerSession implements Session, Subject, SendLink {
   readonly #attachment: Attachment;
   #uri: URL | undefined;
   #properties: SessionObject | undefined;
+  #controller: AbortController | undefined;
+  #ended: CloseReason | undefined;
+  #reason: SessionClosedError | undefined;
 
   constructor(
     host: SessionHost,
@@ -72,8 +84,8 @@ export class ServerSession implements Session, Subject, SendLink {
     const { config } = definition;
     this.#attachment = new Attachment(webSocket, ctx.storage, facts.id, config, remains);
     this.limits = this.#attachment.limits;
-    this.asyncRemote = new Remote(webSocket, accepted, () => this.touch());
-    this.object = new SessionObject(this.#attachment, 1, this, config);
+    this.asyncRemote = new Remote(webSocket, accepted, this);
+    this.object = new SessionObject(this.#attachment, 1, this, !accepted, config);
   }
 
   get requestURI(): URL {
@@ -105,7 +117,29 @@ export class ServerSession implements Session, Subject, SendLink {
     return this.host.openSessions(this.path);
   }
 
+  get signal(): AbortSignal {
+    if (!this.#controller) {
+      this.#controller = new AbortController();
+      this.#abort();
+    }
+    return this.#controller.signal;
+  }
+
+  get closedError(): SessionClosedError {
+    if (!this.#controller || !this.#ended) return new SessionClosedError();
+    return (this.#reason ??= new SessionClosedError(this.#ended));
+  }
+
+  isStop(error: Error): boolean {
+    const reason = this.#controller?.signal.reason as SessionClosedError | undefined;
+    if (!reason || error instanceof SessionClosedError) return error === reason;
+    // What the platform rejects, such as a fetch with the signal, gets a copy: of the class only the name is left.
+    const { name, closeReason } = error as Partial<SessionClosedError>;
+    return name === reason.name && closeReason?.closeCode === reason.closeReason!.closeCode;
+  }
+
   get sessionObject(): unknown {
+    if (!this.object.isRead) this.host.awaken(this);
     this.turns.read(this.object);
     return this.object.value;
   }
@@ -159,6 +193,14 @@ export class ServerSession implements Session, Subject, SendLink {
     return exceeded ? this.dispatch.refuse(exceeded) : this.dispatch.receive(message);
   }
 
+  get isHolding(): boolean {
+    return this.turns.isHolding;
+  }
+
+  hold(send: () => void): void {
+    this.turns.hold(send);
+  }
+
   /** A message came or went. */
   touch(): void {
     const { limits, maxIdleTimeout } = this;
@@ -195,17 +237,36 @@ export class ServerSession implements Session, Subject, SendLink {
     this.#attachment.kept.length = 3;
   }
 
+  /** Reads what hibernation kept. What can't be read at all is thrown, what can't be made again is returned. */
+  load(): Error | undefined {
+    void this.#attachment.kept;
+    return this.object.resume();
+  }
+
   end(reason: CloseReason): void {
-    this.#shut(reason);
+    // A failed onOpen may have closed it with another.
+    this.#ended = reason;
+    this.shut(reason);
     this.dispatch.end(reason);
   }
 
   /** The client has closed or is gone, or its socket failed: what it sent before is delivered first. */
   lost(reason: CloseReason, error?: Error): Promise<void> | undefined {
-    this.#shut(reason);
+    if (!this.object.isRead) this.host.awaken(this);
+    // Nobody is told of one that can't be read.
+    if (!this.object.isRead) return undefined;
+    this.shut(reason);
     const told = error && this.dispatch.receive(error);
     const ended = this.dispatch.receive(reason);
     return told ?? ended;
+  }
+
+  /** From here on nothing is sent, and nobody waits for a send. */
+  shut(reason: CloseReason): void {
+    this.#ended ??= reason;
+    this.asyncRemote.close(reason);
+    for (const channel of this.channels) channel?.end();
+    this.#abort();
   }
 
   /** `onClose` comes next. */
@@ -225,13 +286,13 @@ export class ServerSession implements Session, Subject, SendLink {
   }
 
   tell(event: ContainerEvent): void {
-    tellOf(this.definition.onEvent, event, this.env);
+    tellOf(this.definition.onEvent, event, this.env, this.path);
   }
 
   get #userProperties(): SessionObject {
     if (!this.#properties) {
       this.#attachment.kept[2] ??= {};
-      this.#properties = new SessionObject(this.#attachment, 2, this);
+      this.#properties = new SessionObject(this.#attachment, 2, this, false);
       this.#properties.resume();
     }
     return this.#properties;
@@ -279,9 +340,12 @@ export class ServerSession implements Session, Subject, SendLink {
     return true;
   }
 
-  /** From here on nothing is sent, and nobody waits for a send. */
-  #shut(reason: CloseReason): void {
-    this.asyncRemote.close(reason);
-    for (const channel of this.channels) channel?.end();
+  /** Tells the signal, if somebody has asked for it, that the session has ended. */
+  #abort(): void {
+    // What a listener throws comes out of the dispatch.
+    if (this.#ended && this.#controller && !this.#controller.signal.aborted) {
+      const abort = () => this.#controller!.abort(this.closedError);
+      attempt("a listener of session.signal failed", abort, this.path);
+    }
   }
 }

@@ -1,28 +1,25 @@
 // The sessions of a Durable Object: opened, found again by their sockets, and ended when their time is over.
 import type { Alarm } from "./alarm.ts";
 import {
-  dropRow,
+  isOurs,
   markEnd,
   markLife,
   readAttachment,
   readLimits,
-  readRow,
   type Kept,
   type Remains,
   type SessionFacts,
 } from "./attachment.ts";
 import { CloseReason } from "./close-reason.ts";
-import type { SessionDefinition } from "./dispatch.ts";
+import { UNREADABLE, type SessionDefinition } from "./dispatch.ts";
 import { DeploymentError, report, toError } from "./errors.ts";
-import { unavailable, type Handshake } from "./handshake.ts";
+import { PROTOCOLS, unavailable, type Handshake } from "./handshake.ts";
 import { ACTIVE_UNTIL, IDLE_TIMEOUT, spanEnd, type Limits } from "./limits.ts";
+import { LostSessions } from "./lost-sessions.ts";
 import { closeSocket } from "./remote.ts";
 import { ServerSession, type SessionHost } from "./session.ts";
 import { Turns } from "./turns.ts";
 import type { EndpointConfig } from "./ws-endpoint-map.ts";
-
-/** How long the `onClose` of a lost session may hold what is new, in milliseconds. */
-const PATIENCE = 10_000;
 
 /**
  * From the compatibility date 2026-04-07 on the platform echoes a client's Close frame by itself, also codes that may not
@@ -53,10 +50,10 @@ export class Sessions implements SessionHost {
     const tags = typeof config.tags === "object" ? config.tags : [];
     const facts = { ...agreed, id: crypto.randomUUID(), uri: request.url, tags, ...(onEvent && { since: Date.now() }) };
     const properties = { ...config.userProperties, ...userProperties };
-    const session = this.#begin(socket, {
-      // Without any there is nothing to write again with each change of the session object.
-      kept: [JSON.stringify(facts), undefined, Object.keys(properties).length > 0 ? properties : undefined, true],
-    });
+    const json = JSON.stringify(facts);
+    // Without any properties there is nothing to write again with each change of the session object.
+    const kept: Kept = [json, undefined, Object.keys(properties).length > 0 ? properties : undefined, true];
+    const session = this.#begin(socket, { facts: json, kept });
     let isFull = false;
     await session.dispatch.open(() => {
       try {
@@ -72,36 +69,36 @@ export class Sessions implements SessionHost {
     if (isFull) return unavailable();
     if (session.isOpen) session.tell({ type: "open", session });
     const { negotiatedSubprotocol: name } = agreed;
-    return new Response(null, { status: 101, webSocket, headers: name ? { "Sec-WebSocket-Protocol": name } : {} });
+    return new Response(null, { status: 101, webSocket, headers: name ? { [PROTOCOLS]: name } : {} });
   }
 
-  /** The session of a socket, from memory or out of hibernation; undefined once it has ended. */
+  /** The session of a socket that has an event, from memory or out of hibernation; undefined once it has ended. */
   of(socket: WebSocket): ServerSession | undefined {
+    this.rearm();
     const known = this.#known.get(socket);
-    if (known || this.#ended.has(socket)) return known;
+    if (known?.object.isRead) return known;
+    const session = known ?? this.#find(socket, true);
+    if (session) this.awaken(session);
+    return this.#known.get(socket);
+  }
+
+  awaken(session: ServerSession): void {
     try {
-      const remains = readAttachment(socket, this.ctx.storage);
-      if (!remains) return undefined;
-      const session = this.#begin(socket, remains, true);
-      const failure = session.object.resume();
-      if (failure) {
-        // As after a failed onOpen, there is no session object to go on with.
-        this.keepAwake(session.dispatch.receive(failure));
-        session.close(1011);
-      }
-      return session;
+      const failure = session.load();
+      if (!failure) return;
+      // As after a failed onOpen, there is no session object to go on with.
+      this.keepAwake(session.dispatch.fail(failure, UNREADABLE));
+      session.close(1011);
     } catch (error) {
-      report("a session is closed with 1011", error);
-      markEnd(socket);
-      this.forget(socket);
-      closeSocket(socket, new CloseReason(1011));
-      return undefined;
+      this.#drop(session.webSocket, error, session.path);
+      session.shut(new CloseReason(1011));
     }
   }
 
   /** The open sessions: not those still in `onOpen`, nor those that are closing. */
   all(tag?: string): ServerSession[] {
-    const sessions = this.ctx.getWebSockets(tag).map((socket) => this.of(socket));
+    this.rearm();
+    const sessions = this.ctx.getWebSockets(tag).map((socket) => this.#find(socket));
     for (const session of this.#known.values()) {
       const { config } = session.definition;
       if (!config.hibernate && (tag === undefined || session.tags.includes(tag))) sessions.push(session);
@@ -114,8 +111,16 @@ export class Sessions implements SessionHost {
   }
 
   forget(socket: WebSocket): void {
+    const timeout = this.#known.get(socket)?.maxIdleTimeout;
     this.#known.delete(socket);
     this.#ended.add(socket);
+    // After hibernation there may be others: to look for them would wake them, so the alarm does.
+    if (timeout && this.#known.size === 0 && this.alarm.isFresh) this.#share(this.alarm.release());
+  }
+
+  /** Whether Socle has nothing to do with a socket of the object: it is not even one whose session has ended. */
+  isOther(socket: WebSocket): boolean {
+    return !this.#ended.has(socket) && !isOurs(socket);
   }
 
   keepAwake(pending: Promise<void> | undefined): void {
@@ -123,8 +128,18 @@ export class Sessions implements SessionHost {
   }
 
   wake(time: number): void {
-    const set = this.alarm.wake(time);
-    this.keepAwake(set.catch((error: unknown) => report("the idle timeouts have no alarm", error)));
+    this.#share(this.alarm.wake(time));
+  }
+
+  /** An alarm could not be set before, of which the log was told then. */
+  rearm(): void {
+    if (this.alarm.isMissing) this.keepAwake(this.alarm.wake(Infinity).catch(() => {}));
+  }
+
+  #share(sharing: Promise<void>): void {
+    this.keepAwake(
+      sharing.catch((error: unknown) => report("the idle timeouts have no alarm", error, this.ctx.id.name)),
+    );
   }
 
   /**
@@ -143,33 +158,23 @@ export class Sessions implements SessionHost {
       const answered = this.ctx.getWebSocketAutoResponseTimestamp(socket)?.getTime() ?? 0;
       const due = Math.max(limits[ACTIVE_UNTIL], answered && spanEnd(answered, timeout)) + timeout;
       if (due > now) next = Math.min(next, due);
-      else this.of(socket)?.close(1001);
+      else this.#find(socket)?.close(1001);
     }
     return next < Infinity ? next : undefined;
   }
 
-  /**
-   * Ends the sessions that a crash left behind. `onClose` runs for those that are tracked; one that doesn't settle stops
-   * holding what is new after a while.
-   */
-  async endLost(ids: readonly string[]): Promise<void> {
-    const { storage } = this.ctx;
-    const patience = new AbortController();
-    const ending = ids.map(async (id) => {
-      let kept: Kept | undefined;
-      try {
-        kept = readRow(storage, id)!;
-        const session = this.#begin(new WebSocketPair()[1], { kept, isLarge: true });
-        if (kept[3] || !session.definition.config.trackSessions) return session.forget();
-        await session.lost(new CloseReason(1006), session.object.resume());
-      } catch (error) {
-        report("a lost session's onClose can't run", error);
-        // A row that can't be read is found again in the object's next life.
-        if (kept) dropRow(storage, id);
-      }
-    });
-    await Promise.race([Promise.all(ending), scheduler.wait(PATIENCE, patience)]);
-    patience.abort();
+  /** Ends the sessions that a crash left behind. */
+  endLost(): Promise<void> {
+    return new LostSessions(this).end();
+  }
+
+  restore(kept: Kept): ServerSession {
+    return this.#begin(new WebSocketPair()[1], { facts: kept[0], kept, isLarge: true });
+  }
+
+  has(id: string): boolean {
+    for (const session of this.#known.values()) if (session.id === id) return true;
+    return false;
   }
 
   /** The limits of a session that need not wake for them. */
@@ -178,8 +183,28 @@ export class Sessions implements SessionHost {
       return readLimits(socket);
     } catch {
       // One that can't be read is closed.
-      return this.of(socket)?.limits;
+      return this.#find(socket)?.limits;
     }
+  }
+
+  /** Without reading the session object, unless it is for an event of its own. */
+  #find(socket: WebSocket, isForEvent = false): ServerSession | undefined {
+    const known = this.#known.get(socket);
+    if (known || this.#ended.has(socket)) return known;
+    try {
+      const remains = readAttachment(socket, this.ctx.storage);
+      return remains && this.#begin(socket, isForEvent ? remains : { ...remains, kept: undefined }, true);
+    } catch (error) {
+      this.#drop(socket, error, this.ctx.id.name);
+      closeSocket(socket, new CloseReason(1011));
+      return undefined;
+    }
+  }
+
+  #drop(socket: WebSocket, error: unknown, where: string | undefined): void {
+    report("a session is closed with 1011", error, where);
+    markEnd(socket, where);
+    this.forget(socket);
   }
 
   #accept(socket: WebSocket, session: ServerSession): void {
@@ -218,7 +243,7 @@ export class Sessions implements SessionHost {
   }
 
   #begin(socket: WebSocket, remains: Remains, accepted = false): ServerSession {
-    const facts = JSON.parse(remains.kept[0]) as SessionFacts;
+    const facts = JSON.parse(remains.facts) as SessionFacts;
     const definition = this.#defined(facts.path);
     const Session = (definition.Session ?? ServerSession) as typeof ServerSession;
     const session = new Session(this, socket, definition, facts, remains, accepted);

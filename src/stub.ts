@@ -1,7 +1,7 @@
 // The way to an object: its namespace, its name and place, and what is done if it fails.
 import * as workers from "cloudflare:workers";
 
-import type { EndpointDefinition } from "./endpoint-definition.ts";
+import { OPTIONS, type EndpointDefinition } from "./endpoint-definition.ts";
 import { DeploymentError, report } from "./errors.ts";
 import { unavailable } from "./handshake.ts";
 import type { Match } from "./router.ts";
@@ -11,9 +11,12 @@ import type { WorkerContext, WsEndpointMap } from "./ws-endpoint-map.ts";
 const TRIES = 3;
 const DELAY = 100;
 
-/** An endpoint, and the name of the class of its objects. */
+/** An endpoint, and where its objects are. */
 export interface Served extends EndpointDefinition {
+  /** The name of their class. */
   readonly className: string;
+  /** The endpoint has the name of a binding in place of the class. */
+  readonly isByName: boolean;
 }
 
 /**
@@ -29,11 +32,35 @@ export function stubOf(env: unknown, request: Request, match: Match<Served>): Du
     throw new DeploymentError("The option instance must return the name of an object.");
   }
   const namespace = namespaceOf(env, endpoint);
-  return (jurisdiction ? within(namespace, jurisdiction) : namespace).getByName(name, locationHint && { locationHint });
+  const where = chosen("jurisdiction", jurisdiction, pathParameters);
+  const near = chosen("locationHint", locationHint, request, pathParameters);
+  return (where ? within(namespace, where) : namespace).getByName(name, near && { locationHint: near });
+}
+
+/**
+ * The value of an option that may be a function.
+ *
+ * @throws {@link DeploymentError} if the function returns another than the option may have
+ */
+function chosen<T, Given extends unknown[]>(
+  option: "locationHint" | "jurisdiction",
+  value: T | ((...given: Given) => T | undefined) | undefined,
+  ...given: Given
+): T | undefined {
+  if (typeof value !== "function") return value;
+  const found = (value as (...given: Given) => T | undefined)(...given);
+  const [what, fits] = OPTIONS[option];
+  if (found === undefined || fits!(found)) return found;
+  throw new DeploymentError(`The option ${option} has returned something else: it must be ${what}.`);
 }
 
 /** Asks an object, again if the platform says that it may help. */
-export async function ask(stub: () => DurableObjectStub, request: Request, ctx: WorkerContext): Promise<Response> {
+export async function ask(
+  stub: () => DurableObjectStub,
+  request: Request,
+  ctx: WorkerContext,
+  path: string,
+): Promise<Response> {
   for (let tries = 1; ; tries++) {
     try {
       // A stub that has failed goes on failing.
@@ -48,7 +75,7 @@ export async function ask(stub: () => DurableObjectStub, request: Request, ctx: 
       const { retryable, overloaded } = (error ?? {}) as { retryable?: boolean; overloaded?: boolean };
       if (!retryable && !overloaded) throw error;
       if (overloaded || tries === TRIES || !/^(GET|HEAD)$/.test(request.method)) {
-        report("503", error);
+        report(`503 for ${path}`, error);
         return unavailable();
       }
       await scheduler.wait(Math.random() * DELAY * 2 ** tries);
@@ -56,22 +83,21 @@ export async function ask(stub: () => DurableObjectStub, request: Request, ctx: 
   }
 }
 
-function namespaceOf(env: unknown, { config, className }: Served): DurableObjectNamespace {
-  const { durableObject } = config as WsEndpointMap;
-  const bindings = (env ?? {}) as Record<string, unknown>;
-  const { exports } = workers as { exports?: Record<string, unknown> };
+function namespaceOf(env: unknown, { config, className, isByName }: Served): DurableObjectNamespace {
+  const given = isByName ? (config as WsEndpointMap).durableObject : config.binding;
+  const { exports } = workers as { exports?: object };
   const screaming = className.replace(/(?<=[a-z\d])(?=[A-Z])/g, "_").toUpperCase();
-  const found = (
-    typeof durableObject === "string"
-      ? [bindings[durableObject]]
-      : [bindings[className], bindings[screaming], exports?.[className]]
-  ).find(isNamespace);
+  const name = given ?? className;
+  const found =
+    namespaceAt(env, name) ??
+    (given ? undefined : namespaceAt(env, screaming)) ??
+    (isByName ? undefined : namespaceAt(exports, name));
   if (found) return found;
-  const binding = typeof durableObject === "string" ? durableObject : className;
-  throw new DeploymentError(`No Durable Object. Export its class, and add to wrangler.toml
+  const there = `env has ${namesIn(env)}, and the Worker exports ${namesIn(exports)}`;
+  throw new DeploymentError(`No Durable Object ${name} for the class ${className}: ${there}. If a bundler or a wrapper has renamed the class, say where it is, as in { durableObject: ${className}, binding: "NAME" }. Else export the class, and add to wrangler.toml
 
 [[durable_objects.bindings]]
-name = "${binding}"
+name = "${name}"
 class_name = "${className}"
 
 [[migrations]]
@@ -79,6 +105,21 @@ tag = "v1"
 new_sqlite_classes = ["${className}"]
 `);
 }
+
+/** An `env` may be a proxy that throws for what it doesn't have. */
+function namespaceAt(where: unknown, name: string): DurableObjectNamespace | undefined {
+  try {
+    const found = (where as Record<string, unknown> | null | undefined)?.[name];
+    return isNamespace(found) ? found : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+const namesIn = (where: unknown): string =>
+  Object.keys(where ?? {})
+    .filter((name) => namespaceAt(where, name))
+    .join(", ") || "none";
 
 /** A service, too, seems to have any method: that of a class that is no Durable Object is an RPC property. */
 const isNamespace = (found: unknown): found is DurableObjectNamespace =>

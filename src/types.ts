@@ -82,6 +82,21 @@ export interface Session<Path extends string = string, T = unknown, Env = unknow
   readonly isSecure: boolean;
   /** Whether messages can be sent: false from the first Close frame on, of either side. */
   readonly isOpen: boolean;
+  /**
+   * Aborts when the session ends, in whatever way, as soon as the object hears of it, also while one of the session's callbacks is
+   * under way. Its reason is a {@link SessionClosedError} with the `closeReason`. A callback that rejects with that reason was
+   * stopped: neither `onError` nor the log is told.
+   *
+   * ```ts
+   * onText: async (user, question, session) => {
+   *   const answer = await fetch(MODEL, { method: "POST", body: question, signal: session.signal });
+   *   for await (const part of answer.body!.pipeThrough(new TextDecoderStream())) await session.asyncRemote.sendText(part);
+   * }
+   * ```
+   *
+   * It is made when it is first asked for. After hibernation it is another one.
+   */
+  readonly signal: AbortSignal;
   /** The open sessions of the same endpoint in the same Durable Object, this one included once it is open. */
   readonly openSessions: ReadonlySet<Session<Path, T, Env>>;
   /** Sends to the client, past any {@link SendChannel}. */

@@ -9,8 +9,8 @@ import type { PathParameters, Session } from "./types.ts";
  */
 export interface EndpointConfig
   extends
-    Readonly<Omit<EndpointOptions, DefaultedOption | "configure">>,
-    Readonly<Required<Pick<EndpointOptions, DefaultedOption>>> {
+    Readonly<Omit<EndpointOptions<unknown>, DefaultedOption | "configure">>,
+    Readonly<Required<Pick<EndpointOptions<unknown>, DefaultedOption>>> {
   /** The path as it was registered. */
   readonly path: string;
   /** What the user properties of each session begin with. */
@@ -77,7 +77,28 @@ export interface HandshakeResult {
   userProperties?: Record<string, unknown> | undefined;
   /** Becomes that of the {@link Session}: a JSON value. */
   userPrincipal?: unknown;
+  /**
+   * The subprotocol that is agreed on, whatever the endpoint's own list: one of those that the client offered, such as a
+   * token that the hook has checked.
+   */
+  subprotocol?: string | undefined;
 }
+
+/**
+ * What `onHandshake` may return to refuse the client with a close code: the Worker answers 101, and closes. A browser tells its
+ * page of no other refusal than 1006.
+ */
+export interface HandshakeClosure {
+  /** One that a Close frame may carry: an application's own are 4000–4999. */
+  closeCode: number;
+  /** A text of at most 123 bytes of UTF-8. */
+  reasonPhrase?: string | undefined;
+  /** Are added to the 101. `Sec-WebSocket-*`, `Upgrade` and `Connection` are Socle's. */
+  headers?: HeadersInit | undefined;
+}
+
+/** What `onHandshake` may return. */
+export type HandshakeDecision = Response | HandshakeResult | HandshakeClosure | undefined | void;
 
 /** What Socle needs of a Worker's `ExecutionContext`: frameworks have types of their own for it. */
 export type WorkerContext = Pick<ExecutionContext, "waitUntil">;
@@ -94,7 +115,15 @@ export interface HandshakeContext<Env = unknown, Path extends string = string> {
   readonly config: EndpointConfig;
 }
 
-/** A method, so that the options of a class may be written for its own path and bindings. */
+/** Methods, so that the options of a class may be written for its own path and bindings. */
+interface HintOf<Path extends string> {
+  hint(request: Request, pathParameters: PathParameters<Path>): DurableObjectLocationHint | undefined;
+}
+
+interface JurisdictionOf<Path extends string> {
+  jurisdiction(pathParameters: PathParameters<Path>): DurableObjectJurisdiction | undefined;
+}
+
 interface TagsOf<Env, Path extends string> {
   tags(session: Session<Path, unknown, Env>): readonly string[] | Promise<readonly string[]>;
 }
@@ -122,11 +151,8 @@ interface NoCodec {
   deserializeSession?: undefined;
 }
 
-/**
- * What an endpoint may be given beside its callbacks. Any other name or value is a {@link DeploymentError} when the
- * endpoint is registered.
- */
-export type EndpointOptions<Env = unknown, T = unknown, Path extends string = string> = CommonOptions<Env, Path> &
+/** What a map may be given beside its callbacks: all {@link EndpointOptions} but those of a class. */
+export type MapOptions<Env = Cloudflare.Env, T = unknown, Path extends string = string> = CommonOptions<Env, Path> &
   SessionCodec<T>;
 
 interface CommonOptions<Env, Path extends string> {
@@ -141,10 +167,24 @@ interface CommonOptions<Env, Path extends string> {
    * What throws, or returns anything but a string that is not empty, is answered with 500 and logged.
    */
   instance?(request: Request, pathParameters: PathParameters<Path>): string;
-  /** Near where a new object is to be made; it stays there. Without it near its first client. */
-  locationHint?: DurableObjectLocationHint;
-  /** Where the object and its storage must stay. Local workerd can't, and does without. */
-  jurisdiction?: DurableObjectJurisdiction;
+  /**
+   * Near where a new object is to be made; it stays there. Without it near its first client. A function may return
+   * undefined.
+   *
+   * ```ts
+   * locationHint: (request) => (request.cf?.continent === "EU" ? "weur" : "enam")
+   * ```
+   */
+  locationHint?: DurableObjectLocationHint | HintOf<Path>["hint"];
+  /**
+   * Where the object and its storage must stay. Local workerd can't, and does without. A function is given the path's
+   * parameters alone: by the request, clients of one path would end in different objects.
+   *
+   * ```ts
+   * jurisdiction: ({ region }) => (region === "eu" ? "eu" : undefined)
+   * ```
+   */
+  jurisdiction?: DurableObjectJurisdiction | JurisdictionOf<Path>["jurisdiction"];
   /** The subprotocols that the endpoint speaks, the preferred first: the first that the client offers is agreed on. */
   subprotocols?: readonly string[];
   /**
@@ -157,7 +197,7 @@ interface CommonOptions<Env, Path extends string> {
   allowedOrigins?: readonly string[] | ((origin: string, request: Request) => boolean);
   /**
    * Decides in the Worker, before an object is woken, who may connect. A `Response` goes to the client instead of the
-   * 101; what else it returns goes to the session.
+   * 101; what else it returns goes to the session, or closes it before it begins ({@link HandshakeClosure}).
    *
    * ```ts
    * async onHandshake(request, { env }) {
@@ -170,10 +210,7 @@ interface CommonOptions<Env, Path extends string> {
    *
    * @see Jakarta: `ServerEndpointConfig.Configurator.modifyHandshake`
    */
-  onHandshake?(
-    request: Request,
-    context: HandshakeContext<Env, Path>,
-  ): Response | HandshakeResult | undefined | void | Promise<Response | HandshakeResult | undefined | void>;
+  onHandshake?(request: Request, context: HandshakeContext<Env, Path>): HandshakeDecision | Promise<HandshakeDecision>;
   /**
    * Is given the endpoint's configuration once, when it is registered, and may change it. It can't be async.
    *
@@ -249,6 +286,34 @@ interface CommonOptions<Env, Path extends string> {
   flowControl?: boolean | FlowControl;
 }
 
+/**
+ * What an endpoint may be given beside its callbacks. Any other name or value is a {@link DeploymentError} when the
+ * endpoint is registered.
+ */
+export type EndpointOptions<Env = Cloudflare.Env, T = unknown, Path extends string = string> = MapOptions<
+  Env,
+  T,
+  Path
+> &
+  ClassOptions<Env>;
+
+interface ClassOptions<Env> {
+  /**
+   * The binding of the class's namespace, or its name among the Worker's exports. Without it the namespace is found by the
+   * class's name, which a bundler may change (`minify`), and which a wrapper may hide.
+   *
+   * ```ts
+   * addEndpoint(container, "/chat/{room}", { durableObject: Chat, binding: "CHAT" });
+   * ```
+   */
+  binding?: BindingName<Env>;
+}
+
+/** The name of a class's binding, or of its export where it has none. Any name where the bindings are not known. */
+export type BindingName<Env> = keyof Env extends never
+  ? string
+  : NamespaceBinding<Env> | Cloudflare.GlobalProp<"durableNamespaces", never>;
+
 /** The names of the bindings in `Env` that are Durable Object namespaces. */
 export type NamespaceBinding<Env> = unknown extends Env
   ? never
@@ -290,7 +355,7 @@ export interface Callbacks<Env = unknown, T = unknown, Path extends string = str
  * @see Pedestal: `ws-endpoint-map`
  */
 export type WsEndpointMap<Env = unknown, T = unknown, Path extends string = string> = Callbacks<Env, T, Path> &
-  EndpointOptions<Env, T, Path> & {
+  MapOptions<Env, T, Path> & {
     /** The binding of the namespace that serves the map, if it isn't that of the container's own `Endpoint` class. */
     durableObject?: NamespaceBinding<Env>;
   };

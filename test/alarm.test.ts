@@ -7,6 +7,7 @@ import { afterEach, beforeEach, describe, expect, it, vi, type MockInstance } fr
 import { alarmOf, passTime, platform, ring, ringAtAlarm, rowsOf, stopClock } from "./support/alarm.ts";
 import { connect } from "./support/client.ts";
 import { freshPath, Log, serve } from "./support/endpoint.ts";
+import { logEntry } from "./support/log.ts";
 import { Clock, container, Legacy } from "./support/worker.ts";
 
 const MINUTES = 60_000;
@@ -219,7 +220,10 @@ describe("by a clock that is set", () => {
       expect(onAlarm.mock.calls.map(([info]) => info!.retryCount)).toEqual([0, 1, 2, 3, 4, 5, 6]);
       expect(onAlarm.mock.calls.map(([info]) => info!.isRetry)).toEqual([false, true, true, true, true, true, true]);
       expect(logged).toHaveBeenCalledTimes(7);
-      expect(logged).toHaveBeenLastCalledWith("socle: onAlarm failed:", expect.objectContaining({ message: "failed" }));
+      expect(logged).toHaveBeenLastCalledWith(
+        logEntry("onAlarm failed"),
+        expect.objectContaining({ message: "failed" }),
+      );
       expect(await clock.storage((storage) => storage.getAlarm())).toBe(null);
       passTime(60 * MINUTES);
       await ring(clock.stub);
@@ -356,6 +360,197 @@ describe("by a clock that is set", () => {
     expect(onAlarm).toHaveBeenCalledTimes(2);
     await ringAtAlarm(clock.stub);
     expect(await clock.stub.openSessionCount()).toBe(0);
+  });
+
+  it("P10: closeAll, deleteAlarm and deleteAll leave neither a row nor an alarm", async () => {
+    const clock = object({ idleTimeoutMs: 10 * MINUTES });
+    const client = await clock.connect();
+    await clock.storage((storage) => storage.setAlarm(inMinutes(2)));
+    await runInDurableObject(clock.stub, async (instance: Clock, { storage }) => {
+      instance.closeAll();
+      await storage.deleteAlarm();
+      await storage.deleteAll();
+    });
+    await client.closed;
+    expect([await rowsOf(clock.stub), await alarmOf(clock.stub)]).toEqual([[], null]);
+  });
+
+  it("P10: nothing is left once the last session has gone, but the alarm of the class", async () => {
+    const clock = object({ idleTimeoutMs: 10 * MINUTES });
+    const [first, last] = [await clock.connect(), await clock.connect()];
+    await first.close(1000);
+    const own = inMinutes(60);
+    await clock.storage((storage) => storage.setAlarm(own));
+    expect(await rowsOf(clock.stub)).toEqual(["socle:alarm"]);
+    await last.close(1000);
+    await expect.poll(() => rowsOf(clock.stub)).toEqual([]);
+    expect(await alarmOf(clock.stub)).toBe(own);
+    await clock.storage((storage) => storage.deleteAlarm());
+    await (await clock.connect()).close(1000);
+    await expect.poll(() => alarmOf(clock.stub)).toBe(null);
+    expect(await rowsOf(clock.stub)).toEqual([]);
+  });
+
+  it.each(["a message", "a request", "a count", "another session"])(
+    "P10: timeouts whose alarm was not taken have one again with the object's next event: %s",
+    async (event) => {
+      const prototype = await object().storage(platform);
+      const clock = object({ idleTimeoutMs: 10 * MINUTES });
+      const path = freshPath();
+      container.addEndpoint(path, { durableObject: Clock, instance: () => clock.stub.name! });
+      vi.spyOn(prototype, "setAlarm").mockRejectedValueOnce(new Error("refused"));
+      // It has no timeout.
+      const other = await connect(path);
+      const silent = await clock.connect();
+      await vi.waitUntil(() => logged.mock.calls.length > 0, 30_000);
+      expect(await alarmOf(clock.stub)).toBe(null);
+      if (event === "a message") await other.ask("in");
+      if (event === "a count") await clock.stub.openSessionCount();
+      if (event === "another session") await connect(path);
+      if (event === "a request") await (await clock.stub.fetch("https://socle.test/")).text();
+      await expect.poll(() => alarmOf(clock.stub)).not.toBe(null);
+      passTime(11 * MINUTES);
+      await ring(clock.stub);
+      expect(await silent.closed).toMatchObject({ code: 1001 });
+    },
+  );
+
+  it("P10: alarms work behind a ctx whose storage is a proxy, as tracing wrappers make it", async () => {
+    const clock = object({ idleTimeoutMs: 10 * MINUTES });
+    const own = inMinutes(2);
+    const got = await runInDurableObject(clock.stub, async (_, ctx) => {
+      const storage = new Proxy(ctx.storage, {
+        get(target, name) {
+          const value: unknown = Reflect.get(target, name, target);
+          return typeof value === "function" ? (value as () => void).bind(target) : value;
+        },
+      });
+      const behind = Object.create(ctx, { storage: { value: storage } }) as DurableObjectState;
+      const prototype = Object.getPrototypeOf(ctx) as object;
+      for (const [name, one] of Object.entries(Object.getOwnPropertyDescriptors(prototype))) {
+        if (name === "constructor" || name === "storage") continue;
+        const value = one.get ? undefined : (one.value as () => void).bind(ctx);
+        Object.defineProperty(behind, name, one.get ? { get: () => Reflect.get(ctx, name) as unknown } : { value });
+      }
+      // oxlint-disable-next-line no-new -- it takes the place of the storage's methods
+      new Clock(behind, env);
+      await behind.storage.setAlarm(own);
+      return behind.storage.getAlarm();
+    });
+    expect(got).toBe(own);
+    expect(await (await clock.connect()).ask("in")).toBe("in");
+    await expect.poll(() => rowsOf(clock.stub)).toEqual(["socle:alarm"]);
+  });
+
+  it("P10: an own alarm can be asked for and set while an aborted one is to come again", async () => {
+    const clock = object({ idleTimeoutMs: 10 * MINUTES });
+    await clock.connect();
+    const own = inMinutes(2);
+    await clock.storage((storage) => storage.setAlarm(own));
+    passTime(2 * MINUTES);
+    await evictDurableObject(clock.stub, { webSockets: "close" });
+    await clock.connect();
+    expect(await clock.storage((storage) => storage.getAlarm())).toBe(own);
+    const next = inMinutes(3);
+    await clock.storage((storage) => storage.setAlarm(next));
+    expect(await clock.storage((storage) => storage.getAlarm())).toBe(next);
+  });
+
+  it("P10: an own alarm that has been given up is null, beside a timeout too", async () => {
+    const clock = object({ idleTimeoutMs: 10 * MINUTES });
+    await clock.connect();
+    await clock.storage((storage) => storage.setAlarm(inMinutes(2)));
+    passTime(2 * MINUTES);
+    await evictDurableObject(clock.stub, { webSockets: "close" });
+    await clock.storage((storage) => platform(storage).deleteAlarm.call(storage));
+    expect(await clock.storage((storage) => storage.getAlarm())).toBe(null);
+    expect(await rowsOf(clock.stub)).toEqual([]);
+  });
+
+  it("P10: an onAlarm that has run doesn't run again for what can't be set behind it", async () => {
+    const prototype = await object().storage(platform);
+    const set = vi.spyOn(prototype, "setAlarm");
+    const clock = object({ idleTimeoutMs: 10 * MINUTES });
+    const client = await clock.connect();
+    await clock.storage((storage) => storage.setAlarm(inMinutes(2)));
+    onAlarm.mockImplementationOnce(() => void set.mockRejectedValueOnce(new Error("refused")));
+    passTime(2 * MINUTES);
+    expect(await ring(clock.stub)).toBe(true);
+    expect(onAlarm).toHaveBeenCalledTimes(1);
+    expect(logged.mock.calls).toEqual([[logEntry("the idle timeouts have no alarm"), new Error("refused")]]);
+    expect(await client.ask("in")).toBe("in");
+    await expect.poll(() => alarmOf(clock.stub)).not.toBe(null);
+    expect(onAlarm).toHaveBeenCalledTimes(1);
+  });
+
+  it("P10: closeAll in onAlarm leaves nothing", async () => {
+    const clock = object({ idleTimeoutMs: 10 * MINUTES });
+    const client = await clock.connect();
+    await clock.storage((storage) => storage.setAlarm(inMinutes(2)));
+    onAlarm.mockImplementationOnce(async function (this: Clock) {
+      this.closeAll();
+      await scheduler.wait(5);
+    });
+    await ringAtAlarm(clock.stub);
+    await client.closed;
+    expect([await rowsOf(clock.stub), await alarmOf(clock.stub)]).toEqual([[], null]);
+  });
+
+  it("P10: what is written behind a deleteAll stays", async () => {
+    const clock = object({ idleTimeoutMs: 10 * MINUTES });
+    await clock.connect();
+    const left = await clock.storage(async (storage) => {
+      const deleted = storage.deleteAll();
+      storage.kv.put("own", 1);
+      await deleted;
+      return storage.kv.get("own");
+    });
+    expect(left).toBe(1);
+    expect(await rowsOf(clock.stub)).toEqual(["socle:alarm"]);
+  });
+
+  it("P10: a second object on the same storage, as a hot reload makes one, shares the alarm with the first", async () => {
+    const clock = object({ idleTimeoutMs: 10 * MINUTES });
+    const client = await clock.connect();
+    const own = inMinutes(2);
+    const rung = await runInDurableObject(clock.stub, async (instance: Clock, ctx) => {
+      const second = new Clock(ctx, env);
+      await ctx.storage.setAlarm(own);
+      expect(await ctx.storage.getAlarm()).toBe(own);
+      vi.setSystemTime(own);
+      await platform(ctx.storage).deleteAlarm.call(ctx.storage);
+      await second.alarm({ scheduledTime: own, isRetry: false, retryCount: 0 });
+      expect(await ctx.storage.getAlarm()).toBe(null);
+      return instance !== second;
+    });
+    expect(rung).toBe(true);
+    expect(onAlarm).toHaveBeenCalledTimes(1);
+    expect(await client.ask("in")).toBe("in");
+    passTime(11 * MINUTES);
+    await ring(clock.stub);
+    expect(await client.closed).toMatchObject({ code: 1001 });
+    expect(onAlarm).toHaveBeenCalledTimes(1);
+  });
+
+  it("P10: an onAlarm that resets the object each time runs seven times, and is told each time how often before", async () => {
+    const clock = object({ idleTimeoutMs: 10 * MINUTES });
+    const log = new Log();
+    onAlarm.mockImplementation(async function (this: Clock, info) {
+      log.add(info!.retryCount, info!.isRetry);
+      this.ctx.abort("reset");
+    });
+    await clock.connect();
+    const own = inMinutes(2);
+    await clock.storage((storage) => storage.setAlarm(own));
+    passTime(2 * MINUTES);
+    // As the platform does it: the alarm that failed is delivered again, with its count.
+    for (let retryCount = 0; retryCount < 8; retryCount++) {
+      const info = { scheduledTime: own, isRetry: retryCount > 0, retryCount };
+      await runInDurableObject(clock.stub, (instance: Clock) => instance.alarm(info)).catch(() => {});
+    }
+    expect(log.entries).toEqual(Array.from({ length: 7 }, (_, tries) => [tries, tries > 0]));
+    // The session went with the first; what is left of it goes too.
+    await expect.poll(() => rowsOf(clock.stub)).toEqual([]);
   });
 
   it("R18: without timeouts the alarm is the platform's, its errors and its info too", async () => {
@@ -507,7 +702,7 @@ describe("a class without SQLite", () => {
     await clock.hibernate();
     expect(await client.ask("in")).toBe("in");
     expect(logged.mock.calls).toEqual([
-      ["socle: the idle timeouts have no alarm:", expect.objectContaining({ message: expect.stringMatching(/SQL/) })],
+      [logEntry("the idle timeouts have no alarm"), expect.objectContaining({ message: expect.stringMatching(/SQL/) })],
     ]);
   });
 

@@ -1,9 +1,11 @@
 // What a callback throws, and who is told.
-import { onOpenStartWsConnection, SessionObjectError, startWsConnection } from "socle";
+import { addEndpoint, onOpenStartWsConnection, SessionObjectError, startWsConnection } from "socle";
 import { afterEach, beforeEach, describe, expect, it, vi, type MockInstance } from "vitest";
 
-import { upgrade } from "./support/client.ts";
-import { hibernating, Log, modes, recorded } from "./support/endpoint.ts";
+import { connect, upgrade } from "./support/client.ts";
+import { freshPath, hibernating, Log, modes, recorded } from "./support/endpoint.ts";
+import { logEntry } from "./support/log.ts";
+import { container } from "./support/worker.ts";
 
 let logged: MockInstance<typeof console.error>;
 beforeEach(() => {
@@ -11,7 +13,7 @@ beforeEach(() => {
 });
 afterEach(() => logged.mockRestore());
 
-describe.each(modes)("an exception, hibernate: $hibernate", ({ serve }) => {
+describe.each(modes)("an exception, hibernate: $hibernate", ({ serve, hibernate: kind }) => {
   it("R16: goes to onError, and the session stays open", async () => {
     const log = new Log();
     const endpoint = serve({
@@ -52,9 +54,28 @@ describe.each(modes)("an exception, hibernate: $hibernate", ({ serve }) => {
     client.send("a", "dropped");
     expect(await client.closed).toEqual({ code: 1011, reason: "", wasClean: true });
     await log.has([1011, ""]);
-    expect(logged.mock.calls).toEqual([
-      ["socle: a callback or the socket failed:", expect.objectContaining({ message: "secret" })],
-    ]);
+    expect(logged.mock.calls).toEqual([[logEntry("onText failed"), expect.objectContaining({ message: "secret" })]]);
+  });
+
+  it("P14: the log has the endpoint's path as it was registered, and the callback that failed", async () => {
+    const fails = (name: string) => (): never => {
+      throw new Error(name);
+    };
+    for (const [name, message] of [
+      ["onOpen", undefined],
+      ["onText", "text"],
+      ["onBinary", new ArrayBuffer(1)],
+      ["onClose", undefined],
+    ] as const) {
+      const path = `${freshPath()}/{room}`;
+      addEndpoint(container, path, { hibernate: kind, [name]: fails(name) });
+      const client = await connect(path.replace("{room}", "lobby"));
+      if (message !== undefined) client.send(message);
+      else client.socket.close(1000);
+      await client.closed;
+      await expect.poll(() => logged.mock.calls).toEqual([[`socle: ${name} failed at ${path}:`, new Error(name)]]);
+      logged.mockClear();
+    }
   });
 
   it("R16: onError decides: it may close the session", async () => {
@@ -132,8 +153,8 @@ describe.each(modes)("an exception, hibernate: $hibernate", ({ serve }) => {
     await client.closed;
     await expect.poll(() => logged.mock.calls.length).toBe(2);
     expect(logged.mock.calls.map(([what, error]) => [what, (error as Error).message])).toEqual([
-      ["socle: a callback or the socket failed:", "in onError"],
-      ["socle: onClose failed:", "in onClose"],
+      [logEntry("onError failed"), "in onError"],
+      [logEntry("onClose failed"), "in onClose"],
     ]);
     expect(log.entries).toEqual(["closing"]);
   });

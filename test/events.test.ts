@@ -145,8 +145,12 @@ describe("onEvent", () => {
     expect(await client.ask("a")).toBe("a");
     expect(await client.close(1000)).toMatchObject({ code: 1000 });
     await expect.poll(() => logged.mock.calls.length).toBe(3);
-    for (const [what, error] of logged.mock.calls) {
-      expect([what, (error as Error).message]).toEqual(["socle: onEvent failed:", "from onEvent"]);
+    const [wake, ...ofSession] = logged.mock.calls.map(
+      ([what, error]) => [what, (error as Error).message] as unknown[],
+    );
+    expect(wake).toEqual(["socle: onEvent failed:", "from onEvent"]);
+    for (const call of ofSession) {
+      expect(call).toEqual([expect.stringMatching(/^socle: onEvent failed at \/[\w/-]+:$/), "from onEvent"]);
     }
   });
 

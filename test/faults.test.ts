@@ -7,6 +7,7 @@ import { afterEach, assert, beforeEach, describe, expect, it, vi, type MockInsta
 import { alarmOf, passTime, platform, ring, ringAtAlarm, rowsOf, stopClock } from "./support/alarm.ts";
 import { connect, request, upgrade, type Client } from "./support/client.ts";
 import { freshPath, hibernating, Log, modes, recorded, type Served } from "./support/endpoint.ts";
+import { logEntry } from "./support/log.ts";
 import { container, Room } from "./support/worker.ts";
 
 const MINUTES = 60_000;
@@ -175,7 +176,7 @@ describe("storage that throws", () => {
       await failKv("delete", SESSION_ROW);
       client.socket.close(4000);
       expect(await client.closed).toMatchObject({ code: 4000 });
-      await expect.poll(messages).toEqual([["socle: the row of an ended session is left:", "refused"]]);
+      await expect.poll(messages).toEqual([[logEntry("the row of an ended session is left"), "refused"]]);
       expect(scene.log.entries).toEqual([["close", `0 ${size}`, 4000, ""]]);
       await scene.goesOn();
     },
@@ -188,7 +189,7 @@ describe("storage that throws", () => {
     await failKv("get", SESSION_ROW);
     client.send("");
     expect(await client.closed).toMatchObject({ code: 1011, reason: "" });
-    expect(messages()).toEqual([["socle: a session is closed with 1011:", "refused"]]);
+    expect(messages()).toEqual([[logEntry("a session is closed with 1011"), "refused"]]);
     await scene.goesOn();
   });
 
@@ -201,7 +202,7 @@ describe("storage that throws", () => {
       const mend = await failKv(method, SESSION_ROW);
       // It is not held.
       await runInDurableObject(scene.endpoint.stub, () => {});
-      await expect.poll(messages).toEqual([["socle: a lost session's onClose can't run:", "refused"]]);
+      await expect.poll(messages).toEqual([[logEntry("a lost session's onClose can't run"), "refused"]]);
       mend();
       expect(scene.log.entries).toEqual([]);
       await scene.crash();
@@ -222,7 +223,7 @@ describe("storage that throws", () => {
     await failKv("delete", SESSION_ROW);
     await scene.open();
     expect(scene.log.entries).toEqual([["close", "0 1", 1006, ""]]);
-    expect(messages()).toEqual([["socle: the row of an ended session is left:", "refused"]]);
+    expect(messages()).toEqual([[logEntry("the row of an ended session is left"), "refused"]]);
     await scene.goesOn();
   });
 
@@ -239,8 +240,8 @@ describe("storage that throws", () => {
     await scene.open();
     await scene.goesOn();
     expect(messages().map(([what]) => what)).toEqual([
-      "socle: a lost session's onClose can't run:",
-      "socle: the row of an ended session is left:",
+      logEntry("a lost session's onClose can't run"),
+      logEntry("the row of an ended session is left"),
     ]);
   });
 
@@ -256,7 +257,7 @@ describe("storage that throws", () => {
       return Promise.resolve(() => failing.mockRestore());
     },
   };
-  const line = ["socle: the idle timeouts have no alarm:", "refused"];
+  const line = [logEntry("the idle timeouts have no alarm"), "refused"];
   const storageOf = ({ endpoint }: Scene) => runInDurableObject(endpoint.stub, (_, { storage }) => storage);
 
   describe.each(Object.entries(alarmFaults))("under an idle timeout: %s", (method, fail) => {
@@ -376,7 +377,7 @@ describe("an attachment that throws", () => {
       client.socket.close(4000);
       expect(await client.closed).toMatchObject({ code: 4000 });
       await scene.log.has(["close", "0 0", 4000, ""]);
-      await expect.poll(messages).toEqual([["socle: a socket took no mark of its end:", "refused"]]);
+      await expect.poll(messages).toEqual([[logEntry("a socket took no mark of its end"), "refused"]]);
       expect(scene.closes).toHaveLength(1);
       await scene.goesOn();
     },
@@ -396,7 +397,7 @@ describe("an attachment that throws", () => {
     expect(await client.closed).toMatchObject({ code: 4001 });
     await scene.goesOn();
     expect(scene.log.entries).toEqual([["close", "0 0", 4001, ""]]);
-    expect(messages()).toEqual([["socle: a socket took no mark of its end:", "refused"]]);
+    expect(messages()).toEqual([[logEntry("a socket took no mark of its end"), "refused"]]);
   });
 
   it("R12, R18: with a limit is told to the log, and no message is lost", async () => {
@@ -407,7 +408,9 @@ describe("an attachment that throws", () => {
     passTime(5 * MINUTES);
     expect(await client.ask("")).toBe("1 0");
     await vi.waitUntil(() => scene.log.entries.length > 0, 30_000);
-    expect(new Set(messages().map(String))).toEqual(new Set(["socle: a session's limits can't be kept:,refused"]));
+    expect(messages().length).toBeGreaterThan(0);
+    for (const message of messages())
+      expect(message).toEqual([logEntry("a session's limits can't be kept"), "refused"]);
     // In memory they hold.
     passTime(6 * MINUTES);
     await ring(scene.endpoint.stub);
@@ -430,13 +433,13 @@ describe("an attachment that throws", () => {
       });
       return [scene, client] as const;
     };
-    const line = "socle: a session is closed with 1011:,refused";
+    const line = [logEntry("a session is closed with 1011"), "refused"];
 
     it("R16: at a message closes that session with 1011, and the log is told", async () => {
       const [scene, client] = await asleep();
       client.send("");
       expect(await client.closed).toMatchObject({ code: 1011, reason: "" });
-      expect(messages().map(String)).toContain(line);
+      expect(messages()).toContainEqual(line);
       await scene.goesOn();
     });
 
@@ -444,7 +447,7 @@ describe("an attachment that throws", () => {
       const [scene, client] = await asleep();
       client.socket.close(4000);
       expect((await client.closed).wasClean).toBe(true);
-      expect(messages().map(String)).toContain(line);
+      expect(messages()).toContainEqual(line);
       await scene.goesOn();
     });
 
@@ -465,7 +468,7 @@ describe("an attachment that throws", () => {
       passTime(6 * MINUTES);
       await ring(scene.endpoint.stub);
       expect(await client.closed).toMatchObject({ code: 1011, reason: "" });
-      expect(messages().map(String)).toContain(line);
+      expect(messages()).toContainEqual(line);
       await scene.goesOn();
       await vi.waitUntil(() => alarmOf(scene.endpoint.stub), 30_000);
       passTime(12 * MINUTES);
@@ -497,7 +500,7 @@ describe.each(modes)("a socket that throws, hibernate: $hibernate", (mode) => {
       "put is logged",
       (session: Session) => void startWsConnection(session).put("lost"),
       [],
-      [["socle: a message was not sent:", "refused"]],
+      [[logEntry("a message was not sent"), "refused"]],
     ],
     [
       "tuple gets the Error as its result",
@@ -531,7 +534,7 @@ describe.each(modes)("a socket that throws, hibernate: $hibernate", (mode) => {
     const third = await scene.open("third");
     expect(await scene.endpoint.stub.broadcast("all")).toBe(2);
     expect(await third.next()).toBe("all");
-    expect(messages()).toEqual([["socle: a broadcast missed a session:", "refused"]]);
+    expect(messages()).toEqual([[logEntry("a broadcast missed a session"), "refused"]]);
   });
 
   it("R10, R14: with what onOpen sent is logged, and the session opens, works and ends once", async () => {
@@ -552,14 +555,14 @@ describe.each(modes)("a socket that throws, hibernate: $hibernate", (mode) => {
     const client = await scene.open();
     expect(await client.take(2)).toEqual(["first", "last"]);
     expect(await client.ask("")).toBe("1 0");
-    expect(messages()).toEqual([["socle: a message was not sent:", "refused"]]);
+    expect(messages()).toEqual([[logEntry("a message was not sent"), "refused"]]);
     client.socket.close(4000);
     await scene.log.has(["close", "1 0", 4000, ""]);
     expect(scene.closes).toHaveLength(1);
     await scene.goesOn();
   });
 
-  const line = ["socle: a socket took no Close frame:", "refused"];
+  const line = [logEntry("a socket took no Close frame"), "refused"];
 
   it("R14: at session.close is logged; onClose runs once, and nobody waits for a send", async () => {
     const scene = failing("close", async (session, log) => {
@@ -588,7 +591,8 @@ describe.each(modes)("a socket that throws, hibernate: $hibernate", (mode) => {
     client.socket.close(4000);
     await scene.log.has(["close", "1 0", 4000, ""]);
     // Without hibernation the platform tells of the end twice.
-    expect(new Set(messages().map(String))).toEqual(new Set([String(line)]));
+    expect(messages().length).toBeGreaterThan(0);
+    for (const message of messages()) expect(message).toEqual(line);
     await scene.goesOn();
     expect(scene.closes).toHaveLength(1);
   });

@@ -20,6 +20,7 @@ import { afterEach, assert, describe, expect, inject, it, vi } from "vitest";
 import { connect } from "./support/client.ts";
 import { Log, modes, serve, type Served } from "./support/endpoint.ts";
 import { acknowledgement, batch, bytes, FlowClient, number, type Data } from "./support/flow-client.ts";
+import { logEntry } from "./support/log.ts";
 import type { Endpoints } from "./support/worker.ts";
 
 afterEach(() => {
@@ -237,7 +238,7 @@ describe.each(modes)("what comes in, hibernate: $hibernate", (mode) => {
     );
     client.client.send(bytes(7));
     await closed.has(1002);
-    expect(logged.mock.calls).toEqual([["socle: a callback or the socket failed:", expect.any(ProtocolError)]]);
+    expect(logged.mock.calls).toEqual([[logEntry("the socket failed"), expect.any(ProtocolError)]]);
   });
 
   it("F2: what stands before the malformed part of a batch is delivered", async () => {
@@ -619,7 +620,7 @@ describe.each(modes)("past the channel, hibernate: $hibernate", (mode) => {
       quick.take();
     }
     expect(counts).toEqual([3, 3, 2]);
-    expect(logged.mock.calls).toEqual([["socle: a broadcast missed a session:", expect.any(BufferFullError)]]);
+    expect(logged.mock.calls).toEqual([[logEntry("a broadcast missed a session"), expect.any(BufferFullError)]]);
     expect(await plain.take(3)).toEqual(texts(3));
     expect(quick.messages).toEqual(texts(3));
     await slow.has(1);
@@ -932,6 +933,19 @@ describe.each(modes)("what goes together, hibernate: $hibernate", (mode) => {
     const { client } = await FlowClient.connect(endpoint);
     expect(await client.take(2)).toEqual([bytes(3, number(1000)).buffer, batch("a", "b").buffer]);
   });
+});
+
+it("P12: the hook's subprotocol is the application's, with which the client may have offered socle.v1", async () => {
+  const endpoint = serve({
+    flowControl: true,
+    onHandshake: () => ({ subprotocol: "token" }),
+    onText: (_, __, session) => session.asyncRemote.sendText(session.negotiatedSubprotocol),
+  });
+  const offering = (offers: string) => endpoint.connect("", { "Sec-WebSocket-Protocol": offers });
+  const client = await offering("token+socle.v1, token");
+  expect([client.protocol, await client.ask("?")]).toEqual(["token+socle.v1", "token"]);
+  const plain = await offering("token");
+  expect([plain.protocol, await plain.ask("?")]).toEqual(["token", "token"]);
 });
 
 describe("hibernation", () => {

@@ -7,10 +7,12 @@ import {
   Endpoint,
   ServerContainer,
   type EndpointOptions,
+  type HandshakeClosure,
   type HandshakeContext,
   type HandshakeResult,
   type MutableEndpointConfig,
   type Session,
+  type WsEndpointMap,
 } from "socle";
 import { afterEach, beforeEach, describe, expect, it, vi, type MockInstance } from "vitest";
 
@@ -328,6 +330,66 @@ describe("onHandshake", () => {
     expect(sessions.map(({ userPrincipal, userProperties }) => [userPrincipal, userProperties])).toEqual([
       ["ann", { a: 1 }],
     ]);
+  });
+});
+
+describe("what the hook decides beside", () => {
+  let logged: MockInstance<typeof console.error>;
+  beforeEach(() => void (logged = vi.spyOn(console, "error").mockImplementation(() => {})));
+  afterEach(() => vi.restoreAllMocks());
+
+  const offering = (...names: string[]) => ({ "Sec-WebSocket-Protocol": names.join(", ") });
+  const agreed = (client: Client) => client.response.headers.get("Sec-WebSocket-Protocol");
+  const choosing = (subprotocol: unknown, options: WsEndpointMap<Cloudflare.Env> = {}) =>
+    serve({
+      ...options,
+      onHandshake: () => ({ subprotocol: subprotocol as string }),
+      onText: (_, __, session) => session.asyncRemote.sendText(session.negotiatedSubprotocol),
+    });
+
+  it("P12: its subprotocol is agreed on, before those of the endpoint, and is the session's", async () => {
+    const endpoint = choosing("token-1", { subprotocols: ["chat"] });
+    const client = await endpoint.connect("", offering("chat", "token-1"));
+    expect(agreed(client)).toBe("token-1");
+    expect(await client.ask("?")).toBe("token-1");
+    await endpoint.hibernate();
+    expect(await client.ask("?")).toBe("token-1");
+  });
+
+  it.each([undefined, ""])("P12: without one (%j) the endpoint's own list decides", async (none) => {
+    const client = await choosing(none, { subprotocols: ["chat"] }).connect("", offering("other", "chat"));
+    expect(agreed(client)).toBe("chat");
+  });
+
+  it.each([["nobody-offered-this"], [7]])("P12: a subprotocol that can't be, %j, is 500 and a log", async (name) => {
+    const response = await upgrade(choosing(name).path, offering("token"));
+    expect(response.status).toBe(500);
+    expect(String(logged.mock.lastCall![1])).toContain("not a subprotocol that the client did not offer.");
+  });
+
+  const closing = (closure: object) => serve({ onHandshake: () => closure as HandshakeClosure, onOpen: () => "never" });
+
+  it("P12: a close code refuses the client: the Worker closes, with its headers, and wakes no object", async () => {
+    const endpoint = closing({ closeCode: 4401, reasonPhrase: "Sign in", headers: { "X-Why": "token" } });
+    const client = await endpoint.connect("", offering("chat"));
+    expect(await client.closed).toMatchObject({ code: 4401, reason: "Sign in" });
+    expect([agreed(client), client.response.headers.get("X-Why")]).toEqual(["chat", "token"]);
+    expect(await wasWoken(endpoint.path)).toBe(false);
+    const plain = await closing({ closeCode: 1008 }).connect();
+    expect(await plain.closed).toMatchObject({ code: 1008, reason: "" });
+    expect(agreed(plain)).toBe(null);
+  });
+
+  it.each([
+    [{ closeCode: 1006 }, "No Close frame carries 1006"],
+    [{ closeCode: 4000, reasonPhrase: "x".repeat(124) }, "The reason phrase is over 123 bytes"],
+    [{ closeCode: 4000, userPrincipal: "ann" }, "not something else."],
+    [{ reasonPhrase: "alone" }, "not something else."],
+    [{ closeCode: 4000, headers: { Upgrade: "x" } }, "not the header upgrade, which is Socle's."],
+  ])("P12: a refusal that can't be is 500 and a log: %j", async (closure, message) => {
+    const response = await upgrade(closing(closure).path);
+    expect(response.status).toBe(500);
+    expect(String(logged.mock.lastCall![1])).toContain(message);
   });
 });
 

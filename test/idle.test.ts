@@ -14,6 +14,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { alarmOf, passTime, platform, ring, ringAtAlarm, rowsOf, stopClock } from "./support/alarm.ts";
 import { connect } from "./support/client.ts";
 import { freshPath, Log, recorded, serve } from "./support/endpoint.ts";
+import { logEntry } from "./support/log.ts";
 import { Clock, container } from "./support/worker.ts";
 
 const MINUTES = 60_000;
@@ -451,7 +452,7 @@ describe("by a clock that is set", () => {
     const client = await endpoint.connect();
     expect(await alarmOf(endpoint.stub)).toBe(null);
     expect(logged.mock.calls).toEqual([
-      ["socle: the idle timeouts have no alarm:", expect.objectContaining({ message: "storage is overloaded" })],
+      [logEntry("the idle timeouts have no alarm"), expect.objectContaining({ message: "storage is overloaded" })],
     ]);
     passTime(30 * MINUTES);
     expect(await client.ask("in")).toBe("in");

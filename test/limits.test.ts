@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 
 import { request, type Client } from "./support/client.ts";
 import { Log, serve } from "./support/endpoint.ts";
+import { logEntry } from "./support/log.ts";
 
 const numbered = (count: number) => Array.from({ length: count }, (_, i) => `${i}`);
 
@@ -48,7 +49,7 @@ describe("maxPendingMessages", () => {
     const client = await serve({ maxPendingMessages: 20, onText: slow }).connect();
     client.send(...numbered(200));
     expect(await client.closed).toEqual({ code: 1013, reason: "", wasClean: true });
-    expect(logged.mock.calls).toEqual([["socle: a callback or the socket failed:", expect.any(LimitExceededError)]]);
+    expect(logged.mock.calls).toEqual([[logEntry("a limit was exceeded"), expect.any(LimitExceededError)]]);
   });
 
   it("R12: it holds after hibernation, and the other sessions of the object don't notice", async () => {
@@ -330,7 +331,7 @@ describe("maxTextMessageBufferSize and maxBinaryMessageBufferSize", () => {
     client.send("a", "b", "c", "too large", "d");
     expect(await client.closed).toMatchObject({ code: 1009 });
     expect(client.unread).toEqual(["a", "b", "c"]);
-    expect(logged.mock.calls).toEqual([["socle: a callback or the socket failed:", expect.any(LimitExceededError)]]);
+    expect(logged.mock.calls).toEqual([[logEntry("a limit was exceeded"), expect.any(LimitExceededError)]]);
   });
 
   it("R19: they hold after hibernation, also where the session has changed them", async () => {
@@ -429,7 +430,7 @@ describe("rateLimit", () => {
     client.send("a", new ArrayBuffer(1), "b");
     expect(await client.closed).toMatchObject({ code: 1008 });
     expect(client.unread).toEqual(["a"]);
-    expect(logged.mock.calls).toEqual([["socle: a callback or the socket failed:", expect.any(LimitExceededError)]]);
+    expect(logged.mock.calls).toEqual([[logEntry("a limit was exceeded"), expect.any(LimitExceededError)]]);
   });
 
   it("R12: the budget refills with time, up to what it says and no further", async () => {

@@ -351,7 +351,7 @@ describe("an object that fails", () => {
     expect([response.status, response.headers.get("Retry-After")]).toEqual([503, "5"]);
     expect(await response.text()).toBe("Try again later");
     expect(stubs).toEqual([path, path, path]);
-    expect(logged.mock.calls).toEqual([["socle: 503:", expect.objectContaining({ message: "secret" })]]);
+    expect(logged.mock.calls).toEqual([[`socle: 503 for ${path}:`, expect.objectContaining({ message: "secret" })]]);
   });
 
   it("R8: is waited for between the tries, for longer before the third, and by chance", async () => {

@@ -7,6 +7,7 @@ import { afterEach, expect, it, vi } from "vitest";
 import { rowsOf } from "./support/alarm.ts";
 import { connect } from "./support/client.ts";
 import { freshPath, Log, recorded, serve } from "./support/endpoint.ts";
+import { logEntry } from "./support/log.ts";
 import { Clock, container, Legacy, Room } from "./support/worker.ts";
 
 afterEach(() => {
@@ -66,7 +67,7 @@ it("R19: a message is delivered where the rate's budget can't be kept, for want 
   }
   // The larger ones can't be opened.
   expect([...answers]).toEqual(["hello", 1011]);
-  expect(logged.mock.calls.map(([what]) => String(what))).toContain("socle: a session's limits can't be kept:");
+  expect(logged.mock.calls.map(([what]) => String(what))).toContainEqual(logEntry("a session's limits can't be kept"));
 });
 
 it("R1: an object is configured once, whatever paths its clients come by", async () => {

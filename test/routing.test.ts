@@ -51,12 +51,6 @@ describe("registration", () => {
     expect(add("/a", { onClose: {} })).toThrow("a wrong onClose");
   });
 
-  it("F1: flowControl is refused in a Worker that doesn't import it, with what to import", () => {
-    expect(add("/a", { flowControl: true })).toThrow(
-      'The endpoint at "/a" has a wrong flowControl: it must be used with import "socle/flow-control".',
-    );
-  });
-
   it("R1: an unknown option is refused with those that are known", () => {
     expect(add("/a", { onMessage() {} })).toThrow(
       'The endpoint at "/a" has the unknown option onMessage: use onOpen, onText,',
@@ -340,6 +334,6 @@ describe("subprotocols", () => {
 
 it("R3: a class that is exported is found without any bindings", async () => {
   const handshake = new Request("https://socle.test/exported", { headers: { Upgrade: "websocket" } });
-  const response = await container.fetch(handshake, undefined as never, createExecutionContext());
+  const response = await container.fetch(handshake, undefined, createExecutionContext());
   expect(response.status).toBe(101);
 });

@@ -24,6 +24,7 @@ import {
 import { describe, expect, it, vi } from "vitest";
 
 import { hibernating, Log, modes } from "./support/endpoint.ts";
+import { logEntry } from "./support/log.ts";
 
 /** A payload that sends itself once it is released. */
 class Slow {
@@ -154,7 +155,7 @@ describe.each(modes)("a send channel, hibernate: $hibernate", (mode) => {
     client.send("go");
     expect(await client.take(2)).toEqual(["a", "b"]);
     await expect.poll(() => error.mock.calls.length).toBe(1);
-    expect(error.mock.lastCall).toEqual(["socle: a response channel took no result:", new Error("later")]);
+    expect(error.mock.lastCall).toEqual([logEntry("a response channel took no result"), new Error("later")]);
     error.mockRestore();
   });
 
@@ -171,8 +172,8 @@ describe.each(modes)("a send channel, hibernate: $hibernate", (mode) => {
     client.send("go");
     expect(await client.take(2)).toEqual(["text", "after"]);
     expect(error.mock.calls.map(([what]) => what)).toEqual([
-      "socle: a message was not sent:",
-      "socle: a response channel took no result:",
+      logEntry("a message was not sent"),
+      logEntry("a response channel took no result"),
     ]);
     error.mockRestore();
   });
@@ -682,8 +683,8 @@ describe.each(modes)("broadcast, hibernate: $hibernate", ({ hibernate, serve }) 
     expect(await clients[0]!.take(2)).toEqual(["text", "itself"]);
     await expect.poll(() => error.mock.calls.length).toBe(2);
     expect(error.mock.calls.map(([what, { message }]) => [what, message])).toEqual([
-      ["socle: a broadcast missed a session:", "broken"],
-      ["socle: a broadcast missed a session:", "broken"],
+      [logEntry("a broadcast missed a session"), "broken"],
+      [logEntry("a broadcast missed a session"), "broken"],
     ]);
     expect(log.entries.slice(0, 3)).toEqual([
       ["in onOpen", 0],

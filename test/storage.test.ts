@@ -15,6 +15,7 @@ import { afterEach, beforeEach, describe, expect, it, vi, type MockInstance } fr
 
 import { Client, upgrade } from "./support/client.ts";
 import { Log, recorded, serve, Served } from "./support/endpoint.ts";
+import { logEntry } from "./support/log.ts";
 import { Endpoints } from "./support/worker.ts";
 
 /** Does not fit the attachment's 16,384 bytes. */
@@ -255,7 +256,7 @@ it("R23: a row that storage refuses to delete is told to the log, and deleted wh
   });
   client.socket.close(1000);
   await log.has("close");
-  await expect.poll(messages).toEqual([["socle: the row of an ended session is left:", "refused"]]);
+  await expect.poll(messages).toEqual([[logEntry("the row of an ended session is left"), "refused"]]);
   remove.mockRestore();
   expect(await stored(endpoint)).toHaveLength(1);
   await crash(endpoint);
@@ -315,7 +316,7 @@ describe("what can't be kept", () => {
     const endpoint = serve({ onOpen: () => "x".repeat(2 ** 21), onClose: recorded(log).onClose });
     expect(await (await endpoint.connect()).closed).toMatchObject({ code: 1011 });
     await log.has(["close", undefined, 1011, ""]);
-    expect(messages()).toEqual([["socle: a callback or the socket failed:", expect.stringMatching(sizes)]]);
+    expect(messages()).toEqual([[logEntry("onOpen failed"), expect.stringMatching(sizes)]]);
     expect(await stored(endpoint)).toEqual([]);
   });
 
@@ -421,7 +422,7 @@ describe("rows that the user deleted", () => {
     expect(await small.ask("")).toBe("small");
     expect(messages()).toEqual([
       [
-        "socle: a session is closed with 1011:",
+        logEntry("a session is closed with 1011"),
         "The session's row in storage is gone: delete none that begins with socle.",
       ],
     ]);
@@ -732,12 +733,8 @@ describe("after a crash", () => {
         ["close", "throws"],
       ]),
     );
-    expect(inAnyOrder(messages())).toEqual(
-      inAnyOrder([
-        ["socle: onClose failed:", "rejected"],
-        ["socle: onClose failed:", "thrown"],
-      ]),
-    );
+    expect(messages()).toHaveLength(2);
+    for (const error of ["rejected", "thrown"]) expect(messages()).toContainEqual([logEntry("onClose failed"), error]);
   });
 
   it("R14, R26: a session object that can't be made again is onError's; onClose runs without it", async () => {
@@ -791,7 +788,7 @@ describe("after a crash", () => {
     expect(log.entries).toEqual([]);
     expect(messages()).toEqual([
       [
-        "socle: a lost session's onClose can't run:",
+        logEntry("a lost session's onClose can't run"),
         `No endpoint at ${gone.path}: register it while the Worker's module loads.`,
       ],
     ]);

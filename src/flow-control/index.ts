@@ -30,6 +30,8 @@ const SETTINGS: Record<keyof FlowControl, Check> = {
 
 OPTIONS.flowControl = ["true, false, or an object of settings", (value) => typeof value === "boolean", isPlain];
 
+const offers = (name: string) => [`${name}+${PROTOCOL}`, name];
+
 const { define } = definitions;
 definitions.define = (path, ...given) => {
   const definition = define(path, ...given);
@@ -48,7 +50,8 @@ definitions.define = (path, ...given) => {
       ...definition.config,
       flowControl: Object.freeze({ ...DEFAULTS, ...defined(settings) }),
     }),
-    protocols: [...subprotocols.flatMap((name) => [`${name}+${PROTOCOL}`, name]), PROTOCOL],
+    protocols: [...subprotocols.flatMap(offers), PROTOCOL],
+    offers,
     Session: FlowSession,
   };
 };

@@ -1,8 +1,8 @@
 // The client's end of a session that speaks `socle.v1`: messages wait for its credit, and small ones go together.
 import type { ChannelBuffer } from "../channel/buffer.ts";
 import type { CloseReason } from "../close-reason.ts";
-import { attempt, BufferFullError, SessionClosedError } from "../errors.ts";
-import { checkData, Remote, SENT, type SendResult } from "../remote.ts";
+import { attempt, BufferFullError } from "../errors.ts";
+import { checkData, Remote, SENT, type RemoteLink, type SendResult } from "../remote.ts";
 import type { FlowControl } from "../ws-endpoint-map.ts";
 import type { Credit } from "./credit.ts";
 import { BATCH, dataFrame, encode, frameOf, OVERHEAD, SETTINGS, WINDOW, type Item } from "./frame.ts";
@@ -22,8 +22,7 @@ export interface FlowLink {
   readonly credit: Credit;
   /** A text that the platform sends without telling: nobody counts it. */
   readonly uncounted: string | undefined;
-  /** A frame was sent. */
-  touch(): void;
+  readonly session: RemoteLink;
   /** The credit has changed. */
   readonly keep: () => void;
   /** The client took nothing for too long. */
@@ -81,7 +80,7 @@ export class FlowRemote extends Remote {
       : this.#wait();
 
   constructor(socket: WebSocket, accepted: boolean, link: FlowLink) {
-    super(socket, accepted, () => link.touch());
+    super(socket, accepted, link.session);
     this.#link = link;
     const { settings, uncounted } = link;
     if (accepted || (settings.window === WINDOW && uncounted === undefined)) return;
@@ -93,7 +92,7 @@ export class FlowRemote extends Remote {
   override send(data: unknown, isPatient: true): Promise<SendResult> | undefined;
   override send(data: unknown, isPatient = false): Promise<never> | undefined {
     checkData(data);
-    if (!this.isOpen) throw new SessionClosedError();
+    if (!this.isOpen) throw this.#link.session.closedError;
     const message = messageOf(data);
     const { credit, settings, uncounted } = this.#link;
     // What nobody counts waits for nobody, as it does where the platform sends it.
@@ -145,7 +144,7 @@ export class FlowRemote extends Remote {
     this.#flush();
     clearTimeout(this.#stall);
     super.close(reason);
-    for (const { settle } of this.#waiting.splice(0)) settle(new SessionClosedError());
+    for (const { settle } of this.#waiting.splice(0)) settle(this.#link.session.closedError);
     this.bufferedAmount = 0;
   }
 
@@ -193,7 +192,8 @@ export class FlowRemote extends Remote {
     this.#batch = [];
     this.#batchLength = 0;
     const items = batch.map(({ item }) => item!);
-    attempt("a message was not sent", () => super.send(items.length > 1 ? frameOf(BATCH, [], items) : batch[0]!.data));
+    const send = () => super.send(items.length > 1 ? frameOf(BATCH, [], items) : batch[0]!.data);
+    attempt("a message was not sent", send, this.#link.session.path);
     this.#link.keep();
   }
 

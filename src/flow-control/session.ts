@@ -33,7 +33,7 @@ export class FlowSession extends ServerSession {
       settings,
       credit: this.credit,
       uncounted: definition.config.autoResponse?.response,
-      touch: () => this.touch(),
+      session: this,
       keep: () => this.#keep(),
       stalled: () => {
         const text = `The client took nothing for ${settings.stallTimeoutMs} ms: see stallTimeoutMs.`;

@@ -916,7 +916,7 @@ describe.each(platforms)("socle/client, with $name under it", ({ WebSocket }) =>
 it.each(["2024-04-03", "2026-09-15"])(
   "F9: what a listener throws in a Worker is reported and stops nothing, whether its dispatch throws it or not: %s",
   async (date) => {
-    const dated = await workerd("test/e2e/client-worker.ts", date);
+    const dated = await workerd("test/e2e/client-worker.ts", { compatibilityDate: date });
     try {
       expect(await (await dated.fetch(`/throwing${room("plain")}`)).json()).toEqual({
         seen: ["a", "b", "c"],

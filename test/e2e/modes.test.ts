@@ -145,6 +145,22 @@ describe.each([
     });
   });
 
+  it.each([
+    ["ends its connection", (client: Client) => client.socket.terminate(), 1006],
+    ["resets its connection", (client: Client) => client.connection.resetAndDestroy(), 1006],
+    ["closes", (client: Client) => client.socket.close(4000), 4000],
+  ])("P11: a streamed answer is stopped, which is no failure, when its client %s", async (how, go, closeCode) => {
+    const path = `${journals}/stream-${how.slice(0, 4)}`;
+    const client = await server.connect(`${path}?name=A&strict`);
+    // The second comes to its turn when the session has ended: its answer fails, and that is a stop as well.
+    client.send("stream", "0");
+    expect(await client.take(2)).toEqual(["part 1", "part 2"]);
+    go(client);
+    await client.closed;
+    expect(await entries(path, 2)).toEqual(["A opens", `A ends with ${closeCode}`]);
+    await isDone(path);
+  });
+
   it("R14: a client that breaks the protocol is told 1002, and so is onClose, once", async () => {
     const path = `${journals}/protocol`;
     const client = await server.connect(`${path}?name=A`);
@@ -227,4 +243,19 @@ it("F6, F8: an object sleeps while messages are under way to a client, which it 
   taken.send("");
   expect(await next(taken)).toEqual({ ...woken, count: 4 });
   await Promise.all([waited.close(), taken.close()]);
+});
+
+it("P11: a listener that throws stops no session's end under older compatibility dates either", async () => {
+  // From 2026-09-15 on the runtime itself catches what a listener throws.
+  const older = await workerd("test/e2e/worker.ts", { compatibilityDate: "2026-08-01" });
+  try {
+    const client = await older.connect("/journal/older?name=A");
+    client.send("throw");
+    expect(await client.next()).toBe("throw");
+    expect(await client.close(4000)).toMatchObject({ code: 4000 });
+    const told = [await older.text("/journal/older"), await older.text("/journal/older")];
+    expect(told).toEqual(["A opens", "A ends with 4000"]);
+  } finally {
+    await older.stop();
+  }
 });

@@ -82,6 +82,7 @@ describe("the package", () => {
     const sections = new Map(reference.map((text) => [/^`([^`]+)`/.exec(text)?.[1], text]));
     // What a public type is made of.
     sections.set("CommonOptions", sections.get("EndpointOptions")!);
+    sections.set("ClassOptions", sections.get("EndpointOptions")!);
     sections.set("WholeCodec", sections.get("SessionCodec")!);
     const missing: string[] = [];
     let count = 0;

@@ -190,12 +190,13 @@ export async function wranglerDev(config: string, folder = root, date = DATE): P
 }
 
 /** A Worker as one module, and the names of the classes that it exports. */
-async function bundle(entry: string): Promise<{ contents: string; classes: string[] }> {
+async function bundle(entry: string, minify = false): Promise<{ contents: string; classes: string[] }> {
   const { outputFiles, metafile } = await build({
     entryPoints: [join(root, entry)],
     bundle: true,
     format: "esm",
     target: "es2024",
+    minify,
     external: ["cloudflare:*", "workerd:*", "node:*"],
     metafile: true,
     write: false,
@@ -204,9 +205,21 @@ async function bundle(entry: string): Promise<{ contents: string; classes: strin
   return { contents: outputFiles[0]!.text, classes };
 }
 
-/** Runs a Worker as the only one in workerd: nothing stands between it and its clients. */
-export async function workerd(entry: string, compatibilityDate = DATE): Promise<Server> {
-  const { contents, classes } = await bundle(entry);
+/**
+ * Runs a Worker as the only one in workerd: nothing stands between it and its clients.
+ *
+ * @param minify as builds for production do, which gives the classes other names
+ * @param vars texts that its `env` has
+ */
+export async function workerd(
+  entry: string,
+  {
+    minify = false,
+    compatibilityDate = DATE,
+    vars = {},
+  }: { minify?: boolean; compatibilityDate?: string; vars?: Record<string, string> } = {},
+): Promise<Server> {
+  const { contents, classes } = await bundle(entry, minify);
   const durableObject = { type: "durable-object", storage: "sqlite" } as const;
   const miniflare = new Miniflare({
     workers: [
@@ -216,6 +229,9 @@ export async function workerd(entry: string, compatibilityDate = DATE): Promise<
           compatibilityDate,
           manifest: { mainModule: "worker.js", modulesRoot: root, modules: { "worker.js": { type: "esm", contents } } },
           exports: Object.fromEntries(classes.map((name) => [name, durableObject])),
+          env: Object.fromEntries(
+            Object.entries(vars).map(([name, value]) => [name, { type: "text", value } as const]),
+          ),
         },
       },
     ],

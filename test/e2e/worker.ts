@@ -38,9 +38,15 @@ export class Counter extends Endpoint<Env, Counting> {
   }
 }
 
+function fail(): void {
+  throw new Error("from a listener");
+}
+
 /**
  * Writes down what happens to its sessions. GET takes the next entry, POST lets one held callback go on, and DELETE closes
- * the sessions. A text is answered after as many milliseconds, "hold" when it is let go on, and "close" by closing.
+ * the sessions. A text is answered after as many milliseconds, "hold" when it is let go on, "close" by closing, and "stream"
+ * by texts without an end. "throw" has a listener throw when the session ends. With "strict" in
+ * the query the failures of callbacks are written down too.
  */
 export class Journal extends Endpoint<Env, string> {
   readonly #entries = chan<string>(100);
@@ -62,15 +68,26 @@ export class Journal extends Endpoint<Env, string> {
 
   override async onText(_name: string, text: string, session: Session): Promise<void> {
     if (text === "close") return session.close(4001, "closed");
-    await (text === "hold" ? this.#held.take() : scheduler.wait(Number(text)));
+    if (text === "stream") return this.#stream(session);
+    if (text === "throw") session.signal.addEventListener("abort", fail);
+    await (text === "hold" ? this.#held.take() : scheduler.wait(Number(text) || 0));
     await session.asyncRemote.sendText(text);
+  }
+
+  async #stream({ asyncRemote, signal }: Session): Promise<void> {
+    for (let part = 1; ; part++) {
+      await asyncRemote.sendText(`part ${part}`);
+      await scheduler.wait(1, { signal });
+    }
   }
 
   override onClose(name: string, _session: Session, { closeCode }: CloseReason): void {
     this.#entries.offer(`${name} ends with ${closeCode}`);
   }
 
-  override onError(): void {}
+  override onError(name = "", { requestParameterMap }: Session): void {
+    if (requestParameterMap.has("strict")) this.#entries.offer(`${name} fails`);
+  }
 }
 
 const container = new ServerContainer<Env>();

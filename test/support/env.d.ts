@@ -17,6 +17,8 @@ declare namespace Cloudflare {
       | "Exported"
       | "Clock"
       | "Legacy"
-      | "Watched";
+      | "Watched"
+      | "Older"
+      | "Sheltered";
   }
 }

@@ -1,5 +1,12 @@
 // The Worker under test. Its tests register endpoints while they run, in the isolate that the objects run in too.
-import { Endpoint, ServerContainer, type ContainerEvent, type Session } from "socle";
+import {
+  Endpoint,
+  ServerContainer,
+  type ContainerEvent,
+  type EndpointOptions,
+  type OtherEvent,
+  type Session,
+} from "socle";
 
 export { Board } from "./board.ts";
 export const container = new ServerContainer();
@@ -56,6 +63,50 @@ export class Clock extends Endpoint {
 
 /** Its objects have no SQLite. */
 export class Legacy extends Clock {}
+
+/** Accepts sockets past Socle, at "/old" below its path, and has its `onRequest` as a property. */
+export class Older extends Endpoint<Cloudflare.Env, string> {
+  static override overrides = true;
+  static override options: EndpointOptions<unknown> = { binding: "OLD" };
+  readonly #ends: (number | string)[] = [];
+
+  override fetch(request: Request): Promise<Response> {
+    if (!request.url.endsWith("/old")) return super.fetch(request);
+    const { 0: webSocket, 1: socket } = new WebSocketPair();
+    this.ctx.acceptWebSocket(socket);
+    socket.serializeAttachment(JSON.parse(request.headers.get("attachment")!));
+    return Promise.resolve(new Response(null, { status: 101, webSocket }));
+  }
+
+  override onRequest = (request: Request): Response => new Response(`${request.method} as a property`);
+
+  override onOpen() {
+    return "ours";
+  }
+
+  override onText(object: string, text: string, session: Session) {
+    return session.asyncRemote.sendText(`${object}: ${text}`);
+  }
+
+  override onOtherSocket(socket: WebSocket, event: OtherEvent): void {
+    if (event === "throw") throw new Error("from onOtherSocket");
+    if (typeof event === "string") socket.send(`other: ${event}`);
+    else if (event instanceof ArrayBuffer) socket.send(event);
+    else this.#ends.push(event instanceof Error ? event.message : event.closeCode);
+  }
+
+  ends(): (number | string)[] {
+    return this.#ends;
+  }
+}
+
+/** Registered nowhere. */
+class Guarded extends Endpoint {
+  static override options: EndpointOptions = { allowedOrigins: ["https://a.test"] };
+}
+export class Sheltered extends Guarded {
+  static override options: EndpointOptions = { idleTimeoutMs: 60_000 };
+}
 
 /** Each of these says in which way its namespace was found. */
 class Answering extends Endpoint {
