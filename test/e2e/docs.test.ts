@@ -51,10 +51,11 @@ describe("the documentation", () => {
       const declared: Record<string, string> = {};
       for (const [index, block] of (await blocks()).entries()) {
         const { page, code, info } = block;
-        // The page on composition shows code of test/composition.test.ts, which compiles and runs it.
+        // These pages show code of tests, which compile and run it.
         if (
           info !== "ts" ||
           page === "docs/composition.md" ||
+          page === "docs/streaming.md" ||
           isTest !== /from "(vitest|@cloudflare|socle\/testing)/.test(code)
         ) {
           continue;

@@ -1,5 +1,8 @@
 declare namespace Cloudflare {
   interface Env {
+    MODEL: string;
+    Answers: DurableObjectNamespace<import("./worker.ts").Answers>;
+    Assistant: DurableObjectNamespace<import("./worker.ts").Assistant>;
     Endpoints: DurableObjectNamespace<import("./worker.ts").Endpoints>;
     Board: DurableObjectNamespace<import("./worker.ts").Board>;
     Room: DurableObjectNamespace<import("./worker.ts").Room>;
@@ -9,6 +12,8 @@ declare namespace Cloudflare {
   interface GlobalProps {
     mainModule: typeof import("./worker.ts");
     durableNamespaces:
+      | "Answers"
+      | "Assistant"
       | "Endpoints"
       | "Board"
       | "Room"

@@ -8,6 +8,7 @@ import {
   type Session,
 } from "socle";
 
+export { Answers, Assistant } from "./assistant.ts";
 export { Board } from "./board.ts";
 export const container = new ServerContainer();
 export class Endpoints extends container.Endpoint {}
