@@ -123,10 +123,14 @@ export class Plain extends Endpoint<unknown> {
   static override overrides = true;
 
   override fetch(request: Request): Promise<Response> {
-    if (!request.headers.has("Upgrade")) return Promise.resolve(Response.json([this.ctx.getWebSockets().length]));
+    if (!request.headers.has("Upgrade")) return super.fetch(request);
     const { 0: webSocket, 1: socket } = new WebSocketPair();
     this.ctx.acceptWebSocket(socket);
     return Promise.resolve(new Response(null, { status: 101, webSocket }));
+  }
+
+  override onRequest(): Response {
+    return Response.json([this.ctx.getWebSockets().length]);
   }
 }
 

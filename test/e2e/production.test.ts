@@ -189,12 +189,15 @@ describe("a process that is killed", () => {
   it("P9: reads no session object where many sessions are looked at, and each for its own onClose", async () => {
     const room = `/large/${path}`;
     const clients: Client[] = [];
-    for (let index = 0; index < 120; index++) {
-      // The platform's compression has 200 kB a socket.
-      const options = { perMessageDeflate: false };
-      const client = new Client(new WebSocket(`ws://${server.host}${room}?name=${index}&length=400000`, options));
+    /** The platform's compression has 200 kB a socket. */
+    const uncompressed = async (where: string) => {
+      const client = new Client(new WebSocket(`ws://${server.host}${where}`, { perMessageDeflate: false }));
       await once(client.socket, "open");
-      clients.push(client);
+      return client;
+    };
+    for (let index = 0; index < 120; index++) {
+      clients.push(await uncompressed(`${room}?name=${index}&length=400000`));
+      await uncompressed(`/plain/${path}`);
     }
     // What another object costs first is no matter of these.
     await server.connect(`${room}-other?name=a&length=400000`);
@@ -210,6 +213,10 @@ describe("a process that is killed", () => {
     const grown = (await memory(id, "VmRSS")) - before;
     console.info(`a count and a broadcast to 120 sessions of 400 kB: ${(grown / MIB).toFixed(1)} MiB`);
     expect(grown).toBeLessThan(10 * MIB);
+    const between = await memory(id, "VmRSS");
+    expect(await ask(`/plain/${path}`)).toEqual([120]);
+    const byHand = (await memory(id, "VmRSS")) - between;
+    console.info(`a count of 120 sockets with nothing attached, by hand: ${(byHand / MIB).toFixed(1)} MiB`);
     expect(await ask(room, "DELETE")).toBe(120);
     for (const client of clients) expect((await client.closed).code).toBe(4001);
     expect(await ask(room)).toEqual([0, 120]);
