@@ -103,7 +103,7 @@ export class Alarm {
     if (time < state.idle || state.idle <= Date.now() - OVERDUE) {
       state.wanted = Math.min(state.wanted, time);
       // The platform's alarm is not touched while it rings: it would not be tried again.
-      if (state.isRinging && this.#hasRows) {
+      if (state.isRinging) {
         const [, ...own] = this.#times ?? ([Infinity, ...state.running] as Times);
         this.#storage.kv.put<Times>(ROW, [state.wanted, ...own]);
       }
@@ -302,15 +302,6 @@ export class Alarm {
       // Its alarm is the subclass's alone.
       if (isWithoutSqlite(error)) return undefined;
       throw error;
-    }
-  }
-
-  /** A class without SQLite has no rows, and no `kv` either that could be read. */
-  get #hasRows(): boolean {
-    try {
-      return this.#storage.kv.get(ROW) !== null;
-    } catch {
-      return false;
     }
   }
 

@@ -20,7 +20,7 @@ import { definitions, type EndpointDefinition } from "./endpoint-definition.ts";
 import { DeploymentError, report, toError } from "./errors.ts";
 import { answer, isUpgrade, notFound, shakeHands, told, type Handshake } from "./handshake.ts";
 import { sendsItself, wsSendAsync, type Payload } from "./payload.ts";
-import { checkData, closeSocket } from "./remote.ts";
+import { checkData, closeSocket, settle } from "./remote.ts";
 import type { Match } from "./router.ts";
 import { reasonOf, Sessions } from "./sessions.ts";
 import type { Session } from "./types.ts";
@@ -200,6 +200,8 @@ export class Endpoint<Env = Cloudflare.Env, T = unknown, Path extends string = s
   broadcast(payload: Payload, { except = [], tag }: BroadcastOptions = {}): number {
     const sends = sendsItself(payload);
     if (!sends) checkData(payload);
+    // What waits until a callback's change is kept waits in each session.
+    const data = sends || !this.#sessions.turns.isHolding ? payload : settle(payload);
     const missed = (error: unknown, path: string) => report("a broadcast missed a session", error, path);
     const isOne = typeof except === "string" || !(Symbol.iterator in except);
     const excepted = new Set(Array.from(isOne ? [except] : except, (one) => (typeof one === "string" ? one : one.id)));
@@ -210,7 +212,7 @@ export class Endpoint<Env = Cloudflare.Env, T = unknown, Path extends string = s
         if (sends) {
           const sending = wsSendAsync(payload, asyncRemote);
           this.ctx.waitUntil(sending.then((result) => result === "success" || missed(result, path)));
-        } else void asyncRemote.send(payload);
+        } else void asyncRemote.send(data);
         reached++;
       } catch (error) {
         missed(error, path);

@@ -42,10 +42,11 @@ export class LostSessions {
     const tried: [id: string, tries: number][] = [];
     for (let id = nextLost(ctx); id !== undefined; id = nextLost(ctx, id)) {
       if (this.#host.has(id)) continue;
-      const tries = this.#triesOf(id);
+      const kept = this.#read(id);
+      const tries = kept ? triesOf(kept) : 0;
       if (tries > 0) tried.push([id, tries]);
-      else {
-        const ending = inTime(this.#end(id)).finally(() => running.delete(ending));
+      else if (kept) {
+        const ending = inTime(this.#end(id, kept)).finally(() => running.delete(ending));
         running.add(ending);
       }
       // What was read is freed when the event loop has turned: 27 MiB for 150 rows of 400 kB, where it was 120.
@@ -54,26 +55,25 @@ export class LostSessions {
     }
     await Promise.all(running);
     // One of these may have reset the object: each alone, the least tried first.
-    for (const [id] of tried.toSorted(([, one], [, other]) => one - other)) await inTime(this.#end(id));
+    for (const [id] of tried.toSorted(([, one], [, other]) => one - other)) await inTime(this.#end(id, this.#read(id)));
   }
 
-  /** How often the `onClose` of a session was begun in which the object was reset. */
-  #triesOf(id: string): number {
+  /** Undefined, and told, for a row that storage refuses: it is found again in the object's next life. */
+  #read(id: string): Kept | undefined {
     try {
-      return triesOf(readRow(this.#host.ctx.storage, id)!);
-    } catch {
-      // It is told when it is read again.
-      return 0;
+      return readRow(this.#host.ctx.storage, id);
+    } catch (error) {
+      this.#failed(error);
+      return undefined;
     }
   }
 
-  async #end(id: string): Promise<void> {
+  async #end(id: string, kept: Kept | undefined): Promise<void> {
+    if (!kept) return;
     const { storage, id: object } = this.#host.ctx;
-    const failed = (error: unknown) => report("a lost session's onClose can't run", error, object.name);
     try {
-      const kept = readRow(storage, id)!;
       const session = this.#restored(kept, (error) => {
-        failed(error);
+        this.#failed(error);
         dropRow(storage, id, object.name);
       });
       if (!session) return;
@@ -84,9 +84,12 @@ export class LostSessions {
       await storage.sync();
       await session.lost(new CloseReason(1006), session.object.resume());
     } catch (error) {
-      // A row that storage refuses is found again in the object's next life.
-      failed(error);
+      this.#failed(error);
     }
+  }
+
+  #failed(error: unknown): void {
+    report("a lost session's onClose can't run", error, this.#host.ctx.id.name);
   }
 
   /** Undefined, and told, for one whose endpoint is gone. */

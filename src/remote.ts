@@ -52,9 +52,19 @@ export function checkData(value: unknown): asserts value is Data {
 /** Half a surrogate pair becomes U+FFFD. The platform would send it as it is, and browsers end the connection for it. */
 const wellFormed = (data: Data): Data => (typeof data === "string" ? data.toWellFormed() : data);
 
+/** Bytes that nobody can change any more. */
+const settled = new WeakSet<object>();
+
+/** A copy that needs no other for each session that it is sent to. */
+export function settle(data: Data): Data {
+  const copy = copyOf(data);
+  if (typeof copy !== "string") settled.add(copy);
+  return copy;
+}
+
 /** A view's own bytes, not all of its buffer. */
 const copyOf = (data: Data): Data => {
-  if (typeof data === "string") return data;
+  if (typeof data === "string" || settled.has(data)) return data;
   return ArrayBuffer.isView(data)
     ? new Uint8Array(data.buffer, data.byteOffset, data.byteLength).slice()
     : data.slice(0);

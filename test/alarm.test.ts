@@ -483,6 +483,22 @@ describe("by a clock that is set", () => {
     expect(onAlarm).toHaveBeenCalledTimes(1);
   });
 
+  it("P10: an onAlarm that has run doesn't run again where a timeout has no SQLite", async () => {
+    const legacy = object({ idleTimeoutMs: 10 * MINUTES }, Legacy);
+    const client = await legacy.connect();
+    await vi.waitUntil(() => logged.mock.calls.length > 0, 30_000);
+    await legacy.storage((storage) => storage.setAlarm(inMinutes(2)));
+    onAlarm.mockImplementation(async function (this: Clock) {
+      passTime(MINUTES);
+      this.broadcast("rung");
+      await scheduler.wait(1);
+    });
+    passTime(2 * MINUTES);
+    expect(await ring(legacy.stub)).toBe(true);
+    expect(await client.next()).toBe("rung");
+    expect(onAlarm).toHaveBeenCalledTimes(1);
+  });
+
   it("P10: closeAll in onAlarm leaves nothing", async () => {
     const clock = object({ idleTimeoutMs: 10 * MINUTES });
     const client = await clock.connect();

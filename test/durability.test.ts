@@ -222,6 +222,31 @@ describe("what a callback sends", () => {
     expect(entries.slice(0, 5)).toEqual(["0", "1", "2", "3", "4"]);
   });
 
+  it("P7: copies the bytes of a broadcast once, however many sessions there are", async () => {
+    const endpoint = tracked(async (counted, _, { asyncRemote }) => {
+      counted.n++;
+      const bytes = new Uint8Array([1, 2, 3]);
+      broadcast(bytes);
+      bytes.fill(0);
+      await asyncRemote.sendText("done");
+    });
+    let broadcast: (bytes: Uint8Array) => void = () => {};
+    const clients = await Promise.all([0, 1, 2].map(() => endpoint.connect()));
+    await runInDurableObject(endpoint.stub, (object: { broadcast(bytes: Uint8Array): number }) => {
+      broadcast = (bytes) => void object.broadcast(bytes);
+    });
+    const sent = new Set<unknown>();
+    // oxlint-disable-next-line typescript/unbound-method -- it is called with the `this` of each
+    const { send } = WebSocket.prototype;
+    vi.spyOn(WebSocket.prototype, "send").mockImplementation(function (this: WebSocket, data) {
+      if (typeof data !== "string") sent.add(data);
+      send.call(this, data as string);
+    });
+    clients[0]!.send("go");
+    for (const client of clients) expect(await client.next()).toEqual(new Uint8Array([1, 2, 3]).buffer);
+    expect(sent.size).toBe(1);
+  });
+
   it("P7: fails where something else has closed the socket, as without it", async () => {
     const results: string[] = [];
     const endpoint = tracked(async (_, __, { asyncRemote, webSocket }) => {
