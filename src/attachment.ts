@@ -36,12 +36,25 @@ export interface SessionFacts {
   readonly since?: number;
 }
 
+/** The send channels in a value. Structured clone makes plain objects of them: that they are listed tells them from what looks like one. */
+export type Channels = readonly object[] | undefined;
+
 /**
  * {@link SessionFacts} as JSON, the session object, the user properties. The facts are one string because it is made once,
  * and copied as it is with each change. In a row it is marked while `onOpen` runs: a crash in it ends no session. Later
  * the mark is how often the `onClose` of the lost session was begun.
  */
-export type Kept = [facts: string, object: unknown, userProperties: unknown, isOpeningOrTries?: true | number];
+export type Kept = [
+  facts: string,
+  object: unknown,
+  userProperties: unknown,
+  isOpeningOrTries?: true | number | undefined,
+  inObject?: Channels,
+  inProperties?: Channels,
+];
+
+/** Where the send channels of a slot are listed. */
+const CHANNELS = { 1: 4, 2: 5 } as const;
 
 /**
  * What the socket holds. A flat tuple, because names of properties and what is nested would cost with each change. The
@@ -53,6 +66,8 @@ type Attached = [
   object?: unknown,
   limits?: Limits | undefined,
   userProperties?: unknown,
+  inObject?: Channels,
+  inProperties?: Channels,
 ];
 
 /** What was found in an attachment. */
@@ -109,6 +124,11 @@ export class Attachment {
     return (this.#kept ??= this.#read());
   }
 
+  /** The send channels in what was kept last. */
+  channelsOf(slot: 1 | 2): Channels {
+    return this.kept[CHANNELS[slot]];
+  }
+
   /** Changes are kept in storage too. */
   get isStored(): boolean {
     return this.keeps && (this.#isTracked || this.#isLarge);
@@ -117,20 +137,26 @@ export class Attachment {
   /**
    * Keeps another session object, or other user properties.
    *
+   * @param channels the send channels in it
    * @returns the copy of it that will come back
    * @throws the platform's error, or {@link SessionObjectError} if they are too large; the former stay
    */
-  write(slot: 1 | 2, data: unknown): unknown {
+  write(slot: 1 | 2, data: unknown, channels: Channels): unknown {
     const { kept } = this;
-    const former = kept[slot];
+    const list = CHANNELS[slot];
+    const former = { data: kept[slot], channels: kept[list] };
     kept[slot] = data;
+    kept[list] = channels;
     try {
       this.#save();
       // A spread makes of plain data what the platform does, and to read that back costs 2 µs more.
-      const copy = isPlain(data) && !Object.values(data).some(isObject) ? { ...data } : this.#read()[slot];
-      return (kept[slot] = copy);
+      const isFlat = isPlain(data) && !Object.values(data).some(isObject);
+      const copy = isFlat ? undefined : this.#read();
+      kept[list] = copy?.[list];
+      return (kept[slot] = copy ? copy[slot] : { ...(data as object) });
     } catch (error) {
-      kept[slot] = former;
+      kept[slot] = former.data;
+      kept[list] = former.channels;
       try {
         // A save that failed halfway may have replaced a part of it.
         this.#save();
@@ -172,8 +198,7 @@ export class Attachment {
   }
 
   #read(): Kept {
-    const [, , object, , userProperties] = attachedTo(this.#socket) ?? [];
-    return this.#isLarge ? rowOf(this.#storage, this.#id) : [this.#facts, object, userProperties];
+    return this.#isLarge ? rowOf(this.#storage, this.#id) : keptIn(attachedTo(this.#socket) ?? [ENDED], this.#facts);
   }
 
   #save(): void {
@@ -199,8 +224,8 @@ export class Attachment {
       return fit(this.#facts) && fit(this.#id);
     }
     // Not put by: who sends to many needs none of their session objects.
-    const [facts, object, userProperties] = this.#kept ?? this.#read();
-    return attach(this.#socket, [WHOLE, facts, object, limits, userProperties]);
+    const [facts, object, userProperties, , inObject, inProperties] = this.#kept ?? this.#read();
+    return attach(this.#socket, [WHOLE, facts, object, limits, userProperties, inObject, inProperties]);
   }
 }
 
@@ -227,14 +252,24 @@ function attachedTo(socket: WebSocket): Attached | undefined {
   return Array.isArray(attached) && attached.socle === FORM ? attached : undefined;
 }
 
+const keptIn = ([, , object, , userProperties, inObject, inProperties]: Attached, facts: string): Kept => [
+  facts,
+  object,
+  userProperties,
+  undefined,
+  inObject,
+  inProperties,
+];
+
 /** Whether Socle has accepted a socket. */
 export const isOurs = (socket: WebSocket): boolean => attachedTo(socket) !== undefined;
 
 /** What was kept; undefined for a session that has ended, and for a socket that Socle did not accept. */
 export function readAttachment(socket: WebSocket, storage: DurableObjectStorage): Remains | undefined {
-  const [kind = ENDED, factsOrId, object, limits, userProperties] = attachedTo(socket) ?? [];
+  const attached = attachedTo(socket) ?? [ENDED];
+  const [kind, factsOrId, , limits] = attached;
   if (kind === ENDED) return undefined;
-  if (kind === WHOLE) return { facts: factsOrId!, kept: [factsOrId!, object, userProperties], limits };
+  if (kind === WHOLE) return { facts: factsOrId!, kept: keptIn(attached, factsOrId!), limits };
   // JSON of an object, or an id.
   const facts = factsOrId!.startsWith("{") ? factsOrId! : rowOf(storage, factsOrId!)[0];
   return { facts, limits, isLarge: true };

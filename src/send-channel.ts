@@ -74,12 +74,10 @@ export interface SendChannel {
   close(): void;
 }
 
-/** In the attachment a channel is its number and its buffer. No JSON of a client's can look like it. */
-const NUMBER = "socle:channel";
-
 /** What it holds as a queue was put while a payload sends itself. What else it has is private, and so not serialised. */
 export class SessionSendChannel extends Queue<SendValue> implements SendChannel {
-  readonly [NUMBER]: bigint;
+  /** By its public fields, its number and its buffer, it is made again after hibernation. */
+  readonly number: number;
   readonly #link: SendLink;
   #busy = false;
   /** Ends the wait for a payload that sends itself, or for the client: by its own result, or by the session's end, whichever is first. */
@@ -89,12 +87,12 @@ export class SessionSendChannel extends Queue<SendValue> implements SendChannel 
     super(bufferOrN, (value) =>
       respond(value, new MessageDroppedError("Not sent: the channel's buffer was full."), link),
     );
-    this[NUMBER] = BigInt(number);
+    this.number = number;
     this.#link = link;
     link.channels[number] = this;
   }
 
-  /** Nothing: the number, a BigInt, would make JSON of a session object impossible. */
+  /** Nothing: its fields are no matter of who writes the session object as JSON. */
   toJSON(): void {}
 
   /** On an idle channel a value goes straight to the socket, unless the client has to take others before. */
@@ -183,29 +181,27 @@ function respond(value: SendValue, result: SendResult, { path }: SendLink): unde
   return undefined;
 }
 
-/** Whether this is a send channel of the session, and what the attachment brings back of it. */
-export const isKeptChannel = (live: object, copy: object, { channels }: SendLink): boolean =>
-  live instanceof SessionSendChannel &&
-  channels.includes(live) &&
-  live[NUMBER] === (copy as Partial<SessionSendChannel>)[NUMBER];
+/** Whether it is a send channel of the session. */
+export const isChannelOf = (value: object, { channels }: SendLink): value is SessionSendChannel =>
+  value instanceof SessionSendChannel && channels.includes(value);
 
-/** Puts the session's send channels back where the attachment kept them. */
-export function reviveChannels(value: unknown, link: SendLink, seen = new Set<unknown>()): unknown {
-  if (!isObject(value)) return value;
-  const { [NUMBER]: number, buffer } = value as Partial<SessionSendChannel>;
-  if (typeof number === "bigint") {
-    return link.channels[Number(number)] ?? new SessionSendChannel(link, buffer!, Number(number));
-  }
-  if (seen.has(value)) return value;
+/** The session's channel of which the attachment has brought back its public fields. */
+export const revived = ({ number, buffer }: SessionSendChannel, link: SendLink): SessionSendChannel =>
+  link.channels[number] ?? new SessionSendChannel(link, buffer, number);
+
+/** Puts others in the place of some of the objects in a value, at any depth. */
+export function replaceAll(value: unknown, others: ReadonlyMap<unknown, unknown>, seen = new Set<unknown>()): unknown {
+  if (others.has(value)) return others.get(value);
+  if (!isObject(value) || seen.has(value) || ArrayBuffer.isView(value)) return value;
   seen.add(value);
-  const revived = (member: unknown) => reviveChannels(member, link, seen);
+  const replaced = (member: unknown) => replaceAll(member, others, seen);
   if (value instanceof Map || value instanceof Set) {
     const members = [...value];
     value.clear();
     for (const member of members) {
-      if (value instanceof Set) value.add(revived(member));
-      else value.set(revived(member[0]), revived(member[1]));
+      if (value instanceof Set) value.add(replaced(member));
+      else value.set(replaced(member[0]), replaced(member[1]));
     }
-  } else for (const [key, member] of Object.entries(value)) Reflect.set(value, key, revived(member));
+  } else for (const [key, member] of Object.entries(value)) Reflect.set(value, key, replaced(member));
   return value;
 }

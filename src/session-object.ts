@@ -1,12 +1,19 @@
 // The session object, or the user properties: in memory while the object lives, in the attachment while it hibernates.
-import type { Attachment } from "./attachment.ts";
-import { difference, loss, type Difference } from "./difference.ts";
+import type { Attachment, Channels } from "./attachment.ts";
+import { difference, loss, MAX_DEPTH, TOO_DEEP, type Difference } from "./difference.ts";
 import { SessionObjectError, toError } from "./errors.ts";
-import { isKeptChannel, reviveChannels, type SendLink } from "./send-channel.ts";
+import { isChannelOf, replaceAll, revived, type SendLink, type SessionSendChannel } from "./send-channel.ts";
 import type { EndpointConfig } from "./ws-endpoint-map.ts";
 
 /** By the attachment's slots. */
 const NAMES = ["", "sessionObject", "userProperties"];
+
+/** What was kept before. */
+interface Former {
+  readonly copy: unknown;
+  readonly copies: Channels;
+  readonly channels: readonly SessionSendChannel[];
+}
 
 type Codec = Pick<EndpointConfig, "serializeSession" | "deserializeSession">;
 
@@ -15,12 +22,18 @@ export class SessionObject {
   readonly #attachment: Attachment;
   readonly #slot: 1 | 2;
   readonly #link: SendLink;
-  readonly #same = (live: object, copy: object): boolean => isKeptChannel(live, copy, this.#link);
+  /** What counts as equal to a send channel's copy is that channel, and nothing that looks like it. */
+  readonly #isSame = (live: object, copy: object): boolean | undefined => {
+    const index = this.#copies!.indexOf(copy);
+    return index < 0 ? undefined : live === this.#channels[index];
+  };
   readonly #codec: Codec;
+  /** The send channels in what was kept last, in the order of their copies. */
+  #channels: readonly SessionSendChannel[] = [];
   /** Something is in the attachment: what it brings back is there as it was kept. */
   #isKept = false;
   /** What was kept before a callback that is under way sent something. */
-  #former: { readonly copy: unknown } | undefined;
+  #former: Former | undefined;
   /** False for one that hibernated, until somebody asks for it. */
   declare isRead: boolean;
 
@@ -57,7 +70,7 @@ export class SessionObject {
       else if (isFinal) this.#former = undefined;
     } catch (error) {
       if (!isFinal) return;
-      if (this.#former) this.#attachment.write(this.#slot, this.#former.copy);
+      if (this.#former) this.#restore(this.#former);
       this.#former = undefined;
       this.resume();
       throw error;
@@ -68,7 +81,7 @@ export class SessionObject {
   keepAhead(): void {
     try {
       if (!this.#isKept) return;
-      const former = { copy: this.#copy };
+      const former = this.#kept;
       const data = this.#serialize(this.value);
       if (!this.#differs(data)) return;
       this.#save(data);
@@ -82,7 +95,7 @@ export class SessionObject {
   resume(): Error | undefined {
     this.isRead = true;
     try {
-      const data = reviveChannels(structuredClone(this.#copy), this.#link);
+      const data = this.#revive();
       this.value = this.#codec.deserializeSession ? this.#codec.deserializeSession(data) : data;
       this.#isKept = true;
       return undefined;
@@ -97,7 +110,7 @@ export class SessionObject {
   }
 
   #differs(data: unknown): boolean {
-    return difference(data, this.#copy, this.#same) !== undefined;
+    return difference(data, this.#copy, this.#copies && this.#isSame) !== undefined;
   }
 
   #serialize(value: unknown): unknown {
@@ -108,22 +121,68 @@ export class SessionObject {
     return this.#attachment.kept[this.#slot];
   }
 
+  get #copies(): Channels {
+    return this.#attachment.channelsOf(this.#slot);
+  }
+
+  get #kept(): Former {
+    return { copy: this.#copy, copies: this.#copies, channels: this.#channels };
+  }
+
   #save(data: unknown): void {
-    const former = this.#copy;
-    const lost = loss(data, () => this.#attachment.write(this.#slot, data), this.#same);
+    const former = this.#kept;
+    const found = new Set<SessionSendChannel>();
+    const note = (live: object): true | undefined => {
+      if (!isChannelOf(live, this.#link)) return undefined;
+      found.add(live);
+      return true;
+    };
+    // Which they are shows when the copy is there: mostly those of before, at first those that onOpen has made.
+    const likely = this.#isKept ? this.#channels : [...this.#link.channels];
+    const lost = loss(data, () => this.#write(data, likely as SessionSendChannel[]), note);
     if (lost) {
-      this.#attachment.write(this.#slot, former);
+      this.#restore(former);
       throw this.#refusal(lost);
     }
     this.#isKept = true;
+    if (found.size !== likely.length || likely.some((one) => !found.has(one!))) this.#write(data, [...found]);
+  }
+
+  #write(data: unknown, channels: readonly SessionSendChannel[]): unknown {
+    const copy = this.#attachment.write(this.#slot, data, channels.length > 0 ? channels : undefined);
+    this.#channels = channels;
+    return copy;
+  }
+
+  #restore({ copy, copies, channels }: Former): void {
+    this.#attachment.write(this.#slot, copy, copies);
+    this.#channels = channels;
+  }
+
+  /** A copy of what was kept, with the send channels where they were. */
+  #revive(): unknown {
+    const copies = this.#copies;
+    if (!copies) return structuredClone(this.#copy);
+    const [data, fields] = structuredClone([this.#copy, copies]) as [unknown, SessionSendChannel[]];
+    this.#channels = fields.map((one) => revived(one, this.#link));
+    return replaceAll(data, new Map(fields.map((one, index) => [one, this.#channels[index]])));
   }
 
   #refusal([path, value]: Difference): SessionObjectError {
-    const what = typeof value === "object" && value ? (value.constructor?.name ?? "no prototype") : typeof value;
+    const name = NAMES[this.#slot];
+    const isDeep = value === TOO_DEEP;
     return new SessionObjectError(
-      `Hibernation would change ${NAMES[this.#slot]}${path} (${what}): keep plain data there, or use ${
+      `${isDeep ? `Hibernation would lose a ${name} of over ${MAX_DEPTH} levels` : `Hibernation would change ${name}${path} (${kindOf(value)})`}: keep plain data there, or use ${
         this.#slot === 1 ? "serializeSession and deserializeSession, or " : ""
       }hibernate: false.`,
     );
+  }
+}
+
+function kindOf(value: unknown): string {
+  try {
+    return typeof value === "object" && value ? (value.constructor?.name ?? "no prototype") : typeof value;
+  } catch {
+    return "a revoked proxy";
   }
 }

@@ -234,7 +234,7 @@ export class ServerSession implements Session, Subject, SendLink, RemoteLink {
   }
 
   opened(): void {
-    this.#attachment.kept.length = 3;
+    this.#attachment.kept[3] = undefined;
   }
 
   /** Reads what hibernation kept. What can't be read at all is thrown, what can't be made again is returned. */

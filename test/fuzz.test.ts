@@ -36,7 +36,7 @@ it("R22: of an object without objects, what is kept in memory is what the attach
       facts: "{}",
       kept: ["{}", undefined, undefined],
     });
-    const kept = attachment.write(1, object) as object;
+    const kept = attachment.write(1, object, undefined) as object;
     const back = readAttachment(socket, storage)!.kept![1] as object;
     assert.deepEqual(Object.entries(kept), Object.entries(back));
     assert.deepEqual(Reflect.ownKeys(kept), Reflect.ownKeys(back));

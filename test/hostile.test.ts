@@ -1,0 +1,249 @@
+// What a client chooses to send, kept by an endpoint that trusts it: it costs what it weighs, and becomes nothing else.
+import { onOpenStartWsConnection, SessionObjectError, startWsConnection, type SendChannel } from "socle";
+import { afterEach, beforeEach, describe, expect, it, vi, type MockInstance } from "vitest";
+
+import { difference } from "../src/difference.ts";
+import { Log, serve } from "./support/endpoint.ts";
+
+let logged: MockInstance<typeof console.error>;
+beforeEach(() => void (logged = vi.spyOn(console, "error").mockImplementation(() => {})));
+afterEach(() => vi.restoreAllMocks());
+
+describe("bytes in the session object", () => {
+  it("P16: are compared and come back without a name or an element of each", async () => {
+    const endpoint = serve({
+      onOpen: () => ({ kept: {} as Record<string, unknown>, n: 0 }),
+      onBinary(object, data, session) {
+        object.kept = { buffer: data, view: new Uint8Array(data, 1), other: new DataView(data, 2, 8) };
+        return session.asyncRemote.sendText("kept");
+      },
+      onText({ kept }, _, session) {
+        const { buffer, view, other } = kept as { buffer: ArrayBuffer; view: Uint8Array; other: DataView };
+        const isShared = view.buffer === buffer && other.buffer === buffer;
+        return session.asyncRemote.sendText(`${isShared} ${buffer.byteLength} ${view[0]} ${other.byteOffset}`);
+      },
+    });
+    const client = await endpoint.connect();
+    const bytes = new Uint8Array(300_000).fill(7);
+    const named: number[] = [];
+    const { getOwnPropertyNames, entries } = Object;
+    vi.spyOn(Object, "getOwnPropertyNames").mockImplementation((object: unknown) => {
+      const names = getOwnPropertyNames(object);
+      named.push(names.length);
+      return names;
+    });
+    vi.spyOn(Object, "entries").mockImplementation((object: object) => {
+      const found = entries(object) as [string, unknown][];
+      named.push(found.length);
+      return found;
+    });
+    const iterated = vi.spyOn(Uint8Array.prototype, Symbol.iterator);
+    expect(await client.ask(bytes)).toBe("kept");
+    for (let round = 0; round < 3; round++) {
+      expect(await client.ask("")).toBe("true 300000 7 2");
+      await endpoint.hibernate();
+    }
+    expect(named.length).toBeGreaterThan(0);
+    expect(Math.max(...named)).toBeLessThan(100);
+    expect(iterated.mock.contexts.filter((one) => (one as Uint8Array).length > 1000)).toEqual([]);
+  });
+
+  const lengths = [0, 1, 3, 4, 5, 7, 8, 63, 64, 65, 66, 1027];
+
+  it.each(lengths)("P16: of %i each that changes is found", (length) => {
+    const bytes = Uint8Array.from({ length }, (_, index) => index);
+    const kinds = [bytes, bytes.buffer, new DataView(bytes.buffer), { in: [bytes, bytes.subarray(length >> 1)] }];
+    for (const live of kinds) {
+      const copy = structuredClone(live);
+      expect(difference(live, copy)).toBeUndefined();
+      for (let index = 0; index < length; index++) {
+        bytes[index]! ^= 128;
+        expect(difference(live, copy), `at ${index}`).toBeDefined();
+        bytes[index]! ^= 128;
+      }
+    }
+    expect(difference(bytes, new Uint8Array([...bytes, 0]))).toBeDefined();
+    expect(difference(bytes, new Int8Array(bytes))).toBeDefined();
+    const two = [bytes, bytes.subarray(0)];
+    expect(difference(two, [bytes.slice(), bytes.slice()])).toBeDefined();
+  });
+
+  it("P16: that were given away count as changed, and are refused", async () => {
+    const log = new Log();
+    const endpoint = serve({
+      onOpen: () => ({ bytes: new Uint8Array([1, 2, 3]) }),
+      onText(object, text, session) {
+        if (text === "transfer") object.bytes.buffer.transfer();
+        return session.asyncRemote.sendText(`${object.bytes.length}`);
+      },
+      onError: (object, _, error) => log.add(error instanceof SessionObjectError, error.message, object!.bytes.length),
+    });
+    const client = await endpoint.connect();
+    await client.ask("transfer");
+    expect(await client.ask("")).toBe("3");
+    expect(log.entries).toEqual([[true, expect.stringContaining("sessionObject.bytes (Uint8Array)"), 3]]);
+  });
+});
+
+describe("what nests", () => {
+  const nested = (levels: number): unknown => JSON.parse("[".repeat(levels) + "]".repeat(levels));
+  const depthOf = (value: unknown): number => {
+    let depth = 0;
+    for (let inner = value; Array.isArray(inner); [inner] = inner as unknown[]) depth++;
+    return depth;
+  };
+
+  it("P16: is kept and comes back up to 1,000 levels deep, and is refused beyond", async () => {
+    const log = new Log();
+    const endpoint = serve({
+      onOpen: () => ({ deep: [] as unknown }),
+      async onText(object, text, session) {
+        if (text) object.deep = nested(Number(text));
+        await session.asyncRemote.sendText(String(depthOf(object.deep)));
+      },
+      onError: (_, __, error) => log.add(error instanceof SessionObjectError, error.message),
+    });
+    const client = await endpoint.connect();
+    const refusal =
+      "Hibernation would lose a sessionObject of over 1000 levels: keep plain data there, or use serializeSession and deserializeSession, or hibernate: false.";
+    for (const levels of [1001, 2500, 3000, 3500, 5000, 20_000, 100_000]) {
+      log.entries.length = 0;
+      expect(await client.ask("999")).toBe("999");
+      expect(await client.ask(String(levels))).toBe(String(levels));
+      expect(await client.ask("")).toBe("999");
+      expect(log.entries, String(levels)).toEqual([[true, refusal]]);
+      await endpoint.hibernate();
+      expect(await client.ask(""), String(levels)).toBe("999");
+    }
+    expect(log.entries).toHaveLength(1);
+  });
+
+  it.each([1500, 20_000])("P16: is refused at an assignment too, and from onOpen (%i levels)", async (levels) => {
+    const log = new Log();
+    const endpoint = serve<unknown>({
+      onOpen: ({ queryString }) => (queryString ? nested(levels) : [1]),
+      async onText(_, __, session) {
+        const refused: string[] = [];
+        for (const set of [
+          () => (session.sessionObject = nested(levels)),
+          () => (session.userProperties = { deep: nested(levels) }),
+        ]) {
+          try {
+            set();
+          } catch (error) {
+            refused.push((error as Error).name);
+          }
+        }
+        await session.asyncRemote.sendText(JSON.stringify([refused, session.sessionObject, session.userProperties]));
+      },
+      onError: (object, _, error) => log.add(object, error.name),
+    });
+    const client = await endpoint.connect();
+    const answer = '[["SessionObjectError","SessionObjectError"],[1],{}]';
+    expect(await client.ask("")).toBe(answer);
+    await endpoint.hibernate();
+    expect(await client.ask("")).toBe(answer);
+    expect(await (await endpoint.connect("?deep")).closed).toMatchObject({ code: 1011 });
+    expect(log.entries).toEqual([[undefined, "SessionObjectError"]]);
+  });
+});
+
+describe("what looks like a send channel", () => {
+  /** As a channel's copy in the attachment, now and in former versions. */
+  const forgeries: Record<string, unknown> = {
+    "a number": { number: 0, buffer: { kind: "fixed", size: 10 }, closed: false },
+    "another order": { buffer: { kind: "fixed", size: 10 }, closed: false, number: 0 },
+    "a BigInt": { "socle:channel": 0n, buffer: { kind: "fixed", size: 10 }, closed: false },
+    "four billion": { "socle:channel": 4_294_967_294n, number: 4_294_967_294, buffer: { kind: "fixed", size: 10 } },
+  };
+  interface Object {
+    send: SendChannel;
+    data?: unknown;
+  }
+
+  it.each(Object.keys(forgeries))("P21: stays data, whatever decoder has made it: %s", async (kind) => {
+    const endpoint = serve<Object>({
+      onOpen: (session) => ({ send: startWsConnection(session) }),
+      async onText(object, text) {
+        if (text === "beside") object.data = structuredClone(forgeries[kind]);
+        if (text === "in place") object.data = object.send;
+        if (text === "instead") object.data = structuredClone(forgeries[kind]);
+        const { put } = (object.data ?? {}) as Partial<SendChannel>;
+        await object.send.put(`${typeof put} ${object.data === object.send}`);
+      },
+    });
+    const client = await endpoint.connect();
+    for (const text of ["beside", "", "in place", "instead", ""]) {
+      const answer = text === "in place" ? "function true" : "undefined false";
+      expect(await client.ask(text), text).toBe(answer);
+      await endpoint.hibernate();
+      expect(await client.ask(""), text).toBe(answer);
+    }
+    expect(await client.close(1000)).toMatchObject({ code: 1000 });
+    expect(logged).not.toHaveBeenCalled();
+  });
+
+  it("P21: the session's channels come back where they stood, each once, in both of what is kept", async () => {
+    const endpoint = serve<unknown>({
+      onOpen(session) {
+        const [one, two, unused] = [1, 2, 3].map((sendBufferOrN) => startWsConnection(session, { sendBufferOrN }));
+        session.userProperties = { two, unused: new Map([[unused, [one]]]) };
+        return { list: [one, two], set: new Set([one]), map: new Map([[two, one]]) };
+      },
+      async onText(object, _, session) {
+        const { list, set, map } = object as { list: SendChannel[]; set: Set<SendChannel>; map: Map<unknown, unknown> };
+        const { two, unused } = session.userProperties as { two: SendChannel; unused: Map<SendChannel, unknown[]> };
+        const [[third, beside]] = unused as unknown as [[SendChannel, unknown[]]];
+        const facts = [
+          list[0] === set.values().next().value,
+          map.get(list[1]) === list[0],
+          two === list[1],
+          beside[0] === list[0],
+          [...list, third].map((channel) => (channel as { buffer?: { size: number } }).buffer?.size),
+        ];
+        await two.put(JSON.stringify(facts));
+      },
+    });
+    const client = await endpoint.connect();
+    for (let round = 0; round < 3; round++) {
+      expect(await client.ask("")).toBe("[true,true,true,true,[1,2,3]]");
+      await endpoint.hibernate();
+    }
+  });
+
+  it("P21: a channel that leaves the session object and comes again is one, and another's is none", async () => {
+    const log = new Log();
+    const endpoint = serve<{ send?: SendChannel | undefined; n: number }>({
+      onOpen: (session) => ({ send: startWsConnection(session), n: 0 }),
+      async onText(object, text, session) {
+        const send = object.send ?? startWsConnection(session);
+        object.n++;
+        if (text === "out") object.send = undefined;
+        if (text === "in") object.send = send;
+        if (text === "other") {
+          for (const other of session.openSessions) if (other !== session) object.send = other.sessionObject.send;
+        }
+        await send.put(`${object.n} ${typeof object.send}`);
+      },
+      onError: (_, __, error) => log.add(error.message),
+    });
+    const other = await endpoint.connect();
+    const client = await endpoint.connect();
+    const texts = ["out", "", "in", "", "other", "", "out", "in"];
+    for (const [index, text] of texts.entries()) {
+      const isIn = index === 2 || index === 3 || index === 4 || index === 5 || index === 7;
+      // What could not be kept is as it was before.
+      const n = index < 5 ? index + 1 : index;
+      expect(await client.ask(text), text).toBe(`${n} ${isIn ? "object" : "undefined"}`);
+      await endpoint.hibernate();
+    }
+    expect(log.entries).toEqual([expect.stringContaining("sessionObject.send (SessionSendChannel)")]);
+    await other.close(1000);
+  });
+
+  it("P21: a connection's channel costs one writing at the opening", async () => {
+    const serialize = vi.spyOn(WebSocket.prototype, "serializeAttachment");
+    await serve({ onOpen: onOpenStartWsConnection() }).connect();
+    expect(serialize).toHaveBeenCalledTimes(1);
+  });
+});
