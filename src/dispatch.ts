@@ -143,8 +143,10 @@ export class Dispatch {
     });
     if (failure) {
       object.value = undefined;
+      const wasOpen = session.isOpen;
       await this.#failed(failure, "onOpen failed");
-      session.end(new CloseReason(1011));
+      // It may have closed it with a reason of its own before.
+      if (wasOpen) session.end(new CloseReason(1011));
     }
     accept();
     this.#busy = this.#waiting.length > 0;
@@ -227,7 +229,7 @@ export class Dispatch {
       const result = (typeof work === "function" ? work() : this.#deliver(work)) as PromiseLike<unknown> | undefined;
       // To wait for a put or a send that is done would cost the runtime several microseconds.
       if (typeof result?.then !== "function" || result === TAKEN || result === SENT) return this.#end(turn);
-      this.#session.turns.wait();
+      this.#session.turns.wait(turn);
       return new Promise((resolve) => {
         this.#release = () => resolve(this.#end(turn));
         Promise.resolve(result).then(this.#release, (error) => resolve(this.#end(turn, toError(error))));

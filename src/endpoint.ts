@@ -201,7 +201,7 @@ export class Endpoint<Env = Cloudflare.Env, T = unknown, Path extends string = s
     const sends = sendsItself(payload);
     if (!sends) checkData(payload);
     // What waits until a callback's change is kept waits in each session.
-    const data = sends || !this.#sessions.turns.isHolding ? payload : settle(payload);
+    const data = sends || !this.#sessions.turns.isHolding() ? payload : settle(payload);
     const missed = (error: unknown, path: string) => report("a broadcast missed a session", error, path);
     const isOne = typeof except === "string" || !(Symbol.iterator in except);
     const excepted = new Set(Array.from(isOne ? [except] : except, (one) => (typeof one === "string" ? one : one.id)));

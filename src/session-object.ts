@@ -3,6 +3,7 @@ import type { Attachment, Channels } from "./attachment.ts";
 import { difference, loss, MAX_DEPTH, TOO_DEEP, type Difference } from "./difference.ts";
 import { SessionObjectError, toError } from "./errors.ts";
 import { isChannelOf, replaceAll, revived, type SendLink, type SessionSendChannel } from "./send-channel.ts";
+import type { Turn } from "./turns.ts";
 import type { EndpointConfig } from "./ws-endpoint-map.ts";
 
 /** By the attachment's slots. */
@@ -36,6 +37,12 @@ export class SessionObject {
   #former: Former | undefined;
   /** False for one that hibernated, until somebody asks for it. */
   declare isRead: boolean;
+  /** The callback of its session that is under way. */
+  turn: Turn | undefined;
+  /** When it was read while some callback was under way, and which were before and behind it: see Turns. */
+  readAt = 0;
+  earlier: SessionObject | undefined;
+  later: SessionObject | undefined;
 
   constructor(attachment: Attachment, slot: 1 | 2, link: SendLink, isRead: boolean, codec: Codec = {}) {
     this.#attachment = attachment;

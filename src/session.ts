@@ -194,11 +194,11 @@ export class ServerSession implements Session, Subject, SendLink, RemoteLink {
   }
 
   get isHolding(): boolean {
-    return this.turns.isHolding;
+    return this.turns.isHolding(this.object);
   }
 
   hold(send: () => void): void {
-    this.turns.hold(send);
+    this.turns.hold(send, this.object);
   }
 
   /** A message came or went. */
@@ -244,7 +244,7 @@ export class ServerSession implements Session, Subject, SendLink, RemoteLink {
   }
 
   end(reason: CloseReason): void {
-    // A failed onOpen may have closed it with another.
+    // A failed onOpen, whose onError may have closed it with another.
     this.#ended = reason;
     this.shut(reason);
     this.dispatch.end(reason);
@@ -281,6 +281,8 @@ export class ServerSession implements Session, Subject, SendLink, RemoteLink {
       // One that opened when nobody listened doesn't know since when it has been there.
       this.tell({ type: "close", session: this, closeReason, milliseconds: now - (this.since ?? now) });
     }
+    this.turns.forget(this.object);
+    if (this.#properties) this.turns.forget(this.#properties);
     this.host.forget(this.webSocket);
     this.#attachment.forget();
   }

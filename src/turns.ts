@@ -2,63 +2,96 @@
 import { toError } from "./errors.ts";
 import type { SessionObject } from "./session-object.ts";
 
+/** For how long a callback that waits may be the one that changes what others send and keep, in milliseconds. */
+const PATIENCE = 10_000;
+
 /** A callback under way. */
 export interface Turn {
   readonly own: SessionObject;
-  /** When it began. */
+  /** When it began, by the clock of the reads. */
   readonly since: number;
+  /** The one in whose midst it began. */
+  readonly outer: Turn | undefined;
   /** Its session object is in storage, and it has not ended. */
   isStored: boolean;
+  /** When it began to wait, in milliseconds. */
+  waits: number;
 }
 
 export class Turns {
-  /** The oldest first. */
-  #running: Turn[] = [];
-  /** The objects that were read while one ran, and when, the latest last: after an await nothing tells by which. */
-  readonly #read = new Map<SessionObject, number>();
-  #clock = 0;
-  /** How many of those that run have a session object in storage, and whether another such was read. */
-  #stored = 0;
-  #hasReadStored = false;
   /** The one whose code runs now, up to its first await. */
   #current: Turn | undefined;
+  /** Those that wait, the oldest first; and those that have waited for so long that they are nobody else's matter. */
+  readonly #waiting = new Set<Turn>();
+  readonly #silent = new Set<Turn>();
+  /** The object that was read last while one was under way: after an await nothing tells by which. */
+  #latest: SessionObject | undefined;
+  #earliest: SessionObject | undefined;
+  #clock = 0;
+  /** How many of those that are not silent have a session object in storage, and whether another such was read. */
+  #stored = 0;
+  #hasReadStored = false;
   /** What is to be sent once the changes before it are kept. */
   #held: (() => void)[] = [];
-  /** Who may have changed something before: undefined stands for any. */
+  /** Who may have changed something before: undefined stands for any that waits. */
   readonly #senders = new Set<Turn | undefined>();
 
   begin(own: SessionObject): Turn {
-    const turn = { own, since: this.#clock, isStored: own.isStored };
-    this.#running.push(turn);
-    this.#current = turn;
+    const outer = this.#current;
+    const turn = { own, since: outer?.since ?? this.#clock, outer, isStored: own.isStored, waits: 0 };
+    this.#current = own.turn = turn;
     if (turn.isStored) this.#stored++;
     return turn;
   }
 
   /** The callback waits: from here on nothing tells whose code runs. */
-  wait(): void {
-    this.#current = undefined;
+  wait(turn: Turn): void {
+    this.#current = turn.outer;
+    turn.waits = Date.now();
+    this.#waiting.add(turn);
   }
 
   read(object: SessionObject): void {
-    if (this.#running.length === 0) return;
-    this.#read.delete(object);
-    this.#read.set(object, ++this.#clock);
+    if (!this.#current && this.#waiting.size + this.#silent.size === 0) return;
+    this.#unlink(object);
+    object.earlier = this.#latest;
+    if (this.#latest) this.#latest.later = object;
+    else this.#earliest = object;
+    this.#latest = object;
+    object.readAt = ++this.#clock;
     this.#hasReadStored ||= object.isStored;
   }
 
-  /** A callback may have changed what is in storage: nobody is to be told of it before it is kept, or a crash would forget it. */
-  get isHolding(): boolean {
-    return this.#stored > 0 || this.#hasReadStored;
+  /** Its session has ended. */
+  forget(object: SessionObject): void {
+    this.#unlink(object);
+    this.#hasReadStored &&= this.#latest !== undefined;
+  }
+
+  /**
+   * Whether a callback may have changed what is in storage: nobody is to be told of it before it is kept, or a crash would forget
+   * it.
+   *
+   * @param own the session object of the session to which something is sent
+   */
+  isHolding(own?: SessionObject): boolean {
+    // What is sent keeps its order.
+    if (this.#held.length > 0 || own?.turn?.isStored) return true;
+    if (this.#stored === 0 && !this.#hasReadStored) return false;
+    this.#silence();
+    if (this.#stored > 0) return true;
+    const since = (this.#current ?? first(this.#waiting))?.since ?? Infinity;
+    return this.#clock > Math.min(since, own?.turn?.since ?? Infinity);
   }
 
   /**
    * Sends once what was changed before is kept: the platform holds what is sent behind a write until that is durable. All that is
    * sent in a turn of the microtasks waits for one comparison.
    */
-  hold(send: () => void): void {
+  hold(send: () => void, own: SessionObject): void {
     if (this.#held.push(send) === 1) void Promise.resolve().then(() => this.#release());
     this.#senders.add(this.#current);
+    if (!this.#current && own.turn) this.#senders.add(own.turn);
   }
 
   /** What a callback changed is kept: what it sends need not wait. */
@@ -70,8 +103,12 @@ export class Turns {
   #release(): void {
     if (this.#held.length === 0) return;
     const objects = new Set<SessionObject>();
-    // After an await any of those under way may have changed something.
-    for (const turn of this.#senders.has(undefined) ? this.#running : this.#senders) {
+    // After an await any of those that wait may have changed something.
+    if (this.#senders.delete(undefined)) {
+      this.#silence();
+      for (const turn of this.#waiting) this.#senders.add(turn);
+    }
+    for (const turn of this.#senders) {
       if (turn!.isStored || this.#hasReadStored) for (const object of this.#objectsOf(turn!)) objects.add(object);
     }
     for (const object of objects) if (object.isStored) object.keepAhead();
@@ -86,11 +123,11 @@ export class Turns {
    */
   end(turn: Turn): void {
     const { own, since } = turn;
-    // Mostly the last. A callback that was not waited for ends a second time when it settles.
-    if (this.#running.at(-1) === turn) this.#running.pop();
-    else this.#running = this.#running.filter((one) => one !== turn);
-    this.#current = undefined;
-    if (turn.isStored) this.#stored--;
+    // A callback that was not waited for ends a second time when it settles.
+    const wasSilent = turn.waits > 0 && !this.#waiting.delete(turn) && this.#silent.delete(turn);
+    if (this.#current === turn) this.#current = turn.outer;
+    if (own.turn === turn) own.turn = undefined;
+    if (turn.isStored && !wasSilent) this.#stored--;
     turn.isStored = false;
     try {
       if (this.#clock === since) own.keep();
@@ -103,27 +140,54 @@ export class Turns {
   #keepAll(turn: Turn): void {
     const { own } = turn;
     let failed: Error | undefined;
-    const oldest = this.#running[0]?.since ?? Infinity;
-    // Undefined for one that nobody has read.
-    const mayChange = (object: SessionObject) =>
-      this.#running.some((one) => one.own === object) || this.#read.get(object)! > oldest;
+    this.#silence();
+    const since = Math.min(this.#current?.since ?? Infinity, first(this.#waiting)?.since ?? Infinity);
     for (const object of this.#objectsOf(turn)) {
       try {
         // In the middle of another callback an object may be what it can't stay: that one's end judges it.
-        object.keep(object === own || !mayChange(object));
+        object.keep(object === own || !(object.turn || object.readAt > since));
       } catch (error) {
         failed ??= toError(error);
       }
     }
-    for (const [object, time] of this.#read) if (time <= oldest) this.#read.delete(object);
-    this.#hasReadStored &&= this.#read.size > 0;
+    const oldest = (first(this.#silent) ?? first(this.#waiting) ?? this.#current)?.since ?? Infinity;
+    while (this.#earliest && this.#earliest.readAt <= oldest) this.#unlink(this.#earliest);
+    this.#hasReadStored &&= this.#latest !== undefined;
     if (failed) throw failed;
   }
 
   /** Its own session object, and those that were read since it began. */
   #objectsOf({ own, since }: Turn): Set<SessionObject> {
     const objects = new Set([own]);
-    for (const [object, time] of this.#read) if (time > since) objects.add(object);
+    for (let object = this.#latest; object && object.readAt > since; object = object.earlier) objects.add(object);
     return objects;
   }
+
+  /** One that never settles costs nobody else: no message would be the last for which it is looked at. */
+  #silence(): void {
+    if (this.#waiting.size === 0) return;
+    const before = Date.now() - PATIENCE;
+    for (const turn of this.#waiting) {
+      if (turn.waits > before) return;
+      this.#waiting.delete(turn);
+      this.#silent.add(turn);
+      if (turn.isStored) this.#stored--;
+    }
+  }
+
+  #unlink(object: SessionObject): void {
+    if (object.readAt === 0) return;
+    const { earlier, later } = object;
+    if (earlier) earlier.later = later;
+    else this.#earliest = later;
+    if (later) later.earlier = earlier;
+    else this.#latest = earlier;
+    object.readAt = 0;
+    object.earlier = object.later = undefined;
+  }
+}
+
+function first(turns: Set<Turn>): Turn | undefined {
+  for (const turn of turns) return turn;
+  return undefined;
 }

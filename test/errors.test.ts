@@ -109,12 +109,13 @@ describe.each(modes)("an exception, hibernate: $hibernate", ({ serve, hibernate:
     expect(client.unread).toEqual(["before"]);
   });
 
-  it("R16: a failed onOpen closes with 1011 whatever else was asked for, and leaves no session object", async () => {
+  it("R16: a failed onOpen closes with 1011 whatever onError asks for, and leaves no session object", async () => {
     const log = new Log();
     const endpoint = serve<unknown>({
-      onOpen(session) {
+      async onOpen(session) {
         session.sessionObject = { half: "made" };
-        if (session.queryString === "closed") session.close(4001);
+        if (session.queryString.startsWith("closed")) session.close(4001, "before");
+        if (session.queryString.endsWith("later")) await scheduler.wait(1);
         throw new Error("failed");
       },
       onError(object, session) {
@@ -123,14 +124,15 @@ describe.each(modes)("an exception, hibernate: $hibernate", ({ serve, hibernate:
       },
       onClose: (object, _, { closeCode }) => log.add("close", object, closeCode),
     });
-    for (const query of ["?open", "?closed"]) {
+    // What onOpen itself has closed with stays.
+    for (const [query, code] of Object.entries({ open: 1011, closed: 4001, later: 1011, "closed-later": 4001 })) {
       log.entries.length = 0;
-      const client = await endpoint.connect(query);
-      expect(await client.closed).toMatchObject({ code: 1011 });
-      await log.has(["close", undefined, 1011]);
+      const client = await endpoint.connect(`?${query}`);
+      expect(await client.closed).toMatchObject({ code, reason: code === 4001 ? "before" : "" });
+      await log.has(["close", undefined, code]);
       expect(log.entries).toEqual([
         ["error", undefined],
-        ["close", undefined, 1011],
+        ["close", undefined, code],
       ]);
     }
   });

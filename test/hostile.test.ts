@@ -1,8 +1,18 @@
 // What a client chooses to send, kept by an endpoint that trusts it: it costs what it weighs, and becomes nothing else.
-import { onOpenStartWsConnection, SessionObjectError, startWsConnection, type SendChannel } from "socle";
+import { runInDurableObject } from "cloudflare:test";
+import {
+  onOpenStartWsConnection,
+  SessionObjectError,
+  startWsConnection,
+  type SendChannel,
+  type Session,
+  type WsEndpointMap,
+} from "socle";
 import { afterEach, beforeEach, describe, expect, it, vi, type MockInstance } from "vitest";
 
 import { difference } from "../src/difference.ts";
+import { SessionObject } from "../src/session-object.ts";
+import { Turns } from "../src/turns.ts";
 import { Log, serve } from "./support/endpoint.ts";
 
 let logged: MockInstance<typeof console.error>;
@@ -245,5 +255,134 @@ describe("what looks like a send channel", () => {
     const serialize = vi.spyOn(WebSocket.prototype, "serializeAttachment");
     await serve({ onOpen: onOpenStartWsConnection() }).connect();
     expect(serialize).toHaveBeenCalledTimes(1);
+  });
+});
+
+describe("a callback that never settles", () => {
+  interface Named {
+    who: string;
+    n: number;
+  }
+  /** A room in which one client hangs once it has read everybody's session object. */
+  async function room(options: Partial<WsEndpointMap<Cloudflare.Env, Named>> = {}) {
+    const log = new Log();
+    const released = Promise.withResolvers<void>();
+    const endpoint = serve<Named>({
+      onOpen: (session) => ({ who: session.queryString, n: 0 }),
+      async onText(own, text, session: Session<string, Named>) {
+        const others = [...session.openSessions].filter(({ id }) => id !== session.id);
+        if (text === "hang") {
+          const objects = others.map(({ sessionObject }) => sessionObject);
+          log.add("hanging");
+          await released.promise;
+          own.n = 1;
+          for (const object of objects) object.n = 100;
+        }
+        if (text === "tell") {
+          await scheduler.wait(1);
+          own.n++;
+          for (const other of others) if (other.queryString !== "hung") void other.asyncRemote.sendText(`${own.n}`);
+        }
+        await session.asyncRemote.sendText(`${text} ${own.n}`);
+      },
+      onClose: ({ who }) => log.add("close", who),
+      ...options,
+    });
+    const hung = await endpoint.connect("?hung");
+    const client = await endpoint.connect("?client");
+    return { log, endpoint, hung, client, release: released.resolve };
+  }
+  /** The names of the session objects that are compared meanwhile. */
+  async function compared(work: () => Promise<unknown>): Promise<string[]> {
+    const looked = vi.spyOn(Object, "getOwnPropertySymbols");
+    await work();
+    const names = looked.mock.calls.flatMap(([object]) => (object as Partial<Named>).who ?? []);
+    looked.mockRestore();
+    return [...new Set(names)].toSorted();
+  }
+  const later = (milliseconds: number): void => {
+    const { now } = Date;
+    vi.spyOn(Date, "now").mockImplementation(() => now() + milliseconds);
+  };
+
+  it("P23: has none of the objects looked at that it has read, however many, by anybody else's message", () => {
+    let looks = 0;
+    class Counting {
+      #readAt = 0;
+      isStored = false;
+      turn: unknown;
+      earlier: unknown;
+      later: unknown;
+      keep(): void {}
+      get readAt(): number {
+        looks++;
+        return this.#readAt;
+      }
+      set readAt(time: number) {
+        this.#readAt = time;
+      }
+    }
+    const make = () => new Counting() as unknown as SessionObject;
+    const turns = new Turns();
+    const hung = turns.begin(make());
+    const objects = Array.from({ length: 1000 }, make);
+    for (const object of objects) turns.read(object);
+    turns.wait(hung);
+    const turn = turns.begin(make());
+    turns.read(objects[500]!);
+    looks = 0;
+    turns.end(turn);
+    expect(looks).toBeLessThan(10);
+  });
+
+  it("P23: holds no session that has ended, of those that it has read", async () => {
+    const { log, hung, client, endpoint, release } = await room();
+    const others = await Promise.all([1, 2, 3].map((index) => endpoint.connect(`?other-${index}`)));
+    hung.send("hang");
+    await log.has("hanging");
+    await others[0]!.close(1000);
+    await log.has(["close", "other-1"]);
+    const kept: Named[] = [];
+    // oxlint-disable-next-line typescript/unbound-method -- it is called with the `this` of each
+    const { keep } = SessionObject.prototype;
+    vi.spyOn(SessionObject.prototype, "keep").mockImplementation(function (this: SessionObject, isFinal) {
+      kept.push(this.value as Named);
+      keep.call(this, isFinal);
+    });
+    await client.ask("?");
+    expect(kept.splice(0).map(({ who }) => who)).toEqual(["client"]);
+    await runInDurableObject(endpoint.stub, () => release());
+    expect(await hung.next()).toBe("hang 1");
+    expect(kept.map(({ who }) => who).toSorted()).toEqual(["client", "hung", "other-2", "other-3"]);
+  });
+
+  it("P23: and whose object is in storage has it compared for ten seconds by what others send, then no more", async () => {
+    const { log, hung, client, endpoint } = await room({ trackSessions: true });
+    hung.send("hang");
+    await log.has("hanging");
+    const other = await endpoint.connect("?other");
+    expect(await compared(() => client.ask("tell"))).toEqual(["client", "hung"]);
+    later(10_001);
+    expect(await compared(() => client.ask("tell"))).toEqual(["client"]);
+    expect(await other.take(2)).toEqual(["1", "2"]);
+  });
+
+  it("P7, P23: and goes on after all is kept before what is sent to its own client, and in all that it has read", async () => {
+    const { log, endpoint, hung, client, release } = await room({ trackSessions: true });
+    hung.send("hang");
+    await log.has("hanging");
+    later(10_001);
+    await client.ask("?");
+    const writes: unknown[] = [];
+    const write = vi.spyOn(SessionObject.prototype, "keepAhead").mockImplementation(function (this: SessionObject) {
+      writes.push({ ...(this.value as Named) });
+    });
+    await runInDurableObject(endpoint.stub, () => release());
+    expect(await hung.next()).toBe("hang 1");
+    expect(writes).toContainEqual({ who: "hung", n: 1 });
+    write.mockRestore();
+    await client.ask("?");
+    await endpoint.hibernate();
+    expect(await client.ask("?")).toBe("? 100");
   });
 });

@@ -167,7 +167,7 @@ describe.each(modes)("the end of a session, hibernate: $hibernate", ({ hibernate
       await vi.waitUntil(() => log.entries.length > (query ? 0 : 1), 30_000);
       expect(log.entries).toEqual(
         query
-          ? [["onClose", 1011, [true, 1011, ""]]]
+          ? [["onClose", 4004, [true, 4004, "full"]]]
           : [
               ["onOpen", [true, 4004, "full"]],
               ["onClose", 4004, [true, 4004, "full"]],

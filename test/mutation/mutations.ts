@@ -386,4 +386,18 @@ export const mutations: readonly Mutation[] = [
     "return index < 0 ? undefined : live === this.#channels[index];",
     "return index < 0 || live !== this.#channels[index] ? undefined : true;",
   ),
+  mutation(
+    "P23",
+    "a session that was read is looked at after its end",
+    "session.ts",
+    "this.turns.forget(this.object);",
+    "",
+  ),
+  mutation(
+    "P23",
+    "one that never settles is looked at with what others send",
+    "turns.ts",
+    "if (turn.waits > before) return;",
+    "if (turn.waits > 0) return;",
+  ),
 ];

@@ -291,8 +291,10 @@ export class ReferenceSession {
     this.#isSpoilt = false;
     if (failure !== undefined) {
       this.#object = undefined;
+      // It may have been closed by onOpen itself.
+      const wasOpen = this.isOpen;
       this.#failed(failure);
-      this.#end(1011, "");
+      if (wasOpen) this.#end(1011, "");
     }
     this.#kept = copy(this.#object);
     this.isAccepted = true;
