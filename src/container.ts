@@ -25,7 +25,7 @@ import {
 } from "./endpoint-definition.ts";
 import { Endpoint, type EndpointClass } from "./endpoint.ts";
 import { DeploymentError, report } from "./errors.ts";
-import { answer, consult, isUpgrade, notFound, tell, told } from "./handshake.ts";
+import { answer, consult, ENDED, isUpgrade, notFound, relay, tell, told } from "./handshake.ts";
 import { Router } from "./router.ts";
 import { ask, stubOf } from "./stub.ts";
 import type { EndpointOptions, NamespaceBinding, WorkerContext, WsEndpointMap } from "./ws-endpoint-map.ts";
@@ -228,6 +228,7 @@ export class ServerContainer<Env = Cloudflare.Env> {
         // To be told costs an object more than to look at the request again. Another Worker's class doesn't know the endpoint.
         const isUnderstood = !headers && !isByName && !told(request);
         response = await reach(isUnderstood ? request : tell(request, handshake));
+        if (response.headers.has(ENDED)) response = relay(response);
         if (headers && response.webSocket) for (const [name, value] of headers) response.headers.append(name, value);
       }
     } catch (error) {

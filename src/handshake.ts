@@ -3,8 +3,8 @@ import type { SessionFacts } from "./attachment.ts";
 import { CloseReason } from "./close-reason.ts";
 import { isObject, isPlain } from "./difference.ts";
 import { defined, type EndpointDefinition } from "./endpoint-definition.ts";
-import { DeploymentError } from "./errors.ts";
-import { closeSocket } from "./remote.ts";
+import { attempt, DeploymentError } from "./errors.ts";
+import { BY_US, closeSocket } from "./remote.ts";
 import type { HandshakeClosure, HandshakeContext, HandshakeResult } from "./ws-endpoint-map.ts";
 
 /** What is settled in the Worker, before the object is woken. */
@@ -60,6 +60,9 @@ export function shakeHands(
 
 /** The subprotocols that a client offers, and in a 101 the one that was agreed on. */
 export const PROTOCOLS = "Sec-WebSocket-Protocol";
+
+/** In an object's 101: its session has ended in or before `onOpen`. */
+export const ENDED = "Socle-Ended";
 
 const offeredBy = ({ headers }: Request): string[] => headers.get(PROTOCOLS)?.split(/\s*,\s*/) ?? [];
 
@@ -125,6 +128,26 @@ function closed(reason: CloseReason, subprotocol: string | undefined, headers: H
   socket.accept();
   closeSocket(socket, reason);
   if (subprotocol) headers.set(PROTOCOLS, subprotocol);
+  return new Response(null, { status: 101, webSocket, headers });
+}
+
+/**
+ * Holds a client in the place of an object whose session has ended: it is let go at once, and if it doesn't answer the Close frame
+ * a Worker that waits costs nothing, where the object would stay awake.
+ */
+export function relay(response: Response): Response {
+  const ended = response.webSocket!;
+  const { 0: webSocket, 1: socket } = new WebSocketPair();
+  for (const one of [ended, socket]) {
+    one.binaryType = "arraybuffer";
+    one.accept(BY_US);
+  }
+  ended.addEventListener("message", ({ data }) => attempt("a message was not sent", () => socket.send(data as string)));
+  ended.addEventListener("close", ({ code, reason }) => {
+    for (const one of [ended, socket]) closeSocket(one, new CloseReason(code, reason));
+  });
+  const headers = new Headers(response.headers);
+  headers.delete(ENDED);
   return new Response(null, { status: 101, webSocket, headers });
 }
 

@@ -172,6 +172,12 @@ export class Remote implements RemoteEndpointAsync {
 }
 
 /**
+ * From the compatibility date 2026-04-07 on the platform echoes a client's Close frame by itself, also codes that may not
+ * be sent, and ends the connection at a 1005 with a phrase. This leaves the answer to us, under any date.
+ */
+export const BY_US = { allowHalfOpen: true };
+
+/**
  * Sends a Close frame, or completes the closing handshake, which the platform leaves to us: a code that may not be sent
  * (1005 is none at all) is answered by none. On a socket that is closing it does nothing.
  */

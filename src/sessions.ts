@@ -13,19 +13,13 @@ import {
 import { CloseReason } from "./close-reason.ts";
 import { UNREADABLE, type SessionDefinition } from "./dispatch.ts";
 import { DeploymentError, report, toError } from "./errors.ts";
-import { PROTOCOLS, unavailable, type Handshake } from "./handshake.ts";
+import { ENDED, PROTOCOLS, unavailable, type Handshake } from "./handshake.ts";
 import { ACTIVE_UNTIL, IDLE_TIMEOUT, spanEnd, type Limits } from "./limits.ts";
 import { LostSessions } from "./lost-sessions.ts";
-import { closeSocket } from "./remote.ts";
+import { BY_US, closeSocket } from "./remote.ts";
 import { ServerSession, type SessionHost } from "./session.ts";
 import { Turns } from "./turns.ts";
 import type { EndpointConfig } from "./ws-endpoint-map.ts";
-
-/**
- * From the compatibility date 2026-04-07 on the platform echoes a client's Close frame by itself, also codes that may not
- * be sent, and ends the connection at a 1005 with a phrase. This leaves the answer to us, under any date.
- */
-const BY_US = { allowHalfOpen: true };
 
 export class Sessions implements SessionHost {
   declare readonly ctx: DurableObjectState;
@@ -58,18 +52,19 @@ export class Sessions implements SessionHost {
     await session.dispatch.open(() => {
       try {
         if (session.isOpen) this.#accept(socket, session);
+        else this.#refuse(socket, session);
+        session.asyncRemote.accepted();
       } catch (error) {
         isFull = true;
         void session.lost(new CloseReason(1013), toError(error));
       }
-      // A hibernatable socket whose client never sent would be let go only when the object is idle, 10 s later.
-      if (!session.isOpen) socket.accept(BY_US);
-      session.asyncRemote.accepted();
     });
     if (isFull) return unavailable();
+    const headers = new Headers();
+    if (agreed.negotiatedSubprotocol) headers.set(PROTOCOLS, agreed.negotiatedSubprotocol);
     if (session.isOpen) session.tell({ type: "open", session });
-    const { negotiatedSubprotocol: name } = agreed;
-    return new Response(null, { status: 101, webSocket, headers: name ? { [PROTOCOLS]: name } : {} });
+    else headers.set(ENDED, "true");
+    return new Response(null, { status: 101, webSocket, headers });
   }
 
   /** The session of a socket that has an event, from memory or out of hibernation; undefined once it has ended. */
@@ -221,6 +216,12 @@ export class Sessions implements SessionHost {
     // Also if onOpen has set a timeout: until now the sweep passed it over.
     session.limits[ACTIVE_UNTIL] = 0;
     session.touch();
+  }
+
+  /** It has ended already. A socket that can't hibernate would keep the object awake until its client answers, which may be never. */
+  #refuse(socket: WebSocket, { path }: ServerSession): void {
+    this.ctx.acceptWebSocket(socket);
+    markEnd(socket, path);
   }
 
   /** The standard API, under which the object stays in memory: the same events, from listeners. */

@@ -13,7 +13,7 @@ import { afterEach, beforeEach, describe, expect, it, vi, type MockInstance } fr
 import { difference } from "../src/difference.ts";
 import { SessionObject } from "../src/session-object.ts";
 import { Turns } from "../src/turns.ts";
-import { Log, serve } from "./support/endpoint.ts";
+import { Log, recorded, serve } from "./support/endpoint.ts";
 
 let logged: MockInstance<typeof console.error>;
 beforeEach(() => void (logged = vi.spyOn(console, "error").mockImplementation(() => {})));
@@ -384,5 +384,54 @@ describe("a callback that never settles", () => {
     await client.ask("?");
     await endpoint.hibernate();
     expect(await client.ask("?")).toBe("? 100");
+  });
+});
+
+describe("a session that ends in onOpen", () => {
+  it.each([true, false])("P17: is accepted by the API that hibernates, hibernate: %s", async (hibernate) => {
+    const log = new Log();
+    const endpoint = serve<void>({
+      hibernate,
+      onOpen(session) {
+        void session.asyncRemote.sendText("sorry");
+        session.close(4401);
+      },
+      ...recorded(log),
+    });
+    const sockets = () => runInDurableObject(endpoint.stub, (_, ctx) => ctx.getWebSockets().length);
+    const request = new Request(`https://socle.test${endpoint.path}`, { headers: { Upgrade: "websocket" } });
+    // Past the router.
+    const { webSocket } = await endpoint.stub.fetch(request);
+    expect(await sockets()).toBe(1);
+    const messages: unknown[] = [];
+    const closed = new Promise<number>((resolve) => webSocket!.addEventListener("close", ({ code }) => resolve(code)));
+    webSocket!.addEventListener("message", ({ data }) => messages.push(data));
+    // It doesn't answer its Close frame.
+    webSocket!.accept({ allowHalfOpen: true });
+    expect(await closed).toBe(4401);
+    await log.has(["close", null, 4401, ""]);
+    webSocket!.send("still here?");
+    webSocket!.close();
+    await expect.poll(sockets).toBe(0);
+    expect([messages, log.entries.length]).toEqual([["sorry"], 1]);
+    expect(logged).not.toHaveBeenCalled();
+  });
+
+  it("P17: is held by the Worker for a client of the router, that gets what was sent", async () => {
+    const client = await serve({
+      subprotocols: ["chat"],
+      onHandshake: () => ({ headers: { "X-Given": "by the hook" } }),
+      onOpen(session) {
+        void session.asyncRemote.sendText("sorry");
+        void session.asyncRemote.sendBinary(new Uint8Array([1]));
+        throw new Error("expected");
+      },
+    }).connect("", { "Sec-WebSocket-Protocol": "chat" });
+    expect(Object.fromEntries(client.response.headers)).toEqual({
+      "sec-websocket-protocol": "chat",
+      "x-given": "by the hook",
+    });
+    expect(await client.take(2)).toEqual(["sorry", new Uint8Array([1]).buffer]);
+    expect(await client.closed).toMatchObject({ code: 1011 });
   });
 });

@@ -400,4 +400,11 @@ export const mutations: readonly Mutation[] = [
     "if (turn.waits > before) return;",
     "if (turn.waits > 0) return;",
   ),
+  mutation(
+    "P17",
+    "the object stays awake for a client that it has refused",
+    "sessions.ts",
+    "this.ctx.acceptWebSocket(socket);\n    markEnd(socket, path);",
+    "socket.accept(BY_US);\n    markEnd(socket, path);",
+  ),
 ];
