@@ -1,4 +1,5 @@
 // Endpoints that end their sessions in or before onOpen, and a hand-written object that does the same.
+import { exports } from "cloudflare:workers";
 import { addEndpoints, Endpoint, ServerContainer, type EndpointOptions, type OtherEvent, type Session } from "socle";
 
 /** What onClose was told, and what nobody should be told, in the process. */
@@ -27,7 +28,8 @@ class Refusing extends Endpoint<unknown, void> {
   }
 
   override onRequest({ url }: Request): Response {
-    return url.includes("?journal") ? Response.json(journal) : new Response(this.#life);
+    if (url.includes("?journal")) return Response.json(journal);
+    return new Response(url.includes("?sockets") ? String(this.ctx.getWebSockets().length) : this.#life);
   }
 }
 
@@ -70,4 +72,12 @@ addEndpoints(container, {
   "/plain/{how}/{name}": Plain,
 });
 
-export default container;
+export default {
+  fetch(request: Request): Promise<Response> {
+    const { pathname } = new URL(request.url);
+    const { Staying: namespace } = exports as unknown as { Staying: DurableObjectNamespace };
+    // Past the router, which holds no socket then.
+    const isDirect = pathname.endsWith("/direct") && request.headers.has("Upgrade");
+    return isDirect ? namespace.getByName(pathname).fetch(request) : container.fetch(request);
+  },
+};

@@ -48,7 +48,7 @@ describe.each(["hibernating", "staying"])("a session that ends in or before onOp
 
 it("P17: keeps the object awake no longer than a hand-written one, though the clients never answer", async () => {
   const paths = Object.keys(ways).flatMap((how) => [`/hibernating/${how}/bad`, `/staying/${how}/bad`]);
-  paths.push("/plain/closes/bad");
+  paths.push("/staying/closes/direct", "/plain/closes/bad");
   const clients: Socket[] = [];
   for (const path of paths) for (let count = 0; count < 3; count++) clients.push(await silent(`${path}?silent`));
   const lives = await Promise.all(paths.map((path) => server.text(path)));
@@ -62,7 +62,9 @@ it("P17: keeps the object awake no longer than a hand-written one, though the cl
   // Each was told once, and what the platform still says of the sockets is nobody's.
   const journal = async () =>
     JSON.parse(await server.text("/hibernating/closes/bad?journal")) as [query: string, code: number][];
-  await expect.poll(async () => (await journal()).filter(([query]) => query === "?silent").length).toBe(18);
+  await expect.poll(async () => (await journal()).filter(([query]) => query === "?silent").length).toBe(21);
+  // It has heard of all of them.
+  for (const path of paths.slice(0, -1)) await expect.poll(() => server.text(`${path}?sockets`)).toBe("0");
   const told = (await journal()).map((entry) => JSON.stringify(entry)).filter((entry) => !entry.startsWith('["",'));
   expect(new Set(told)).toEqual(new Set(['["?silent",4401]', '["?silent",1011]']));
 });
