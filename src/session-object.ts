@@ -72,8 +72,8 @@ export class SessionObject {
    */
   keep(isFinal = true): void {
     try {
-      const mayHaveChanged = this.#codec.serializeSession !== undefined || this.#differs(this.value);
-      if (this.#isKept && this.#attachment.keeps && mayHaveChanged) this.replace(this.value);
+      const isKept = this.#isKept && this.#attachment.keeps;
+      if (isKept && (this.#codec.serializeSession || this.#differs(this.value))) this.replace(this.value);
       else if (isFinal) this.#former = undefined;
     } catch (error) {
       if (!isFinal) return;
@@ -98,11 +98,15 @@ export class SessionObject {
     }
   }
 
-  /** Takes what was kept last. What fails is returned, never thrown. */
-  resume(): Error | undefined {
+  /**
+   * Takes what was kept last. What fails is returned, never thrown.
+   *
+   * @param isLast nothing is compared with it any more: it need not stay as it is
+   */
+  resume(isLast = false): Error | undefined {
     this.isRead = true;
     try {
-      const data = this.#revive();
+      const data = this.#revive(isLast);
       this.value = this.#codec.deserializeSession ? this.#codec.deserializeSession(data) : data;
       this.#isKept = true;
       return undefined;
@@ -166,11 +170,11 @@ export class SessionObject {
     this.#channels = channels;
   }
 
-  /** A copy of what was kept, with the send channels where they were. */
-  #revive(): unknown {
-    const copies = this.#copies;
-    if (!copies) return structuredClone(this.#copy);
-    const [data, fields] = structuredClone([this.#copy, copies]) as [unknown, SessionSendChannel[]];
+  /** What was kept, with the send channels where they were. */
+  #revive(isLast: boolean): unknown {
+    const kept = [this.#copy, this.#copies];
+    const [data, fields] = (isLast ? kept : structuredClone(kept)) as [unknown, (readonly SessionSendChannel[])?];
+    if (!fields) return data;
     this.#channels = fields.map((one) => revived(one, this.#link));
     return replaceAll(data, new Map(fields.map((one, index) => [one, this.#channels[index]])));
   }

@@ -144,8 +144,8 @@ export const mutations: readonly Mutation[] = [
     "R20",
     "what a callback changed is not kept",
     "session-object.ts",
-    "if (this.#isKept && this.#attachment.keeps && mayHaveChanged)",
-    "if (!this.#isKept && this.#attachment.keeps && mayHaveChanged)",
+    "const isKept = this.#isKept && this.#attachment.keeps;",
+    "const isKept = !this.#isKept && this.#attachment.keeps;",
   ),
   mutation(
     "R21",
