@@ -3,7 +3,7 @@ import { TAKEN } from "./channel/queue.ts";
 import { CloseReason } from "./close-reason.ts";
 import type { ContainerEvent } from "./container-event.ts";
 import type { EndpointDefinition } from "./endpoint-definition.ts";
-import { LimitExceededError, report, toError } from "./errors.ts";
+import { attempt, LimitExceededError, report, toError } from "./errors.ts";
 import { SENT } from "./remote.ts";
 import type { SessionObject } from "./session-object.ts";
 import type { Turn, Turns } from "./turns.ts";
@@ -218,8 +218,9 @@ export class Dispatch {
     if (this.#isLate) this.#release?.();
     const failure = await failing;
     if (failure) report(callbacks.onError ? "onError failed" : what, failure, session.path);
-    if (error instanceof LimitExceededError) session.close(error.closeCode);
-    else if (!callbacks.onError) session.close(1011);
+    const code = error instanceof LimitExceededError ? error.closeCode : callbacks.onError ? undefined : 1011;
+    // The application may have thrown one with any code.
+    if (code) attempt("a session can't be closed", () => session.close(code), session.path);
   }
 
   /** Runs a callback, or an event's own, and keeps what it changed. What fails is returned, never thrown. */
@@ -231,8 +232,14 @@ export class Dispatch {
       if (typeof result?.then !== "function" || result === TAKEN || result === SENT) return this.#end(turn);
       this.#session.turns.wait(turn);
       return new Promise((resolve) => {
+        const failed = (error: unknown) => resolve(this.#end(turn, toError(error)));
         this.#release = () => resolve(this.#end(turn));
-        Promise.resolve(result).then(this.#release, (error) => resolve(this.#end(turn, toError(error))));
+        try {
+          Promise.resolve(result).then(this.#release, failed);
+        } catch (error) {
+          // From a promise with a `then` or a `constructor` of its own.
+          failed(error);
+        }
       });
     } catch (error) {
       return this.#end(turn, toError(error));

@@ -85,20 +85,43 @@ export class LimitExceededError extends Error {
   }
 }
 
-/** What was thrown, as an Error. */
-export const toError = (thrown: unknown): Error =>
-  thrown instanceof Error ? thrown : new Error("Not an Error: see cause", { cause: thrown });
+/** What was thrown, as an Error that can be read, logged and awaited. It never throws. */
+export function toError(thrown: unknown): Error {
+  try {
+    if (!(thrown instanceof Error)) return new Error("Not an Error: see cause", { cause: thrown });
+    // To await one that has a `then` would run that.
+    if (`${thrown.name}${thrown.message}${thrown.stack}` && !("then" in thrown)) return thrown;
+  } catch {
+    // A proxy that was revoked, or getters that throw: as a cause it would make the log throw.
+  }
+  const error = new Error("What was thrown can't be read");
+  for (const name of ["name", "message", "stack"] as const) {
+    try {
+      Object.defineProperty(error, name, { value: `${(thrown as Error)[name]}` });
+    } catch {
+      // The others may say something.
+    }
+  }
+  return error;
+}
 
 /** Whether storage threw because the object has no SQLite. */
-export const isWithoutSqlite = (error: unknown): boolean => /SQLite-backed/.test(String(error));
+export const isWithoutSqlite = (error: unknown): boolean => /SQLite-backed/.test(toError(error).message);
 
 /**
  * Tells the Worker's log, and nobody else.
  *
  * @param where the endpoint's path, or the object's name where no endpoint is concerned
  */
-export const report = (what: string, error: unknown, where = ""): void =>
-  console.error(`socle: ${what}${where && ` at ${where}`}:`, error);
+export function report(what: string, error: unknown, where = ""): void {
+  const entry = `socle: ${what}${where && ` at ${where}`}:`;
+  try {
+    console.error(entry, error);
+  } catch {
+    // It reads the causes too, and throws what their getters throw.
+    console.error(entry, toError(error).stack);
+  }
+}
 
 /** Does what must stop nothing else if it fails: the log is told. */
 export function attempt(what: string, action: () => unknown, where?: string): void {

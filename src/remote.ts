@@ -39,8 +39,14 @@ export type SendResult = "success" | Error;
 
 type Data = string | ArrayBuffer | ArrayBufferView;
 
-export const isData = (value: unknown): value is Data =>
-  typeof value === "string" || value instanceof ArrayBuffer || ArrayBuffer.isView(value);
+export function isData(value: unknown): value is Data {
+  try {
+    return typeof value === "string" || value instanceof ArrayBuffer || ArrayBuffer.isView(value);
+  } catch {
+    // A revoked proxy.
+    return false;
+  }
+}
 
 export function checkData(value: unknown): asserts value is Data {
   if (isData(value)) return;

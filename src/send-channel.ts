@@ -97,7 +97,7 @@ export class SessionSendChannel extends Queue<SendValue> implements SendChannel 
 
   /** On an idle channel a value goes straight to the socket, unless the client has to take others before. */
   override offer(value: SendValue): boolean {
-    if (this.closed && Array.isArray(value)) respond(value as SendValue, new SessionClosedError(), this.#link);
+    if (this.closed && isTuple(value)) respond(value, new SessionClosedError(), this.#link);
     if (this.closed || this.#busy || (value ?? undefined) === undefined) return super.offer(value);
     const turn = this.#link.asyncRemote.turn?.(this.buffer);
     this.#busy = turn !== undefined;
@@ -131,9 +131,9 @@ export class SessionSendChannel extends Queue<SendValue> implements SendChannel 
 
   /** Sends one value; a promise if its payload sends itself, or waits for the client. */
   #transmit(value: SendValue): Promise<void> | undefined {
-    const payload = (Array.isArray(value) ? value[0] : value) as Payload;
     const remote = this.#link.asyncRemote;
     try {
+      const payload = isTuple(value) ? value[0] : value;
       const sends = sendsItself(payload);
       const waiting = sends || remote.send(payload, true);
       if (waiting) {
@@ -162,8 +162,23 @@ export class SessionSendChannel extends Queue<SendValue> implements SendChannel 
   }
 }
 
-const responseOf = (value: SendValue) =>
-  Array.isArray(value) ? (value[1] as ResponseChannel | null | undefined) : undefined;
+/** A revoked proxy is none: to ask the platform throws. */
+function isTuple(value: SendValue): value is Exclude<SendValue, Payload> {
+  try {
+    return Array.isArray(value);
+  } catch {
+    return false;
+  }
+}
+
+/** Undefined for a tuple that can't be read. */
+function responseOf(value: SendValue): ResponseChannel | null | undefined {
+  try {
+    return isTuple(value) ? value[1] : undefined;
+  } catch {
+    return undefined;
+  }
+}
 
 function respond(value: SendValue, result: SendResult, { path }: SendLink): undefined {
   const response = responseOf(value);

@@ -133,9 +133,13 @@ export class ServerSession implements Session, Subject, SendLink, RemoteLink {
   isStop(error: Error): boolean {
     const reason = this.#controller?.signal.reason as SessionClosedError | undefined;
     if (!reason || error instanceof SessionClosedError) return error === reason;
-    // What the platform rejects, such as a fetch with the signal, gets a copy: of the class only the name is left.
-    const { name, closeReason } = error as Partial<SessionClosedError>;
-    return name === reason.name && closeReason?.closeCode === reason.closeReason!.closeCode;
+    try {
+      // What the platform rejects, such as a fetch with the signal, gets a copy: of the class only the name is left.
+      const { name, closeReason } = error as Partial<SessionClosedError>;
+      return name === reason.name && closeReason?.closeCode === reason.closeReason!.closeCode;
+    } catch {
+      return false;
+    }
   }
 
   get sessionObject(): unknown {

@@ -255,6 +255,6 @@ export class Sessions implements SessionHost {
 
 /** Why a socket failed: the platform tells the code in the text only. */
 export function reasonOf(error: unknown): CloseReason {
-  const [, code = 1006] = /statusCode = (\d+)/.exec(String(error)) ?? [];
+  const [, code = 1006] = /statusCode = (\d+)/.exec(toError(error).message) ?? [];
   return new CloseReason(Number(code));
 }

@@ -2,7 +2,7 @@
 import * as workers from "cloudflare:workers";
 
 import { OPTIONS, type EndpointDefinition } from "./endpoint-definition.ts";
-import { DeploymentError, report } from "./errors.ts";
+import { DeploymentError, report, toError } from "./errors.ts";
 import { unavailable } from "./handshake.ts";
 import type { Match } from "./router.ts";
 import type { WorkerContext, WsEndpointMap } from "./ws-endpoint-map.ts";
@@ -72,7 +72,7 @@ export async function ask(
       // The platform's has headers that can't be changed, and middleware around the container does change them.
       return new Response(response.body, response);
     } catch (error) {
-      const { retryable, overloaded } = (error ?? {}) as { retryable?: boolean; overloaded?: boolean };
+      const { retryable, overloaded } = toError(error) as { retryable?: boolean; overloaded?: boolean };
       if (!retryable && !overloaded) throw error;
       if (overloaded || tries === TRIES || !/^(GET|HEAD)$/.test(request.method)) {
         report(`503 for ${path}`, error);
@@ -131,7 +131,7 @@ function within(namespace: DurableObjectNamespace, jurisdiction: DurableObjectJu
     return namespace.jurisdiction(jurisdiction);
   } catch (error) {
     // Local workerd has none. Elsewhere no object may live outside its own.
-    if (/not implemented in workerd/.test(String(error))) return namespace;
+    if (/not implemented in workerd/.test(toError(error).message)) return namespace;
     throw error;
   }
 }

@@ -407,4 +407,11 @@ export const mutations: readonly Mutation[] = [
     "this.ctx.acceptWebSocket(socket);\n    markEnd(socket, path);",
     "socket.accept(BY_US);\n    markEnd(socket, path);",
   ),
+    "P24",
+    "an Error whose getters throw is taken as it is",
+    "errors.ts",
+    '`${thrown.name}${thrown.message}${thrown.stack}` && !("then" in thrown)',
+    "thrown",
+  ),
+  mutation("P24", "a session waits for the then of what was thrown", "errors.ts", ' && !("then" in thrown)', ""),
 ];
