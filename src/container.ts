@@ -25,7 +25,7 @@ import {
 } from "./endpoint-definition.ts";
 import { Endpoint, type EndpointClass } from "./endpoint.ts";
 import { DeploymentError, report } from "./errors.ts";
-import { answer, consult, ENDED, isUpgrade, notFound, relay, tell, told } from "./handshake.ts";
+import { answer, consult, ENDED, isUpgrade, notFound, pathOf, relay, tell, told } from "./handshake.ts";
 import { Router } from "./router.ts";
 import { ask, stubOf } from "./stub.ts";
 import type { EndpointOptions, NamespaceBinding, WorkerContext, WsEndpointMap } from "./ws-endpoint-map.ts";
@@ -209,7 +209,7 @@ export class ServerContainer<Env = Cloudflare.Env> {
     env = workers.env as Env,
     ctx: WorkerContext = workers,
   ): Promise<Response | undefined> => {
-    const match = this.#routes.match(new URL(request.url).pathname);
+    const match = this.#routes.match(pathOf(request));
     if (!match) return undefined;
     const { pathParameters, concretePath } = match;
     const { config, isByName, answersRequests } = match.value;
@@ -258,7 +258,8 @@ export class ServerContainer<Env = Cloudflare.Env> {
   stub<Class extends Rpc.DurableObjectBranded = Endpoint<Env>>(env: Env, path: string): DurableObjectStub<Class> {
     // The dot keeps it a path, however it begins.
     const request = new Request(`https://socle.invalid/.${path}`);
-    const match = this.#routes.match(new URL(request.url).pathname);
+    // As it is: a URL would take a segment "..", encoded or not, for a way up.
+    const match = this.#routes.match(path.split(/[?#]/, 1)[0]!);
     if (!match) throw new DeploymentError(`No endpoint at ${path}: give a session's path, such as /chat/lobby.`);
     return stubOf(env, request, match) as unknown as DurableObjectStub<Class>;
   }

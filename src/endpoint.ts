@@ -18,7 +18,7 @@ import {
 } from "./endpoint-class.ts";
 import { definitions, type EndpointDefinition } from "./endpoint-definition.ts";
 import { DeploymentError, report, toError } from "./errors.ts";
-import { answer, isUpgrade, notFound, shakeHands, told, type Handshake } from "./handshake.ts";
+import { answer, isUpgrade, notFound, pathOf, shakeHands, told, type Handshake } from "./handshake.ts";
 import { sendsItself, wsSendAsync, type Payload } from "./payload.ts";
 import { checkData, closeSocket, settle } from "./remote.ts";
 import type { Match } from "./router.ts";
@@ -225,7 +225,8 @@ export class Endpoint<Env = Cloudflare.Env, T = unknown, Path extends string = s
   override async fetch(request: Request): Promise<Response> {
     await this.#recovery;
     this.#sessions.rearm();
-    const { pathname } = new URL(request.url);
+    const pathname = pathOf(request);
+    if (!pathname) return notFound(request);
     const isOpening = isUpgrade(request);
     const agreed = told(request);
     // A request that no router has sent may have any path: it is the Worker's own.

@@ -22,11 +22,20 @@ export const answer = (status: number, text: string, headers: HeadersInit = {}):
 /** The answer where an object can take no more. */
 export const unavailable = (): Response => answer(503, "Try again later", { "Retry-After": "5" });
 
+/**
+ * The path of a request; "" for a target of "*", and for a Host that can't be: the platform puts the one behind the other as
+ * they are, and "http://a*" is a URL with the path "/".
+ */
+export function pathOf({ url, headers }: Request): string {
+  const isWrong = /^[^/]*\/\/[^/?#]*\*$/.test(url) || /[\s/?#@\\]/.test(headers.get("Host") ?? "");
+  return (isWrong ? undefined : URL.parse(url)?.pathname) ?? "";
+}
+
 /** The answer where there is no endpoint. */
-export function notFound({ url }: Request): Response {
+export function notFound(request: Request): Response {
   try {
-    decodeURI(new URL(url).pathname);
-    return answer(404, "No endpoint at this path");
+    if (decodeURI(pathOf(request))) return answer(404, "No endpoint at this path");
+    return answer(400, "The URL is malformed");
   } catch {
     return answer(400, "The path has a malformed escape");
   }
@@ -66,10 +75,14 @@ export const ENDED = "Socle-Ended";
 
 const offeredBy = ({ headers }: Request): string[] => headers.get(PROTOCOLS)?.split(/\s*,\s*/) ?? [];
 
+/** What a browser sends as the origin of a page that has a host with a name. */
+const ORIGIN = /^[a-z][a-z\d+.-]*:\/\/([a-z\d_-]+\.)*[a-z\d_-]+(:\d+)?$/;
+
 /** Whether an origin is the one of a pattern, or one of its subdomains' where the pattern has a star. */
 const matches = (origin: string) => (pattern: string) => {
   const [start, end = start] = pattern.split("*");
-  return start === end ? origin === pattern : origin.startsWith(start!) && origin.endsWith(end!);
+  if (start === end) return origin === pattern;
+  return ORIGIN.test(origin) && origin.startsWith(start!) && origin.endsWith(end!);
 };
 
 const RESULT = ["headers", "userProperties", "userPrincipal", "subprotocol"];

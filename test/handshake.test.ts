@@ -533,17 +533,31 @@ describe("past the router", () => {
     expect((await direct(asked)).status).toBe(401);
   });
 
-  it("R6: what else is in the request's cf stays", async () => {
-    const seen = vi.fn<(cf: unknown) => void>();
-    const path = freshPath();
-    const stub = vi.spyOn(Endpoints.prototype, "fetch").mockImplementationOnce(async ({ cf }) => {
-      seen(cf);
-      return new Response(null);
+  it("R6: what else is in the request's cf stays, for the object, for onRequest and for the hook", async () => {
+    const cf = { colo: "TXL", country: "DE" };
+    const seen: unknown[] = [];
+    const see = ({ cf: given }: { cf?: unknown }) => void seen.push(given);
+    const fetching = vi.spyOn(Endpoints.prototype, "fetch").mockImplementation((asked) => {
+      see(asked);
+      return Promise.resolve(new Response());
     });
-    container.addEndpoint(path, {});
-    await direct(new Request(upgrading(path), { cf: { colo: "TXL" } }));
-    expect(seen).toHaveBeenCalledExactlyOnceWith(expect.objectContaining({ colo: "TXL" }));
-    stub.mockRestore();
+    const asking = vi.spyOn(Room.prototype, "onRequest").mockImplementation((asked) => {
+      see(asked);
+      return new Response();
+    });
+    // The router tells the object of it where there is a hook, and where there is an onRequest.
+    const paths = [freshPath(), freshPath(), freshPath()] as const;
+    container.addEndpoint(paths[0], {}).addEndpoint(paths[1], { onHandshake: see }).addEndpoint(paths[2], Room);
+    for (const path of paths.slice(0, 2)) await direct(new Request(upgrading(path), { cf }));
+    await direct(new Request(`https://socle.test${paths[2]}`, { cf }));
+    fetching.mockRestore();
+    asking.mockRestore();
+    expect(seen).toEqual([
+      expect.objectContaining(cf),
+      expect.objectContaining(cf),
+      expect.objectContaining({ ...cf, socle: expect.anything() }),
+      expect.objectContaining({ ...cf, socle: expect.anything() }),
+    ]);
   });
 });
 

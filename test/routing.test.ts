@@ -259,6 +259,33 @@ describe("requests that open no session", () => {
     expect((await upgrade(path)).status).toBe(101);
   });
 
+  it("R4: of allowedOrigins a star stands for labels of a host, and for nothing else", async () => {
+    const status = async (Origin: string) => (await upgrade(path, { Origin })).status;
+    for (const origin of ["app://x.b.example", "https://x-1.y_2.b.example", "https://xn--bcher-kva.b.example"]) {
+      expect(await status(origin), origin).toBe(101);
+    }
+    for (const origin of [
+      "https://evil.test/.b.example",
+      "https://evil.test?.b.example",
+      "https://evil.test#.b.example",
+      "https://x@y.b.example",
+      "https://x:1@y.b.example",
+      "https://evil.test:99/x.c.example:8443",
+      "https://evil.test, https://x.b.example",
+      "https://x.b.example:99",
+      "https://.b.example",
+      "https://x..b.example",
+      "https://x%2e.b.example",
+      "https://x\\.b.example",
+      "null.b.example",
+      "x.b.example",
+      "//x.b.example",
+      "https:x.b.example",
+    ]) {
+      expect(await status(origin), origin).toBe(403);
+    }
+  });
+
   it("R4: allowedOrigins may be a function of the origin and the request", async () => {
     const endpoint = serve({ allowedOrigins: (origin, { url }) => origin === new URL(url).searchParams.get("from") });
     expect((await upgrade(`${endpoint.path}?from=x`, { Origin: "x" })).status).toBe(101);
@@ -308,6 +335,39 @@ describe("requests that open no session", () => {
     expect((await raw(maps, path, { Origin: "https://evil.example" })).status).toBe(403);
     expect((await raw(maps, path, { Origin: "https://a.example" })).status).toBe(101);
     expect((await raw(maps, "/nothing/here", {})).status).toBe(404);
+  });
+});
+
+describe("container.stub", () => {
+  const path = freshPath();
+  const seen: [url: string, pathParameters: object][] = [];
+  const instance = ({ url }: Request, pathParameters: object) => {
+    seen.push([url, pathParameters]);
+    return "named";
+  };
+  container.addEndpoint(path, {}).addEndpoint(`${path}/{room}`, {});
+  container.addEndpoint(`${path}/{room}/by/{name}`, { instance });
+  const nameOf = (to: string) => container.stub(env, to).name;
+
+  it("P25: takes the segments as they are: two dots are a name, encoded or not", () => {
+    for (const dots of ["..", ".", "%2e%2e", "%2E.", "%2e"]) {
+      expect(nameOf(`${path}/${dots}`)).toBe(`${path}/${decodeURIComponent(dots)}`);
+      expect(nameOf(`${path}/${dots}?query=/x`)).toBe(`${path}/${decodeURIComponent(dots)}`);
+    }
+    expect(nameOf(`${path}/a b`)).toBe(`${path}/a%20b`);
+    expect(nameOf(`${path}/a%2Fb`)).toBe(`${path}/a%2Fb`);
+    expect(nameOf(`${path}/a\\b`)).toBe(`${path}/a%5Cb`);
+    expect(nameOf(`${path}/caf\u00e9#part`)).toBe(`${path}/caf%C3%A9`);
+    expect(() => nameOf(`${path}/x/../y`)).toThrow("No endpoint at ");
+    expect(() => nameOf(`/${path}/x`)).toThrow(DeploymentError);
+    expect(() => nameOf(`${path.slice(1)}/x`)).toThrow(DeploymentError);
+  });
+
+  it("P25: gives instance a request with the query, and the parameters as they are", () => {
+    expect(nameOf(`${path}/%2e%2e/by/ann?as=bob&at=/x#part`)).toBe("named");
+    const [[url, pathParameters]] = seen as [[string, object]];
+    expect(new URL(url).search).toBe("?as=bob&at=/x");
+    expect(pathParameters).toEqual({ room: "..", name: "ann" });
   });
 });
 

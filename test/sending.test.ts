@@ -21,7 +21,7 @@ import {
   type SendResult,
   type Session,
 } from "socle";
-import { describe, expect, it, vi } from "vitest";
+import { describe, expect, it, onTestFinished, vi } from "vitest";
 
 import { hibernating, Log, modes } from "./support/endpoint.ts";
 import { logEntry } from "./support/log.ts";
@@ -588,6 +588,29 @@ describe.each(modes)("the protocol, hibernate: $hibernate", ({ serve }) => {
     expect(await client.take(3)).toEqual(["text", expect.any(ArrayBuffer), "21 °C"]);
     await expect.poll(() => log.entries.length).toBe(4);
     expect(log.entries).toEqual(["success", "success", "success", expect.any(PayloadError)]);
+  });
+
+  it("R27: bytes and texts go as they are, whatever their classes were extended with", async () => {
+    const types = [Uint8Array, ArrayBuffer, DataView, String] as const;
+    for (const type of types) extendWebSocketSendAsync<object>(type, (_, remote) => remote.sendText("not as it is"));
+    onTestFinished(() => {
+      for (const type of types) Reflect.deleteProperty(type.prototype, WebSocketSendAsync);
+    });
+    const bytes = Uint8Array.of(1, 2);
+    const payloads = [bytes, bytes.buffer, new DataView(bytes.buffer), "text"];
+    const endpoint = serve({
+      onOpen: onOpenStartWsConnection(),
+      async onText(send, _, { asyncRemote }) {
+        for (const payload of payloads) {
+          await send.put(payload);
+          await wsSendAsync(payload, asyncRemote);
+        }
+      },
+    });
+    const client = await endpoint.connect();
+    client.send("");
+    const whole = [bytes.buffer, bytes.buffer];
+    expect(await client.take(8)).toEqual([...whole, ...whole, ...whole, "text", "text"]);
   });
 
   it("extendWebSocketSendAsync takes a class and a function, and leaves the objects' properties alone", () => {
