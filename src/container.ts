@@ -2,7 +2,7 @@
 import * as workers from "cloudflare:workers";
 
 import { tellOf, type ContainerEvent, type EventListener } from "./container-event.ts";
-import { isPlain } from "./difference.ts";
+import { difference, isPlain } from "./difference.ts";
 import {
   checkMethods,
   ENDPOINTS,
@@ -157,7 +157,7 @@ export class ServerContainer<Env = Cloudflare.Env> {
     checkMethods(type, Endpoint);
     const options = isClass ? { ...optionsOf(type, Endpoint), ...defined(given) } : given;
     const { endpoint: name = "Endpoints", onEvent } = this.#options;
-    const definition = { ...definitions.define(path, options, isClass, this.#options), onEvent };
+    const definition = Object.freeze({ ...definitions.define(path, options, isClass, this.#options), onEvent });
     const route = {
       ...definition,
       type,
@@ -166,6 +166,7 @@ export class ServerContainer<Env = Cloudflare.Env> {
       answersRequests: hasOnRequest(type, Endpoint),
     };
     this.#checkName(route);
+    this.#checkOthers(route);
     this.#routes.add(path, route);
     if (!Object.hasOwn(type, ENDPOINTS)) Object.assign(type, { [ENDPOINTS]: new Map(), [LISTENERS]: new Set() });
     type[ENDPOINTS]!.set(path, definition);
@@ -219,7 +220,8 @@ export class ServerContainer<Env = Cloudflare.Env> {
     try {
       if (!isUpgrade(request) && answersRequests)
         return await reach(tell(request, { path: config.path, pathParameters, negotiatedSubprotocol: "" }));
-      const consulted = await consult(request, match.value, { env, ctx, pathParameters, config });
+      const context = Object.freeze({ env, ctx, pathParameters, config });
+      const consulted = await consult(request, match.value, context);
       if (consulted instanceof Response) {
         response = consulted;
         isRefused = true;
@@ -256,12 +258,29 @@ export class ServerContainer<Env = Cloudflare.Env> {
    * @throws {@link DeploymentError} if there is no endpoint at the path, or no binding for it
    */
   stub<Class extends Rpc.DurableObjectBranded = Endpoint<Env>>(env: Env, path: string): DurableObjectStub<Class> {
-    // The dot keeps it a path, however it begins.
-    const request = new Request(`https://socle.invalid/.${path}`);
     // As it is: a URL would take a segment "..", encoded or not, for a way up.
     const match = this.#routes.match(path.split(/[?#]/, 1)[0]!);
     if (!match) throw new DeploymentError(`No endpoint at ${path}: give a session's path, such as /chat/lobby.`);
+    // The dot keeps it a path, however it begins.
+    const request = new Request(`https://socle.invalid/.${path}`);
     return stubOf(env, request, match) as unknown as DurableObjectStub<Class>;
+  }
+
+  /** A class has one definition for a path: its objects don't know by which container a request came. */
+  #checkOthers({ type, className, config, onEvent }: Route): void {
+    for (const table of TABLES) {
+      const rival = table === this.#routes ? undefined : table.at(config.path);
+      // A wrapper of a class has the class's own list.
+      if (!rival || !Object.hasOwn(type, ENDPOINTS) || rival.type[ENDPOINTS] !== type[ENDPOINTS]) continue;
+      const [ours, theirs] = [comparable({ config, onEvent }), comparable(rival)];
+      const other = Object.keys({ ...ours, ...theirs }).find((name) =>
+        difference(Reflect.get(ours, name), Reflect.get(theirs, name), () => false, true),
+      );
+      if (!other) continue;
+      throw new DeploymentError(
+        `"${rival.config.path}" and "${config.path}" have the class ${className} in two containers, with another ${other}: give both the same options, or the class to one of them.`,
+      );
+    }
   }
 
   /** Two classes of one name would be served by the same objects, of one of them. */
@@ -279,6 +298,16 @@ export class ServerContainer<Env = Cloudflare.Env> {
     );
   }
 }
+
+/** What two registrations of a class at the same path must agree on: of the path it is the names of its parameters. */
+const comparable = ({ config, onEvent }: EndpointDefinition): object => ({
+  ...config,
+  // The one has run, and the other may be a wrapper.
+  configure: undefined,
+  durableObject: undefined,
+  path: config.path.match(/(?<=\/[{:])[\w-]+/g),
+  onEvent,
+});
 
 /**
  * Adds an endpoint to a container. Returns nothing.

@@ -1,6 +1,6 @@
 // An endpoint as it was registered: checked once, in the form that the Worker and the object use.
 import type { EventListener } from "./container-event.ts";
-import { isPlain, loss } from "./difference.ts";
+import { isObject, isPlain, loss } from "./difference.ts";
 import { DeploymentError } from "./errors.ts";
 import { isOver } from "./limits.ts";
 import type { Callbacks, EndpointConfig, EndpointOptions, MutableEndpointConfig } from "./ws-endpoint-map.ts";
@@ -115,6 +115,26 @@ export interface EndpointDefinition {
   readonly onEvent?: EventListener | undefined;
 }
 
+/**
+ * A copy of options, of which no list and no object is the application's.
+ *
+ * @param seal freezes each, or leaves it as it is
+ */
+function copyOf(value: unknown, seal: (copy: object) => object = (copy) => copy): unknown {
+  if (!isObject(value)) return value;
+  if (Array.isArray(value)) return seal(value.map((one) => copyOf(one, seal)));
+  return seal(Object.fromEntries(Object.entries(value).map(([name, one]) => [name, copyOf(one, seal)])));
+}
+
+/** A frozen configuration with changes. A spread would make one of all the user properties that it has. */
+export const amended = <T extends EndpointConfig>(config: T, changes: Partial<T>): T =>
+  Object.freeze(
+    Object.defineProperties({} as T, {
+      ...Object.getOwnPropertyDescriptors(config),
+      ...Object.getOwnPropertyDescriptors(changes),
+    }),
+  );
+
 /** Without what is undefined, which counts as absent. */
 export const defined = <T extends object>(options: T): T =>
   Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as T;
@@ -160,15 +180,13 @@ function define(
   check(owner, options, isClass ? OPTIONS : { ...CALLBACKS, ...OPTIONS });
   const filled = defaultsOf(container);
   const given = Object.entries({ ...filled, ...defined(options) });
-  const config = {
-    ...Object.fromEntries(given.filter(([name]) => Object.hasOwn(OPTIONS, name))),
-    path,
-    userProperties: {},
-  } as MutableEndpointConfig;
+  const own = Object.fromEntries(given.filter(([name]) => Object.hasOwn(OPTIONS, name)));
+  const config = { ...(copyOf(own) as object), path, userProperties: {} } as MutableEndpointConfig;
   if ((options.configure?.(config) as unknown) instanceof Promise) refuse("needs a synchronous configure");
   const { path: samePath, userProperties, ...configured } = config;
   check(owner, configured, OPTIONS);
-  Object.assign(config, { ...filled, ...defined(config) });
+  // What configure has put there is copied too, and the objects that it may have kept are another's.
+  Object.assign(config, copyOf({ ...filled, ...defined(configured) }, Object.freeze));
   if (samePath !== path) refuse("needs the same path after its configure");
   if (!isPlain(userProperties)) refuse("needs a plain object as userProperties");
   const lost = loss(userProperties, () => structuredClone(userProperties));
@@ -185,8 +203,11 @@ function define(
     const [request, response] = [autoResponse.request.toWellFormed(), autoResponse.response.toWellFormed()];
     config.autoResponse = Object.freeze({ request, response });
   }
+  const properties = structuredClone(userProperties);
+  // They may hold what can't be frozen, such as a Map.
+  Object.defineProperty(config, "userProperties", { get: () => structuredClone(properties) });
   Object.freeze(config);
-  return isClass ? { config } : { config, callbacks: options };
+  return isClass ? { config } : { config, callbacks: Object.freeze({ ...options }) };
 }
 
 /** An import puts a function of its own in front of this one: a Worker without it carries none of that. */

@@ -16,7 +16,7 @@ import {
   type ClassOfEndpoints,
   type Route,
 } from "./endpoint-class.ts";
-import { definitions, type EndpointDefinition } from "./endpoint-definition.ts";
+import { amended, definitions, type EndpointDefinition } from "./endpoint-definition.ts";
 import { DeploymentError, report, toError } from "./errors.ts";
 import { answer, isUpgrade, notFound, pathOf, shakeHands, told, type Handshake } from "./handshake.ts";
 import { sendsItself, wsSendAsync, type Payload } from "./payload.ts";
@@ -304,9 +304,9 @@ export class Endpoint<Env = Cloudflare.Env, T = unknown, Path extends string = s
       if (this.#class[SERVES_MAPS]) return undefined;
       this.#own ??= definitions.define(path, optionsOf(this.#class, Endpoint), true);
       // Not put by: such paths are the clients' choice, and have no end.
-      return { callbacks, ...this.#own, config: Object.freeze({ ...this.#own.config, path }) };
+      return Object.freeze({ callbacks, ...this.#own, config: amended(this.#own.config, { path }) });
     }
-    const definition = { callbacks, ...found };
+    const definition = Object.freeze({ callbacks, ...found });
     this.#definitions.set(path, definition);
     return definition;
   }

@@ -45,19 +45,27 @@ function canonical(path: string, names?: string[]): string {
   }
 }
 
+/**
+ * The shape of a template, and its parameters' names.
+ *
+ * @throws {@link DeploymentError} for a path that is no template
+ */
+function shapeOf(path: string): [shape: string, names: string[]] {
+  const names: string[] = [];
+  const shape = TEMPLATE.test(path) && canonical(path, names);
+  if (shape && new Set(names).size === names.length) return [shape, names];
+  throw new DeploymentError(
+    `No path: "${path}". Begin it with "/", make each parameter a whole segment {name} of its own name, and escape {}*?#%.`,
+  );
+}
+
 export class Router<V> {
   /** In the order in which they are tried: texts before parameters, compared from the left. */
   readonly #routes: Route<V>[] = [];
 
   /** @throws {@link DeploymentError} for a path that is no template, or that matches the same paths as another */
   add(path: string, value: V): void {
-    const names: string[] = [];
-    const shape = TEMPLATE.test(path) && canonical(path, names);
-    if (!shape || new Set(names).size < names.length) {
-      throw new DeploymentError(
-        `No path: "${path}". Begin it with "/", make each parameter a whole segment {name} of its own name, and escape {}*?#%.`,
-      );
-    }
+    const [shape, names] = shapeOf(path);
     const rival = this.#routes.find((route) => route.shape === shape);
     if (rival) throw new DeploymentError(`"${path}" matches the same as "${rival.path}": remove one.`);
     const group = (character: string) => (character === PARAMETER ? "([^/]+)" : `\\${character}`);
@@ -70,13 +78,24 @@ export class Router<V> {
     return this.#routes.map(({ value }) => value);
   }
 
+  /**
+   * What stands at a template that matches the same paths.
+   *
+   * @throws {@link DeploymentError} for a path that is no template
+   */
+  at(path: string): V | undefined {
+    const [shape] = shapeOf(path);
+    return this.#routes.find((route) => route.shape === shape)?.value;
+  }
+
   /** The value whose template matches a URL's path best. A path with a malformed escape matches none. */
   match(pathname: string): Match<V> | undefined {
     const concretePath = canonical(pathname);
     for (const { pattern, names, value } of this.#routes) {
       const values = pattern.exec(concretePath)?.slice(1).map(decodeURIComponent);
       if (!values) continue;
-      return { value, pathParameters: Object.fromEntries(names.map((name, i) => [name, values[i]!])), concretePath };
+      const pathParameters = Object.freeze(Object.fromEntries(names.map((name, i) => [name, values[i]!])));
+      return { value, pathParameters, concretePath };
     }
     return undefined;
   }

@@ -30,11 +30,11 @@ afterEach(() => logged.mockRestore());
 const given = Object.entries(odd).filter(([what]) => !what.includes("never settles"));
 
 /** That it can be read and logged, and that to await it gives itself. */
-async function isReadable(error: unknown): Promise<boolean> {
-  if (!(error instanceof Error)) return false;
-  const texts = [error.name, error.message, error.stack];
-  const awaited: unknown = await (error as unknown as PromiseLike<unknown>);
-  return texts.every((text) => typeof text === "string" && text !== "") && awaited === error;
+async function isReadable(thrown: unknown): Promise<boolean> {
+  if (!(thrown instanceof Error)) return false;
+  const texts = [thrown.name, thrown.message, thrown.stack];
+  const awaited: unknown = await Promise.resolve(thrown);
+  return texts.every((text) => typeof text === "string" && text !== "") && awaited === thrown;
 }
 
 describe("toError", () => {

@@ -641,7 +641,7 @@ describe("the container's defaults", () => {
     let found!: EndpointConfig;
     const configure = (config: EndpointConfig) => void (found = { ...config });
     const map = { ...options, configure };
-    new ServerContainer(defaults).addEndpoint("/a", isClass ? { durableObject: Room, ...map } : map);
+    new ServerContainer(defaults).addEndpoint(freshPath(), isClass ? { durableObject: Room, ...map } : map);
     return found;
   };
 

@@ -1,6 +1,6 @@
 // `socle/flow-control`: the option `flowControl`. A Worker that doesn't import it carries none of it.
 import { isPlain } from "../difference.ts";
-import { check, defined, definitions, OPTIONS, type Check } from "../endpoint-definition.ts";
+import { amended, check, defined, definitions, OPTIONS, type Check } from "../endpoint-definition.ts";
 import { DeploymentError } from "../errors.ts";
 import type { FlowControl } from "../ws-endpoint-map.ts";
 import { PROTOCOL, WINDOW } from "./frame.ts";
@@ -46,11 +46,8 @@ definitions.define = (path, ...given) => {
   check(`The flowControl of the endpoint at "${path}"`, settings, SETTINGS);
   return {
     ...definition,
-    config: Object.freeze({
-      ...definition.config,
-      flowControl: Object.freeze({ ...DEFAULTS, ...defined(settings) }),
-    }),
-    protocols: [...subprotocols.flatMap(offers), PROTOCOL],
+    config: amended(definition.config, { flowControl: Object.freeze({ ...DEFAULTS, ...defined(settings) }) }),
+    protocols: Object.freeze([...subprotocols.flatMap(offers), PROTOCOL]),
     offers,
     Session: FlowSession,
   };
