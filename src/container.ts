@@ -253,7 +253,7 @@ export class ServerContainer<Env = Cloudflare.Env> {
    *
    * No check and no hook runs. What the object throws rejects the call.
    *
-   * @param path a concrete path, with a query if the option `instance` looks at it
+   * @param path a concrete path, whose segments are taken as they are; with a query if the option `instance` looks at it
    * @typeParam Class the class of the endpoint, if it has methods of its own
    * @throws {@link DeploymentError} if there is no endpoint at the path, or no binding for it
    */

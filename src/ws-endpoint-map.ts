@@ -3,7 +3,8 @@ import type { CloseReason } from "./close-reason.ts";
 import type { PathParameters, Session } from "./types.ts";
 
 /**
- * What an endpoint was registered with, given to `onOpen`: its options, with the defaults filled in.
+ * What an endpoint was registered with, given to `onOpen`: a copy of its options, with the defaults filled in. It is frozen
+ * through and through.
  *
  * @see Jakarta: `ServerEndpointConfig`
  */
@@ -13,7 +14,7 @@ export interface EndpointConfig
     Readonly<Required<Pick<EndpointOptions<unknown>, DefaultedOption>>> {
   /** The path as it was registered. */
   readonly path: string;
-  /** What the user properties of each session begin with. */
+  /** What the user properties of each session begin with: a new copy at each access. */
   readonly userProperties: Readonly<Record<string, unknown>>;
 }
 

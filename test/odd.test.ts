@@ -1,4 +1,4 @@
-import { runInDurableObject } from "cloudflare:test";
+import { createExecutionContext, runInDurableObject } from "cloudflare:test";
 // Odd values from the application, wherever it gives one: none throws where nobody would catch it, and no session waits for ever.
 import { env } from "cloudflare:workers";
 import {
@@ -14,11 +14,11 @@ import {
 import { afterEach, beforeEach, describe, expect, it, vi, type MockInstance } from "vitest";
 
 import { report, toError } from "../src/errors.ts";
-import { connect, upgrade } from "./support/client.ts";
+import { Client, connect, upgrade } from "./support/client.ts";
 import { freshPath, Log, modes, recorded } from "./support/endpoint.ts";
 import { logEntry } from "./support/log.ts";
 import { odd } from "./support/odd.ts";
-import { container } from "./support/worker.ts";
+import { container, listener, watched } from "./support/worker.ts";
 
 let logged: MockInstance<typeof console.error>;
 beforeEach(() => {
@@ -304,6 +304,30 @@ describe("what else is given", () => {
           response.webSocket?.close();
         }
       }
+    });
+
+    it(`P24: ${what} by onEvent stops nothing`, async () => {
+      const path = freshPath();
+      watched.addEndpoint(path, { onText: (_, text, session) => session.asyncRemote.sendText(text) });
+      const listeners: (() => unknown)[] = [
+        make,
+        () => {
+          throw make();
+        },
+      ];
+      for (const told of listeners as (() => void)[]) {
+        listener.onEvent = told;
+        const asked = new Request(`https://socle.test${path}`, { headers: { Upgrade: "websocket" } });
+        const client = new Client(await watched.fetch(asked, env, createExecutionContext()));
+        expect(await client.ask("goes on")).toBe("goes on");
+        client.socket.close(4000);
+        expect(await client.closed).toMatchObject({ code: 4000 });
+      }
+      listener.onEvent = () => {};
+      expect(logged).toHaveBeenCalledWith(
+        expect.stringContaining("onEvent failed"),
+        expect.toSatisfy(() => true),
+      );
     });
 
     it(`P24: ${what} as a reason, a phrase, a limit or a session object is refused where it is given, or taken`, async () => {
