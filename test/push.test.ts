@@ -199,7 +199,7 @@ describe("container.stub", () => {
     const path = freshPath();
     addEndpoint(container, `${path}/{name}`, telling);
     const spellings = new Map([
-      ["caf%c3%a9", ["caf%C3%A9", "café", "c%61f%C3%a9", "café?query=1", "café#hash", "x/../café"]],
+      ["caf%c3%a9", ["caf%C3%A9", "café", "c%61f%C3%a9", "café?query=1", "café#hash"]],
       ["a%2Fb", ["a%2fb", "%61%2F%62"]],
       ["a b", ["a%20b", "a b"]],
       ["me@x", ["me%40x", "me@x"]],
@@ -530,7 +530,10 @@ describe("where the object is", () => {
   });
 
   it("R1: other places are refused at registration", () => {
-    const add = (endpoint: object) => () => addEndpoint(new ServerContainer(), "/a", endpoint);
+    const add =
+      (endpoint: object, path = "/a") =>
+      () =>
+        addEndpoint(new ServerContainer(), path, endpoint);
     for (const locationHint of ["mars", "", "WEUR", 1, "weur ", ["weur"]]) {
       expect(add({ locationHint }), String(locationHint)).toThrow(
         'The endpoint at "/a" has a wrong locationHint: it must be wnam, enam, sam, weur,',
@@ -543,7 +546,7 @@ describe("where the object is", () => {
     }
     for (const known of ["wnam", "enam", "sam", "weur", "eeur", "apac", "apac-ne", "apac-se", "oc", "afr", "me"]) {
       expect(add({ locationHint: known }), known).not.toThrow();
-      expect(add({ durableObject: Room, locationHint: known }), known).not.toThrow();
+      expect(add({ durableObject: Room, locationHint: known }, freshPath()), known).not.toThrow();
     }
     for (const known of ["eu", "us", "fedramp", "fedramp-high"]) {
       expect(add({ jurisdiction: known }), known).not.toThrow();

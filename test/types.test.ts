@@ -47,6 +47,10 @@ class Chat extends Endpoint<Env, { name: string }, "/chat/{room}"> {
   }
 }
 
+/** A class at one path has the same options in all containers. */
+class Offering extends Chat {}
+class Hooked extends Chat {}
+
 describe("the session object", () => {
   it("flows from onOpen to the other callbacks in addEndpoint", () => {
     addEndpoint(typed(), "/a/{room}/:id", {
@@ -93,7 +97,7 @@ describe("the session object", () => {
       "/chat/{room}": Chat,
     });
     addEndpoints(typed(), {
-      "/chat/{room}": { durableObject: Chat, subprotocols: ["v1"] },
+      "/chat/{room}": { durableObject: Offering, subprotocols: ["v1"] },
     });
   });
 
@@ -272,7 +276,7 @@ describe("path parameters", () => {
       onText: (n) => expectTypeOf(n).toEqualTypeOf<number>(),
     });
     addEndpoint(typed(), "/chat/{room}", {
-      durableObject: Chat,
+      durableObject: Hooked,
       onHandshake: (_, { env, pathParameters }) => ({
         headers: { "X-Room": pathParameters.room },
         userPrincipal: env.SECRET,
