@@ -230,7 +230,7 @@ export class ServerContainer<Env = Cloudflare.Env> {
         // To be told costs an object more than to look at the request again. Another Worker's class doesn't know the endpoint.
         const isUnderstood = !headers && !isByName && !told(request);
         response = await reach(isUnderstood ? request : tell(request, handshake));
-        if (response.headers.has(ENDED)) response = relay(response);
+        if (response.webSocket && response.headers.has(ENDED)) response = relay(response);
         if (headers && response.webSocket) for (const [name, value] of headers) response.headers.append(name, value);
       }
     } catch (error) {
@@ -274,7 +274,7 @@ export class ServerContainer<Env = Cloudflare.Env> {
       if (!rival || !Object.hasOwn(type, ENDPOINTS) || rival.type[ENDPOINTS] !== type[ENDPOINTS]) continue;
       const [ours, theirs] = [comparable({ config, onEvent }), comparable(rival)];
       const other = Object.keys({ ...ours, ...theirs }).find((name) =>
-        difference(Reflect.get(ours, name), Reflect.get(theirs, name), () => false, true),
+        difference(Reflect.get(ours, name), Reflect.get(theirs, name), undefined, true),
       );
       if (!other) continue;
       throw new DeploymentError(

@@ -407,6 +407,7 @@ export const mutations: readonly Mutation[] = [
     "this.ctx.acceptWebSocket(socket);\n    markEnd(socket, path);",
     "socket.accept(BY_US);\n    markEnd(socket, path);",
   ),
+  mutation(
     "P24",
     "what can't be read says nothing",
     "errors.ts",
