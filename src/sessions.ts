@@ -10,6 +10,7 @@ import {
   type Remains,
   type SessionFacts,
 } from "./attachment.ts";
+import { AutoResponse } from "./auto-response.ts";
 import { CloseReason } from "./close-reason.ts";
 import { UNREADABLE, type SessionDefinition } from "./dispatch.ts";
 import { DeploymentError, report, toError } from "./errors.ts";
@@ -228,13 +229,23 @@ export class Sessions implements SessionHost {
   #listen(socket: WebSocket, session: ServerSession, autoResponse: EndpointConfig["autoResponse"]): void {
     socket.binaryType = "arraybuffer";
     socket.accept(BY_US);
+    // As the platform's, they wait for no credit.
+    const pings =
+      autoResponse &&
+      new AutoResponse(() => {
+        if (socket.readyState === WebSocket.OPEN) socket.send(autoResponse.response);
+      });
     socket.addEventListener("message", ({ data }) => {
-      if (!autoResponse || data !== autoResponse.request) this.keepAwake(session.receive(data as string | ArrayBuffer));
-      // It is activity too, and nothing once the session is closed.
-      else void session.asyncRemote.sendText(autoResponse.response);
+      if (!pings || data !== autoResponse.request) return this.keepAwake(session.receive(data as string | ArrayBuffer));
+      session.touch();
+      pings.ping();
     });
-    socket.addEventListener("close", ({ code, reason }) => this.keepAwake(session.lost(new CloseReason(code, reason))));
-    socket.addEventListener("error", ({ error }) => this.keepAwake(session.lost(reasonOf(error), toError(error))));
+    const lost = (reason: CloseReason, error?: Error) => {
+      pings?.end();
+      this.keepAwake(session.lost(reason, error));
+    };
+    socket.addEventListener("close", ({ code, reason }) => lost(new CloseReason(code, reason)));
+    socket.addEventListener("error", ({ error }) => lost(reasonOf(error), toError(error)));
   }
 
   #defined(path: string): SessionDefinition {

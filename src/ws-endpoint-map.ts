@@ -253,7 +253,8 @@ interface CommonOptions<Env, Path extends string> {
   tags?: readonly string[] | TagsOf<Env, Path>["tags"];
   /**
    * A text to which the platform itself answers with another, without waking the object. Up to 2,048 bytes each. It
-   * counts as activity under {@link idleTimeoutMs}, and holds for all the sockets of an object.
+   * counts as activity under {@link idleTimeoutMs}, and holds for all the sockets of an object. Under `hibernate: false`
+   * Socle answers: twenty at once, then once a second.
    *
    * ```ts
    * autoResponse: { request: "ping", response: "pong" }
