@@ -109,6 +109,44 @@ describe("the client", () => {
     expect(await messages.next()).toEqual({ done: true, value: undefined });
   });
 
+  it.each([
+    [
+      "its events",
+      (socket: SocleWebSocket, seen: (data: unknown) => void) => {
+        socket.addEventListener("message", ({ data }) => seen(data));
+      },
+    ],
+    [
+      "an iteration",
+      async (socket: SocleWebSocket, seen: (data: unknown) => void) => {
+        for await (const data of socket) seen(data);
+      },
+    ],
+  ])(
+    "P19: takes the text of autoResponse in a batch as any other, and the text frame of it for none, by %s",
+    async (_, listen) => {
+      const endpoint = serve({
+        flowControl: { window: 1 },
+        autoResponse: { request: "ping", response: "pong" },
+        onText: async (__, text, { asyncRemote }) => {
+          await Promise.all(["pong", text, "pong"].map((one) => asyncRemote.sendText(one)));
+        },
+      });
+      const socket = open(endpoint);
+      const seen: unknown[] = [];
+      listen(socket, (data) => seen.push(data));
+      socket.addEventListener("open", () => ["ping", "a", "ping", "b"].forEach((text) => socket.send(text)));
+      await expect.poll(() => seen).toHaveLength(8);
+      expect(seen.filter((data) => data !== "pong")).toEqual(["a", "b"]);
+      expect(await untold(endpoint)).toBe(0);
+      // It would have acknowledged too much, or have too little credit left.
+      socket.send("c");
+      await expect.poll(() => seen).toHaveLength(11);
+      expect(await untold(endpoint)).toBe(0);
+      socket.close();
+    },
+  );
+
   it("F9: what a listener throws is reported, and stops nothing", async () => {
     const reported: unknown[] = [];
     const report = (event: Event) => {

@@ -303,6 +303,83 @@ describe.each(modes)("what comes in, hibernate: $hibernate", (mode) => {
     expect(log.entries).toEqual(["a", "b", "c", "LimitExceededError", 1013]);
   });
 
+  it("P18: a batch of 4,096 messages is delivered; of one of more nothing is read, and it closes with 1009", async () => {
+    const log = new Log();
+    const endpoint = listening(log);
+    const client = await FlowClient.connect(endpoint);
+    const empty = (count: number) => Array.from({ length: count }, () => 0);
+    client.client.send(bytes(1, empty(4095), [6], 101, 110, 100));
+    await client.has(1);
+    expect(log.entries).toEqual([...Array.from({ length: 4095 }, () => ""), "end"]);
+    // Its first item is no UTF-8, and its last doesn't end: nobody has looked.
+    client.client.send("before", bytes(1, [2, 0xff], empty(4096), 0x80), "behind");
+    expect(await client.client.closed).toMatchObject({ code: 1009 });
+    await log.has(["close", 1009]);
+    expect(log.entries.slice(4096)).toEqual(["before", ["LimitExceededError", 1009], ["close", 1009]]);
+  });
+
+  it.each<[string, Options, (session: Session) => unknown]>([
+    ["of its texts", { maxTextMessageBufferSize: 20, maxBinaryMessageBufferSize: 1 }, () => {}],
+    ["of its data", { maxTextMessageBufferSize: 10, maxBinaryMessageBufferSize: 20 }, () => {}],
+    [
+      "that it has now",
+      { maxTextMessageBufferSize: 1, maxBinaryMessageBufferSize: 1 },
+      (session) => (session.maxTextMessageBufferSize = 20),
+    ],
+  ])("P18: a batch may have as many bytes as the larger limit of its session, %s", async (_, options, onOpen) => {
+    const log = new Log();
+    const endpoint = mode.serve({
+      flowControl: true,
+      ...options,
+      onOpen: (session) => void onOpen(session),
+      onText: (__, message) => log.add(message),
+      onError: (__, ___, { message }) => log.add(message),
+      onClose: (__, ___, { closeCode }) => log.add(closeCode),
+    });
+    const client = await FlowClient.connect(endpoint);
+    const fitting = batch("1234567", "12345678", "");
+    const over = batch("", "1234567", "12345678", "");
+    expect([fitting.length, over.length]).toEqual([19, 20]);
+    client.client.send(over, bytes([...over], 0));
+    expect(await client.client.closed).toMatchObject({ code: 1009 });
+    await log.has(1009);
+    const [name] =
+      options.maxBinaryMessageBufferSize === 20 ? ["maxBinaryMessageBufferSize"] : ["maxTextMessageBufferSize"];
+    expect(log.entries).toEqual([
+      "",
+      "1234567",
+      "12345678",
+      "",
+      `The client sent a batch of over 20 bytes: see ${name}.`,
+      1009,
+    ]);
+  });
+
+  it("P18, R12: what waits before the batch that is too large is delivered, and then onError is told", async () => {
+    const log = new Log();
+    const held = Promise.withResolvers<void>();
+    const endpoint = mode.serve({
+      flowControl: true,
+      onText: (_, message) => {
+        log.add(message);
+        return held.promise;
+      },
+      onError: (_, __, { message }) => log.add(message),
+      onClose: (_, __, { closeCode }) => log.add(closeCode),
+    });
+    const client = await FlowClient.connect(endpoint);
+    client.client.send("a", "b", bytes(1, [...new Uint8Array(4097)]), "c", batch("d"));
+    await log.has("a");
+    await runInDurableObject(endpoint.stub, () => held.resolve());
+    await log.has(1009);
+    expect(log.entries).toEqual([
+      "a",
+      "b",
+      "The client sent a batch of over 4096 messages: it has to send several.",
+      1009,
+    ]);
+  });
+
   it("F2: an acknowledgement is no message: no rate limit counts it, and no slow callback holds it", async () => {
     const held = Promise.withResolvers<void>();
     const endpoint = mode.serve({
@@ -407,27 +484,66 @@ describe.each(modes)("the credit, hibernate: $hibernate", (mode) => {
     }
   });
 
-  it("F3: nobody counts the platform's answers, nor the same text of the endpoint's own", async () => {
-    vi.spyOn(console, "error").mockImplementation(() => {});
+  it("F3: nobody counts the answer to a ping, which waits for nothing", async () => {
     const endpoint = mode.serve({
       flowControl: { window: 1 },
       autoResponse: { request: "ping", response: "pong" },
-      async onText(_, message, { asyncRemote }) {
-        void asyncRemote.sendText("pong");
-        await asyncRemote.sendText(message);
-        await asyncRemote.sendText("pong");
-      },
+      onText: (_, message, { asyncRemote }) => asyncRemote.sendText(message),
     });
     const client = await FlowClient.connect(endpoint);
-    client.client.send("ping", "a", "ping", "b");
-    // Of "b" the first pong waits behind nothing, and itself for "a".
-    await client.has(5);
-    client.take(1);
-    await client.has(8);
-    client.take(1);
-    expect(client.messages.filter((message) => message !== "pong")).toEqual(["a", "b"]);
-    client.client.send(acknowledgement(3));
-    expect(await client.client.closed).toMatchObject({ code: 1002 });
+    client.client.send("ping", "a", "ping", "b", "ping");
+    expect((await client.has(4)).map(String).toSorted()).toEqual(["a", "pong", "pong", "pong"]);
+    client.take();
+    expect((await client.has(5)).at(-1)).toBe("b");
+    expect(client.taken).toBe(1);
+  });
+
+  it.each([
+    ["pong", "pong"],
+    ["", ""],
+    ["x\ufffd", "x\ud800"],
+  ])(
+    "P19: where the answer is %j, the text %j that the object sends goes as a batch of one, waits and counts",
+    async (response, own) => {
+      vi.spyOn(console, "error").mockImplementation(() => {});
+      const endpoint = mode.serve({
+        flowControl: { window: 1 },
+        autoResponse: { request: "ping", response },
+        onText: (_, message, { asyncRemote }) => void [own, message, own].map((one) => asyncRemote.sendText(one)),
+      });
+      const client = await FlowClient.connect(endpoint);
+      client.client.send("a");
+      await client.has(1);
+      client.client.send("ping");
+      expect(await client.has(2)).toEqual([response, response]);
+      for (let count = 1; count <= 2; count++) {
+        client.take(1);
+        await client.has(count + 2);
+      }
+      const batched = batch(response).buffer;
+      expect(client.client.messages.slice(1)).toEqual([batched, response, "a", batched]);
+      client.take(1);
+      client.client.send(acknowledgement(4));
+      expect(await client.client.closed).toMatchObject({ code: 1002 });
+    },
+  );
+
+  it("P19: that text counts in a batch of several too, for maxBufferedAmount, and for a stall", async () => {
+    const errors = new Log();
+    const endpoint = mode.serve({
+      flowControl: { window: 70, maxBufferedAmount: 40, stallTimeoutMs: 50 },
+      autoResponse: { request: "ping", response: "pong" },
+      async onText(_, __, { asyncRemote }) {
+        const sent = ["a", "pong", "pong", "pong"].map((one) => asyncRemote.sendText(one));
+        await sent.pop()!.catch(({ name }: Error) => errors.add(name));
+      },
+      onError: (_, __, { name }) => errors.add(name),
+    });
+    const client = await FlowClient.connect(endpoint);
+    client.client.send("go");
+    expect(await client.client.closed).toMatchObject({ code: 1008 });
+    expect(client.messages).toEqual(["a", "pong"]);
+    expect(errors.entries).toEqual(["BufferFullError", "LimitExceededError"]);
   });
 });
 
@@ -772,13 +888,16 @@ describe.each(modes)("what waits for the client, hibernate: $hibernate", (mode) 
   it("F7: has the batch before it sent at once, without which the client could take nothing", async () => {
     const endpoint = mode.serve({
       flowControl: { window: 1000, batchMs: 60_000 },
-      onText: (_, __, { asyncRemote }) => {
+      onText: (_, __, { asyncRemote, webSocket }) => {
         for (const one of texts(11)) void asyncRemote.sendText(one);
+        // Past all that Socle sends: what was sent at once comes before it.
+        webSocket.send("mark");
       },
     });
     const client = await FlowClient.connect(endpoint);
     client.client.send("go");
-    expect(await client.has(10)).toEqual(texts(10));
+    while (client.messages.at(-1) !== "mark") await client.client.next();
+    expect(client.messages).toEqual([...texts(10), "mark"]);
   });
 
   it("F5: may be very many messages", async () => {
@@ -903,6 +1022,16 @@ describe.each(modes)("what goes together, hibernate: $hibernate", (mode) => {
     const lengths = (await frames(endpoint, count)).map(({ length }) => length);
     expect(Math.max(...lengths)).toBeLessThan(17_000);
     expect(lengths.length).toBeLessThan(10);
+  });
+
+  it("P18: a batch of the server's has at most 4,096 messages too", async () => {
+    const endpoint = sending(
+      ({ asyncRemote }) => {
+        for (let count = 0; count < 5000; count++) void asyncRemote.sendText("");
+      },
+      { window: 1_000_000 },
+    );
+    expect((await frames(endpoint, 5000)).slice(1).map(({ length }) => length)).toEqual([4097, 905]);
   });
 
   it("F7: what was sent before session.close goes before the Close frame, what waits doesn't go", async () => {

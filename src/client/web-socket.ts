@@ -42,6 +42,9 @@ export interface ClientEvents {
   close: ClientCloseEvent;
 }
 
+/** A message that is not taken yet, and whether the server counts it. */
+type Untaken = readonly [data: ClientData, isCounted: boolean];
+
 /** What a {@link SocleWebSocket} needs of the class under it. */
 export interface PlatformWebSocket {
   readonly url: string | null;
@@ -99,7 +102,7 @@ export class SocleWebSocket extends (Target as new () => TargetOf<ClientEvents>)
   #isEnded = false;
   #hasReceived = false;
   #window = WINDOW;
-  /** A text that the platform sends, which nobody counts. */
+  /** A text frame of it is the answer to a ping, which nobody counts. */
   #uncounted: unknown;
   /** How many messages were taken. */
   #taken = 0;
@@ -107,7 +110,7 @@ export class SocleWebSocket extends (Target as new () => TargetOf<ClientEvents>)
   #size = 0;
   #timer: ReturnType<typeof setTimeout> = 0 as never;
   /** What the iteration has not taken; undefined until there is one. */
-  #untaken: ClientData[] | undefined;
+  #untaken: Untaken[] | undefined;
   /** Iterations that wait for a message or the end. */
   readonly #iterations: (() => void)[] = [];
 
@@ -189,12 +192,12 @@ export class SocleWebSocket extends (Target as new () => TargetOf<ClientEvents>)
     return this.#iterate((this.#untaken ??= []));
   }
 
-  async *#iterate(untaken: ClientData[]): AsyncGenerator<ClientData, void, undefined> {
+  async *#iterate(untaken: Untaken[]): AsyncGenerator<ClientData, void, undefined> {
     for (;;) {
-      const data = untaken.shift();
-      if (data !== undefined) {
-        this.#take(data);
-        yield data;
+      const next = untaken.shift();
+      if (next) {
+        this.#take(next);
+        yield next[0];
       } else if (this.#isEnded) return;
       else await new Promise<void>((resolve) => this.#iterations.push(resolve));
     }
@@ -229,7 +232,8 @@ export class SocleWebSocket extends (Target as new () => TargetOf<ClientEvents>)
   #receive(frame: string | ArrayBuffer): void {
     const isFirst = !this.#hasReceived;
     this.#hasReceived = true;
-    if (!this.#isFlowControlled || typeof frame === "string") return this.#deliver(frame);
+    if (!this.#isFlowControlled) return this.#deliver(frame, false);
+    if (typeof frame === "string") return this.#deliver(frame, frame !== this.#uncounted);
     const messages: (string | ArrayBuffer)[] = [];
     let refusal: string | undefined;
     try {
@@ -245,22 +249,23 @@ export class SocleWebSocket extends (Target as new () => TargetOf<ClientEvents>)
     } catch (error) {
       refusal = (error as Error).message;
     }
-    for (const message of messages) this.#deliver(message);
+    for (const message of messages) this.#deliver(message, true);
     if (refusal) this.#socket.close(MALFORMED, refusal);
   }
 
-  #deliver(message: string | ArrayBuffer): void {
+  #deliver(message: string | ArrayBuffer, isCounted: boolean): void {
     if (this.#socket.readyState !== this.OPEN) return;
     const data = typeof message !== "string" && this.binaryType === "blob" ? (blobOf(message) ?? message) : message;
     const untaken = this.#untaken;
-    untaken?.push(data);
+    const one: Untaken = [data, isCounted];
+    untaken?.push(one);
     this.#emit(eventOf("message", { data }, "MessageEvent"));
     if (untaken) this.#wake();
-    else this.#take(data);
+    else this.#take(one);
   }
 
-  #take(data: ClientData): void {
-    if (!this.#isFlowControlled || data === this.#uncounted) return;
+  #take([data, isCounted]: Untaken): void {
+    if (!isCounted) return;
     this.#taken++;
     this.#size +=
       OVERHEAD +

@@ -9,6 +9,9 @@ export const WINDOW = 262_144;
 /** Each message counts as so many bytes more than it has, so that empty ones have an end too. */
 export const OVERHEAD = 32;
 
+/** How many messages a batch may have: each costs more than the byte that an empty text is. */
+export const MOST_IN_BATCH = 4096;
+
 /** The first byte of a binary frame. A text message is a text frame. */
 export const DATA = 0;
 export const BATCH = 1;
@@ -115,7 +118,7 @@ export class FrameReader {
   *items(): Generator<string | ArrayBuffer, void, undefined> {
     while (!this.isAtEnd) {
       const header = this.number();
-      const bytes = this.#take(Math.floor(header / 2));
+      const bytes = this.take(Math.floor(header / 2));
       yield header % 2 ? bytes.slice().buffer : decode(bytes);
     }
   }
@@ -130,7 +133,7 @@ export class FrameReader {
     return malformed("a number of over 53 bits");
   }
 
-  #take(length: number): Bytes {
+  take(length: number): Bytes {
     const start = this.#at;
     this.#at += length;
     return this.#at > this.#bytes.length

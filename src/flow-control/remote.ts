@@ -5,7 +5,7 @@ import { attempt, BufferFullError } from "../errors.ts";
 import { checkData, Remote, SENT, type RemoteLink, type SendResult } from "../remote.ts";
 import type { FlowControl } from "../ws-endpoint-map.ts";
 import type { Credit } from "./credit.ts";
-import { BATCH, dataFrame, encode, frameOf, OVERHEAD, SETTINGS, WINDOW, type Item } from "./frame.ts";
+import { BATCH, dataFrame, encode, frameOf, MOST_IN_BATCH, OVERHEAD, SETTINGS, WINDOW, type Item } from "./frame.ts";
 
 /** What is at least as large goes as a frame of its own, in bytes: to copy it would cost more than that. */
 const LARGE = 16_384;
@@ -20,7 +20,7 @@ const QUIET = 8;
 export interface FlowLink {
   readonly settings: Required<FlowControl>;
   readonly credit: Credit;
-  /** A text that the platform sends without telling: nobody counts it. */
+  /** As a text frame it is the answer to a ping, which nobody counts: that the platform sends without telling. */
   readonly uncounted: string | undefined;
   readonly session: RemoteLink;
   /** The credit has changed. */
@@ -94,9 +94,8 @@ export class FlowRemote extends Remote {
     checkData(data);
     if (!this.isOpen) throw this.#link.session.closedError;
     const message = messageOf(data);
-    const { credit, settings, uncounted } = this.#link;
-    // What nobody counts waits for nobody, as it does where the platform sends it.
-    if (data === uncounted || (this.#waiting.length === 0 && credit.has(message.length))) {
+    const { credit, settings } = this.#link;
+    if (this.#waiting.length === 0 && credit.has(message.length)) {
       this.#add(message);
       return undefined;
     }
@@ -165,14 +164,14 @@ export class FlowRemote extends Remote {
   }
 
   #add(message: Message): void {
-    const { credit, settings, uncounted } = this.#link;
-    if (message.data !== uncounted) credit.use(message.length);
+    const { credit, settings } = this.#link;
+    credit.use(message.length);
     const isLarge = message.length >= LARGE;
     if (isLarge) this.#flush();
     this.#batch.push(message);
     this.#batchLength += message.length;
     this.#quiet = 0;
-    if (isLarge || this.#batchLength >= LARGE) return this.#flush();
+    if (isLarge || this.#batchLength >= LARGE || this.#batch.length === MOST_IN_BATCH) return this.#flush();
     if (this.#isDue) return;
     this.#isDue = true;
     if (settings.batchMs > 0) this.#link.keepAwake(scheduler.wait(settings.batchMs).then(this.#due));
@@ -191,10 +190,14 @@ export class FlowRemote extends Remote {
     if (batch.length === 0) return;
     this.#batch = [];
     this.#batchLength = 0;
+    const { uncounted, session, keep } = this.#link;
+    const [{ data }] = batch as [Message];
+    const isAnswer = uncounted !== undefined && typeof data === "string" && data.toWellFormed() === uncounted;
+    const isAlone = batch.length === 1 && !isAnswer;
     const items = batch.map(({ item }) => item!);
-    const send = () => super.send(items.length > 1 ? frameOf(BATCH, [], items) : batch[0]!.data);
-    attempt("a message was not sent", send, this.#link.session.path);
-    this.#link.keep();
+    const send = () => super.send(isAlone ? data : frameOf(BATCH, [], items));
+    attempt("a message was not sent", send, session.path);
+    keep();
   }
 
   #watch(milliseconds: number): void {

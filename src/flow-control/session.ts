@@ -5,11 +5,23 @@ import { CREDIT } from "../limits.ts";
 import { ServerSession } from "../session.ts";
 import type { FlowControl } from "../ws-endpoint-map.ts";
 import { Credit } from "./credit.ts";
-import { ACKNOWLEDGEMENT, FrameReader, malformed, PROTOCOL } from "./frame.ts";
+import { ACKNOWLEDGEMENT, BATCH, FrameReader, malformed, MOST_IN_BATCH, PROTOCOL } from "./frame.ts";
 import { FlowRemote } from "./remote.ts";
 
 /** Whether the subprotocol on the wire is `socle.v1`, alone or with one of the application's. */
 export const isFlowControlled = (name: string): boolean => name === PROTOCOL || name.endsWith(`+${PROTOCOL}`);
+
+/** Whether a batch has too many messages, by their headers: none of them is read. */
+function isLong(batch: ArrayBuffer): boolean {
+  const reader = new FrameReader(batch);
+  let count = 0;
+  try {
+    for (; !reader.isAtEnd && count <= MOST_IN_BATCH; count++) reader.take(Math.floor(reader.number() / 2));
+  } catch {
+    // What stands before the malformed part is delivered.
+  }
+  return count > MOST_IN_BATCH;
+}
 
 /** How long the credit may be in memory only, in milliseconds: to write it takes as long as a tenth of a message. */
 const KEEP = 20;
@@ -58,6 +70,8 @@ export class FlowSession extends ServerSession {
         return undefined;
       }
       if (this.dispatch.isFull) return undefined;
+      const exceeded = frame.type === BATCH && this.#exceededByBatch(message);
+      if (exceeded) return this.dispatch.refuse(new LimitExceededError(1009, exceeded));
       for (const data of frame.messages()) {
         const received = super.receive(data);
         pending ??= received;
@@ -69,6 +83,19 @@ export class FlowSession extends ServerSession {
       pending ??= ended;
     }
     return pending;
+  }
+
+  /** What a batch has too much of, as it is told. */
+  #exceededByBatch(batch: ArrayBuffer): string | undefined {
+    const { maxTextMessageBufferSize: text, maxBinaryMessageBufferSize: binary } = this;
+    const max = Math.max(text, binary);
+    if (batch.byteLength > max) {
+      const name = text < binary ? "maxBinaryMessageBufferSize" : "maxTextMessageBufferSize";
+      return `The client sent a batch of over ${max} bytes: see ${name}.`;
+    }
+    // Each has a byte at least, for its header.
+    if (batch.byteLength - 1 <= MOST_IN_BATCH || !isLong(batch)) return undefined;
+    return `The client sent a batch of over ${MOST_IN_BATCH} messages: it has to send several.`;
   }
 
   #keep(): void {

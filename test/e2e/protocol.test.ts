@@ -140,9 +140,9 @@ describe.each([
 
   it.each(toClient.filter(({ refused }) => refused === undefined))(
     "F2: $name is taken",
-    async ({ frame, messages = [], text }) => {
+    async ({ frame, messages = [], text, after = [] }) => {
       const { peer, got } = await connect();
-      peer.send(bytesOf(frame));
+      peer.send(...after.map(sent), bytesOf(frame));
       if (text !== undefined) peer.send(text);
       peer.send("end");
       // What nobody counts isn't acknowledged, and what the frame holds is.
@@ -224,6 +224,21 @@ describe("the server", () => {
     client.send(bytesOf(frame), "behind");
     expect((await client.closed).code).toBe(1002);
     expect(client.unread.flatMap(toldBy)).toEqual(messages);
+  });
+
+  it("P18: reads nothing of a batch of a million messages, by permessage-deflate, and answers others meanwhile", async () => {
+    const other = await connect();
+    const client = new Client(new WebSocket(`ws://${server.host}/told`, ["socle.v1"]));
+    onTestFinished(() => client.socket.terminate());
+    await once(client.socket, "open");
+    expect(client.socket.extensions).toContain("permessage-deflate");
+    client.send(Uint8Array.of(BATCH, ...new Uint8Array(4095), 6, 0x65, 0x6e, 0x64));
+    expect(await told(client)).toEqual([...Array.from({ length: 4095 }, () => ""), "end"]);
+    client.send(new Uint8Array(2 ** 20).fill(BATCH, 0, 1));
+    other.send("end");
+    expect((await client.closed).code).toBe(1009);
+    expect(client.unread).toEqual([]);
+    expect(await told(other)).toEqual(["end"]);
   });
 
   it.each([

@@ -70,6 +70,17 @@ export class FlowClient {
     return this.client.messages.flatMap((frame) => contents(frame).messages);
   }
 
+  /** Those of them that the server counts: not the text frames that the settings leave out. */
+  get counted(): Data[] {
+    let uncounted: string | undefined;
+    return this.client.messages.flatMap((frame) => {
+      if (frame === uncounted) return [];
+      const { messages, ...settings } = contents(frame);
+      uncounted ??= settings.uncounted;
+      return messages;
+    });
+  }
+
   /** Waits for as many messages in all. */
   async has(count: number): Promise<Data[]> {
     while (this.messages.length < count) await this.client.next();
@@ -77,7 +88,7 @@ export class FlowClient {
   }
 
   /** Takes so many of the messages that came. */
-  take(count = this.messages.length - this.taken): void {
+  take(count = this.counted.length - this.taken): void {
     if (count === 0) return;
     this.taken += count;
     this.client.send(acknowledgement(this.taken));
