@@ -41,6 +41,7 @@ const oneOf = (values: string, given: string): Check => [
 
 const FUNCTION: Check = ["a function", isFunction];
 const BYTES: Check = ["a whole number of bytes from 1", isWhole(1)];
+const TIMEOUT: Check = ["a whole number of milliseconds, 0 for never", isWhole(0)];
 const SWITCH: Check = ["true or false", (value) => typeof value === "boolean"];
 
 /** The platform's limits for tags. */
@@ -73,7 +74,8 @@ export const OPTIONS: Record<keyof EndpointOptions | "durableObject", Check> = {
     isFunction,
     isList(/^(([a-z][\w+.-]*:\/\/(\*\.)?|\*\.)[^\s*/?#A-Z"]+|null)$/),
   ],
-  idleTimeoutMs: ["a whole number of milliseconds, 0 for never", isWhole(0)],
+  idleTimeoutMs: TIMEOUT,
+  clientTimeoutMs: TIMEOUT,
   maxTextMessageBufferSize: BYTES,
   maxBinaryMessageBufferSize: BYTES,
   maxPendingMessages: ["a whole number from 1", isWhole(1)],
@@ -94,6 +96,7 @@ export interface Defaults {
 
 const defaultsOf = (container: Defaults) => ({
   idleTimeoutMs: container.defaultMaxSessionIdleTimeout ?? 0,
+  clientTimeoutMs: 0,
   maxTextMessageBufferSize: container.defaultMaxTextMessageBufferSize ?? 2 ** 25,
   maxBinaryMessageBufferSize: container.defaultMaxBinaryMessageBufferSize ?? 2 ** 25,
   maxPendingMessages: 1000,

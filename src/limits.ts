@@ -13,7 +13,10 @@ export type Limits = [
   /** The messages so far have used up the rate limit's budget until this time. */
   spentUntil: number,
   /** What a client of `socle.v1` has not taken, as that keeps it. */
-  credit?: number[],
+  credit?: number[] | undefined,
+  clientTimeout?: number,
+  /** Something last came from the client before this time. */
+  heardUntil?: number,
 ];
 
 export const IDLE_TIMEOUT = 0;
@@ -22,10 +25,19 @@ export const BINARY_SIZE = 2;
 export const ACTIVE_UNTIL = 3;
 export const SPENT_UNTIL = 4;
 export const CREDIT = 5;
+export const CLIENT_TIMEOUT = 6;
+export const HEARD_UNTIL = 7;
+
+/** What of the limits each timeout is: its milliseconds, and until when it is put off. */
+const TIMEOUTS = [
+  [IDLE_TIMEOUT, ACTIVE_UNTIL],
+  [CLIENT_TIMEOUT, HEARD_UNTIL],
+] as const;
 
 /** The options with which a session begins. */
 interface LimitOptions {
   readonly idleTimeoutMs: number;
+  readonly clientTimeoutMs: number;
   readonly maxTextMessageBufferSize: number;
   readonly maxBinaryMessageBufferSize: number;
 }
@@ -36,7 +48,24 @@ export const limitsOf = (config: LimitOptions): Limits => [
   config.maxBinaryMessageBufferSize,
   0,
   0,
+  undefined,
+  config.clientTimeoutMs,
+  0,
 ];
+
+export const hasTimeout = (limits: Limits): boolean => TIMEOUTS.some(([timeout]) => limits[timeout]);
+
+/**
+ * When the first of a session's timeouts is due; Infinity if it has none.
+ *
+ * @param answered when the platform last answered the client by itself: that puts off all of them
+ */
+export const dueTime = (limits: Limits, answered: number): number =>
+  TIMEOUTS.reduce((due, [timeout, until]) => {
+    const milliseconds = limits[timeout];
+    if (!milliseconds) return due;
+    return Math.min(due, Math.max(limits[until]!, answered && spanEnd(answered, milliseconds)) + milliseconds);
+  }, Infinity);
 
 /**
  * The end of the span in which a message came. Activity is written once per span, a twentieth of the timeout or a second.

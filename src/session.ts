@@ -16,6 +16,8 @@ import {
 import {
   ACTIVE_UNTIL,
   BINARY_SIZE,
+  CLIENT_TIMEOUT,
+  HEARD_UNTIL,
   IDLE_TIMEOUT,
   isOver,
   spanEnd,
@@ -193,6 +195,7 @@ export class ServerSession implements Session, Subject, SendLink, RemoteLink {
   receive(message: string | ArrayBuffer): Promise<void> | undefined {
     if (this.dispatch.isFull) return undefined;
     this.touch();
+    this.hear();
     const exceeded = this.#exceededBy(message);
     return exceeded ? this.dispatch.refuse(exceeded) : this.dispatch.receive(message);
   }
@@ -207,12 +210,12 @@ export class ServerSession implements Session, Subject, SendLink, RemoteLink {
 
   /** A message came or went. */
   touch(): void {
-    const { limits, maxIdleTimeout } = this;
-    if (!maxIdleTimeout) return;
-    const now = Date.now();
-    if (now < limits[ACTIVE_UNTIL]) return;
-    this.limit(ACTIVE_UNTIL, spanEnd(now, maxIdleTimeout));
-    this.host.wake(limits[ACTIVE_UNTIL] + maxIdleTimeout);
+    this.#putOff(IDLE_TIMEOUT, ACTIVE_UNTIL);
+  }
+
+  /** Something came from the client, be it no message. */
+  hear(): void {
+    this.#putOff(CLIENT_TIMEOUT, HEARD_UNTIL);
   }
 
   close(reason: CloseReason | number = 1000, phrase?: string): void {
@@ -302,6 +305,17 @@ export class ServerSession implements Session, Subject, SendLink, RemoteLink {
       this.#properties.resume();
     }
     return this.#properties;
+  }
+
+  #putOff(timeout: typeof IDLE_TIMEOUT | typeof CLIENT_TIMEOUT, until: typeof ACTIVE_UNTIL | typeof HEARD_UNTIL): void {
+    const { limits } = this;
+    const milliseconds = limits[timeout];
+    if (!milliseconds || !this.isOpen) return;
+    const now = Date.now();
+    if (now < limits[until]!) return;
+    const end = spanEnd(now, milliseconds);
+    this.limit(until, end);
+    this.host.wake(end + milliseconds);
   }
 
   #limit(index: 0 | 1 | 2, name: keyof Session, value: number, least: number): void {

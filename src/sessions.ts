@@ -15,7 +15,7 @@ import { CloseReason } from "./close-reason.ts";
 import { UNREADABLE, type SessionDefinition } from "./dispatch.ts";
 import { DeploymentError, report, toError } from "./errors.ts";
 import { ENDED, PROTOCOLS, unavailable, type Handshake } from "./handshake.ts";
-import { ACTIVE_UNTIL, IDLE_TIMEOUT, spanEnd, type Limits } from "./limits.ts";
+import { ACTIVE_UNTIL, dueTime, hasTimeout, type Limits } from "./limits.ts";
 import { LostSessions } from "./lost-sessions.ts";
 import { BY_US, closeSocket } from "./remote.ts";
 import { ServerSession, type SessionHost } from "./session.ts";
@@ -107,11 +107,11 @@ export class Sessions implements SessionHost {
   }
 
   forget(socket: WebSocket): void {
-    const timeout = this.#known.get(socket)?.maxIdleTimeout;
+    const limits = this.#known.get(socket)?.limits;
     this.#known.delete(socket);
     this.#ended.add(socket);
     // After hibernation there may be others: to look for them would wake them, so the alarm does.
-    if (timeout && this.#known.size === 0 && this.alarm.isFresh) this.#share(this.alarm.release());
+    if (limits && hasTimeout(limits) && this.#known.size === 0 && this.alarm.isFresh) this.#share(this.alarm.release());
   }
 
   /** Whether Socle has nothing to do with a socket of the object: it is not even one whose session has ended. */
@@ -139,7 +139,7 @@ export class Sessions implements SessionHost {
   }
 
   /**
-   * Closes the sessions whose clients have been silent for too long, without waking the others.
+   * Closes the sessions that have been silent for too long, without waking the others.
    *
    * @returns when to look again; undefined if none has a timeout
    */
@@ -149,10 +149,8 @@ export class Sessions implements SessionHost {
       const known = this.#known.get(socket);
       if (known && !known.asyncRemote.isReady) continue;
       const limits = known ? known.limits : this.#limits(socket);
-      const timeout = limits?.[IDLE_TIMEOUT];
-      if (!timeout) continue;
-      const answered = this.ctx.getWebSocketAutoResponseTimestamp(socket)?.getTime() ?? 0;
-      const due = Math.max(limits[ACTIVE_UNTIL], answered && spanEnd(answered, timeout)) + timeout;
+      if (!limits || !hasTimeout(limits)) continue;
+      const due = dueTime(limits, this.ctx.getWebSocketAutoResponseTimestamp(socket)?.getTime() ?? 0);
       if (due > now) next = Math.min(next, due);
       else this.#find(socket)?.close(1001);
     }
@@ -217,6 +215,7 @@ export class Sessions implements SessionHost {
     // Also if onOpen has set a timeout: until now the sweep passed it over.
     session.limits[ACTIVE_UNTIL] = 0;
     session.touch();
+    session.hear();
   }
 
   /** It has ended already. A socket that can't hibernate would keep the object awake until its client answers, which may be never. */
@@ -238,6 +237,7 @@ export class Sessions implements SessionHost {
     socket.addEventListener("message", ({ data }) => {
       if (!pings || data !== autoResponse.request) return this.keepAwake(session.receive(data as string | ArrayBuffer));
       session.touch();
+      session.hear();
       pings.ping();
     });
     const lost = (reason: CloseReason, error?: Error) => {

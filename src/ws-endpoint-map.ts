@@ -21,6 +21,7 @@ export interface EndpointConfig
 type DefaultedOption =
   | "subprotocols"
   | "idleTimeoutMs"
+  | "clientTimeoutMs"
   | "maxTextMessageBufferSize"
   | "maxBinaryMessageBufferSize"
   | "maxPendingMessages"
@@ -232,6 +233,13 @@ interface CommonOptions<Env, Path extends string> {
    */
   idleTimeoutMs?: number;
   /**
+   * After how many milliseconds in which nothing came from the client a session closes with 1001; 0 for never, which is the
+   * default. Its messages count, what {@link autoResponse} answers and, under {@link flowControl}, its acknowledgements; what
+   * is sent to it doesn't, so that a client that is gone without a word is noticed in a room that talks. As exact as
+   * {@link idleTimeoutMs}, beside which it may stand. Needs a class with SQLite storage.
+   */
+  clientTimeoutMs?: number;
+  /**
    * How many bytes of UTF-8 a text message may have, past which the session closes with 1009; 32 MiB, the platform's
    * limit, if absent.
    */
@@ -253,8 +261,8 @@ interface CommonOptions<Env, Path extends string> {
   tags?: readonly string[] | TagsOf<Env, Path>["tags"];
   /**
    * A text to which the platform itself answers with another, without waking the object. Up to 2,048 bytes each. It
-   * counts as activity under {@link idleTimeoutMs}, and holds for all the sockets of an object. Under `hibernate: false`
-   * Socle answers: twenty at once, then once a second.
+   * counts as activity under {@link idleTimeoutMs} and {@link clientTimeoutMs}, and holds for all the sockets of an object.
+   * Under `hibernate: false` Socle answers: twenty at once, then once a second.
    *
    * ```ts
    * autoResponse: { request: "ping", response: "pong" }

@@ -67,6 +67,7 @@ export class FlowSession extends ServerSession {
         const count = frame.number();
         if (!frame.isAtEnd) malformed("more than a number");
         if (this.isOpen) this.#remote.acknowledge(count);
+        this.hear();
         return undefined;
       }
       if (this.dispatch.isFull) return undefined;

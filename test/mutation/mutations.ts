@@ -514,4 +514,11 @@ export const mutations: readonly Mutation[] = [
     "0 as never",
   ),
   mutation("P20", "an answer that is due outlives its session", "sessions.ts", "pings?.end();", ""),
+    "P28",
+    "what is sent to the client counts as coming from it",
+    "session.ts",
+    "    this.#putOff(IDLE_TIMEOUT, ACTIVE_UNTIL);\n",
+    "    this.#putOff(IDLE_TIMEOUT, ACTIVE_UNTIL);\n    this.hear();\n",
+  ),
+  mutation("P28", "an acknowledgement is no sign of life", "flow-control/session.ts", "        this.hear();\n", ""),
 ];
