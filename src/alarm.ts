@@ -38,6 +38,8 @@ interface State {
   /** The alarm is being set: the subclass's calls wait. */
   sharing: Promise<unknown> | undefined;
   isRinging: boolean;
+  /** Looks at the timeouts while it rings. */
+  timer: ReturnType<typeof setTimeout> | undefined;
   /** The subclass's alarm that rings, or has rung last. */
   running: Own;
   /** The subclass's alarm is being handled: it counts as gone, but stays in the row until it is done. */
@@ -83,6 +85,7 @@ export class Alarm {
       arming: undefined,
       sharing: undefined,
       isRinging: false,
+      timer: undefined,
       running: NONE,
       isHandled: false,
       isReleased: false,
@@ -106,6 +109,7 @@ export class Alarm {
       if (state.isRinging) {
         const [, ...own] = this.#times ?? ([Infinity, ...state.running] as Times);
         this.#storage.kv.put<Times>(ROW, [state.wanted, ...own]);
+        this.#watch();
       }
     }
     if (state.wanted < Infinity) await (state.arming ??= this.#arm().finally(() => (state.arming = undefined)));
@@ -139,6 +143,7 @@ export class Alarm {
       const times = this.#times;
       await (times ? this.#ring(times, info) : this.#ringAlone(info));
     } finally {
+      clearTimeout(state.timer);
       Object.assign(state, { isRinging: false, isHandled: false, isReleased: false });
     }
     await this.#unlessRun(this.wake(Infinity));
@@ -150,13 +155,13 @@ export class Alarm {
     // A time that nobody has looked at in this life is of sessions that a crash has ended.
     const isStale = this.isFresh && state.idle === Infinity;
     const next = looked > now && !isStale ? looked : (this.#sweep(now) ?? Infinity);
+    state.idle = next;
     const isDue = own === null ? !info : own <= now;
     // A crash in the middle of an onAlarm is a failure too, of which the platform tells.
     const tries = Math.max(begun, info?.retryCount ?? 0);
     if (next === Infinity && tries === 0) {
       // From here on the platform's alarm is the subclass's alone.
       this.#storage.kv.delete(ROW);
-      state.idle = Infinity;
       if (!isDue) return own === null ? undefined : await this.#platform.setAlarm(own);
       await this.#storage.sync();
       return this.#ringAlone(info);
@@ -169,8 +174,20 @@ export class Alarm {
       await this.#storage.sync();
       rest = await this.#run({ scheduledTime, isRetry: tries > 0, retryCount: tries });
     }
-    const idle = state.isReleased ? (this.#sweep(Date.now()) ?? Infinity) : next;
-    await this.#goOn([Math.min(idle, state.wanted), ...rest]);
+    if (state.isReleased) state.idle = this.#sweep(Date.now()) ?? Infinity;
+    await this.#goOn([Math.min(state.idle, state.wanted), ...rest]);
+  }
+
+  /** The object is awake while `onAlarm` runs, which may take minutes: a timer closes what falls due meanwhile. */
+  #watch(): void {
+    const state = this.#state;
+    clearTimeout(state.timer);
+    const due = Math.min(state.idle, state.wanted);
+    if (due === Infinity) return;
+    state.timer = setTimeout(() => {
+      Object.assign(state, { idle: this.#sweep(Date.now()) ?? Infinity, wanted: Infinity });
+      this.#watch();
+    }, due - Date.now());
   }
 
   /** If it can't be set it is wanted, and the object's next event sees to it. */
@@ -217,6 +234,7 @@ export class Alarm {
     let rest: Own = NONE;
     state.isHandled = true;
     state.running = [info.scheduledTime, info.retryCount + 1];
+    this.#watch();
     try {
       await this.#subclass.onAlarm?.(info);
     } catch (error) {

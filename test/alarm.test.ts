@@ -22,6 +22,12 @@ function object(options: EndpointOptions = {}, type: typeof Clock = Clock) {
       return container.stub<Clock>(env, path);
     },
     connect: () => connect(path),
+    /** A session of another endpoint in the same object. */
+    connectBeside(others: EndpointOptions) {
+      const beside = freshPath();
+      container.addEndpoint(beside, { durableObject: type, instance: () => path, ...others });
+      return connect(beside);
+    },
     hibernate() {
       return evictDurableObject(this.stub);
     },
@@ -82,6 +88,27 @@ describe("by the platform's clock", () => {
       expect(onAlarm).toHaveBeenCalledTimes(2);
     },
   );
+
+  it.each([
+    ["is open before", 1],
+    ["opens meanwhile", 1],
+    ["is the last", 0],
+  ])("R18: a timeout is kept while an onAlarm takes longer, of a session that %s", async (which, left) => {
+    const clock = object({ idleTimeoutMs: 1000 });
+    const log = new Log();
+    if (left) await clock.connectBeside({ idleTimeoutMs: MINUTES });
+    const before = which !== "opens meanwhile" && (await clock.connect());
+    onAlarm.mockImplementationOnce(async () => {
+      const client = before || (await clock.connect());
+      log.add((await client.closed).code);
+    });
+    await clock.storage((storage) => storage.setAlarm(Date.now()));
+    await log.has(1001);
+    const alarms = async () => [await rowsOf(clock.stub), (await alarmOf(clock.stub)) !== null];
+    await expect.poll(alarms).toEqual([left ? ["socle:alarm"] : [], left > 0]);
+    expect(onAlarm).toHaveBeenCalledTimes(1);
+    expect(logged).not.toHaveBeenCalled();
+  });
 
   it("R18: an onAlarm that throws is tried again", async () => {
     const clock = object({ idleTimeoutMs: 10 * MINUTES });
@@ -344,6 +371,22 @@ describe("by a clock that is set", () => {
     await runInDurableObject(clock.stub, (instance) => instance.alarm({ ...info, isRetry: true, retryCount: 1 }));
     expect(onAlarm).toHaveBeenCalledTimes(1);
     expect(await client.ask("open")).toBe("open");
+  });
+
+  it("R18: a session that opens while onAlarm runs is closed before one that is due later", async () => {
+    const clock = object({ idleTimeoutMs: 60 * MINUTES });
+    await clock.connect();
+    const silent = await clock.connectBeside({ idleTimeoutMs: 2 * MINUTES });
+    await clock.storage((storage) => storage.setAlarm(inMinutes(2)));
+    onAlarm.mockImplementationOnce(async () => void (await clock.connectBeside({ idleTimeoutMs: 20 * MINUTES })));
+    // Late, so that the timeout is due too.
+    passTime(3 * MINUTES);
+    await ring(clock.stub);
+    expect(await silent.closed).toMatchObject({ code: 1001 });
+    expect(onAlarm).toHaveBeenCalledTimes(1);
+    expect(await alarmOf(clock.stub)).toBeLessThanOrEqual(inMinutes(21));
+    await ringAtAlarm(clock.stub);
+    expect(await clock.stub.openSessionCount()).toBe(1);
   });
 
   it("R18: a session that opens while onAlarm runs gets its timeout, and a failed onAlarm its next try", async () => {

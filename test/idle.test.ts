@@ -462,6 +462,31 @@ describe("by a clock that is set", () => {
     expect(await client.closed).toMatchObject({ code: 1001 });
   });
 
+  it.each([
+    ["was taken away", true],
+    ["is so late that it isn't coming", false],
+  ])("R18: an alarm that %s is set again with the next activity, in the same life", async (_, isGone) => {
+    const endpoint = serve({ ...echo, idleTimeoutMs: 10 * MINUTES });
+    const set = vi.spyOn(await prototypeOf(endpoint), "setAlarm");
+    await endpoint.hibernate();
+    const client = await endpoint.connect();
+    // What is late is not touched: if it is moved the platform doesn't try it again.
+    vi.setSystemTime((await alarmOf(endpoint.stub))! + MINUTES);
+    expect(await client.ask("in")).toBe("in");
+    expect(set).toHaveBeenCalledTimes(1);
+    passTime(2 * MINUTES);
+    await runInDurableObject(endpoint.stub, async (_object, { storage }) => {
+      if (isGone) await platform(storage).deleteAlarm.call(storage);
+    });
+    expect(await client.ask("in")).toBe("in");
+    await expect.poll(() => set.mock.calls.length).toBe(2);
+    // It rings at once.
+    expect(await ring(endpoint.stub)).toBe(true);
+    expect(await client.ask("in")).toBe("in");
+    await ringAtAlarm(endpoint.stub);
+    expect(await client.closed).toMatchObject({ code: 1001 });
+  });
+
   it.each([-1, 1.5, NaN, Infinity, "20", null])("R18: %s is refused", async (timeout) => {
     expect(register({ idleTimeoutMs: timeout })).toThrow(DeploymentError);
     expect(register({ idleTimeoutMs: timeout })).toThrow(

@@ -521,4 +521,26 @@ export const mutations: readonly Mutation[] = [
     "    this.#putOff(IDLE_TIMEOUT, ACTIVE_UNTIL);\n    this.hear();\n",
   ),
   mutation("P28", "an acknowledgement is no sign of life", "flow-control/session.ts", "        this.hear();\n", ""),
+  mutation(
+    "R18",
+    "an alarm that isn't coming is waited for",
+    "alarm.ts",
+    "if (time < state.idle || state.idle <= Date.now() - OVERDUE)",
+    "if (time < state.idle)",
+  ),
+  mutation(
+    "R18",
+    "an alarm that the platform has given up is taken for one that comes",
+    "alarm.ts",
+    "alarm === null || alarm <= now - OVERDUE",
+    "alarm === null",
+  ),
+  mutation(
+    "R18",
+    "nothing closes a session while onAlarm runs",
+    "alarm.ts",
+    "    this.#watch();\n    try {",
+    "    try {",
+  ),
+  mutation("R18", "what opens while onAlarm runs waits for the others", "alarm.ts", "    state.idle = next;\n", ""),
 ];
