@@ -168,6 +168,27 @@ describe("storage that throws", () => {
     },
   );
 
+  // By then the attachment has what is new.
+  it.each([
+    ["a tracked session", 1, true, ["put"]],
+    ["a large session", LARGE, false, ["delete", "put"]],
+    ["a large tracked session", LARGE, true, ["put"]],
+  ] as const)(
+    "R22, R23: halfway through a save of %s, and again as that is undone: the last good copy stays",
+    async (_, size, trackSessions, methods) => {
+      const scene = new Scene({ trackSessions });
+      const client = await scene.open(size);
+      const mend = [];
+      for (const method of methods) mend.push(await failKv(method, SESSION_ROW));
+      expect(await client.ask("2")).toBe("1 2");
+      await scene.log.has(["error", `0 ${size}`, "refused"]);
+      for (const one of mend) one();
+      await scene.endpoint.hibernate();
+      expect(await client.ask("")).toBe(`1 ${size}`);
+      await scene.goesOn();
+    },
+  );
+
   it.each(kinds)(
     "R14, R23: at the end of %s, onClose runs once and the log is told",
     async (_, size, trackSessions) => {
@@ -190,6 +211,29 @@ describe("storage that throws", () => {
     client.send("");
     expect(await client.closed).toMatchObject({ code: 1011, reason: "" });
     expect(messages()).toEqual([[logEntry("a session is closed with 1011"), "refused"]]);
+    await scene.goesOn();
+  });
+
+  it("R16, R23: what comes for a session that could not be read is nobody's, also after another hibernation", async () => {
+    const scene = new Scene();
+    await scene.open();
+    const socket = (await upgrade(`${scene.endpoint.path}?${LARGE}`)).webSocket!;
+    // It doesn't answer the Close frame.
+    socket.accept({ allowHalfOpen: true });
+    const [row] = await scene.sessionRows;
+    await scene.endpoint.hibernate();
+    await runInDurableObject(scene.endpoint.stub, (_, { storage }) => void storage.kv.delete(row!));
+    socket.send("");
+    const line = [logEntry("a session is closed with 1011"), expect.stringContaining("row in storage is gone")];
+    await expect.poll(messages).toEqual([line]);
+    await scene.endpoint.hibernate();
+    await runInDurableObject(scene.endpoint.stub, async (object, ctx) => {
+      const [victim] = ctx.getWebSockets(String(LARGE));
+      await object.webSocketMessage(victim!, "late");
+      await object.webSocketClose(victim!, 4000, "");
+    });
+    expect(messages()).toEqual([line]);
+    expect(scene.log.entries).toEqual([]);
     await scene.goesOn();
   });
 

@@ -132,13 +132,7 @@ export const mutations: readonly Mutation[] = [
     "    closeReason.check();\n    if (this.isOpen)",
     "    if (this.isOpen)",
   ),
-  mutation(
-    "R18",
-    "a message is no activity",
-    "session.ts",
-    "    this.touch();\n    const exceeded",
-    "    const exceeded",
-  ),
+  mutation("R18", "a message is no activity", "session.ts", "    this.touch();\n    this.hear();", "    this.hear();"),
   mutation("R19", "the limit is off by one", "limits.ts", "? message.byteLength > max", "? message.byteLength >= max"),
   mutation(
     "R20",
@@ -543,4 +537,25 @@ export const mutations: readonly Mutation[] = [
     "    try {",
   ),
   mutation("R18", "what opens while onAlarm runs waits for the others", "alarm.ts", "    state.idle = next;\n", ""),
+  mutation(
+    "R23",
+    "a save that failed halfway is not undone",
+    "attachment.ts",
+    "        this.#save();\n      } catch {",
+    "      } catch {",
+  ),
+  mutation(
+    "R22",
+    "the attachment keeps what a save could not, once it can't be undone",
+    "attachment.ts",
+    "        this.#attach(this.#isLarge);\n      }\n      throw error;",
+    "      }\n      throw error;",
+  ),
+  mutation(
+    "R23",
+    "a session that could not be read is looked at again after hibernation",
+    "sessions.ts",
+    "    markEnd(socket, where);\n",
+    "",
+  ),
 ];
