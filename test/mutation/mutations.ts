@@ -119,20 +119,12 @@ export const mutations: readonly Mutation[] = [
     "  lost(reason: CloseReason, error?: Error): Promise<void> | undefined {\n    this.asyncRemote.isOpen = false;",
   ),
   mutation(
-    "R16",
-    "without onError the session stays open",
-    "dispatch.ts",
-    "callbacks.onError ? undefined : 1011",
-    "undefined",
-  ),
-  mutation(
     "R17",
     "a code that may not be sent is not refused",
     "session.ts",
     "    closeReason.check();\n    if (this.isOpen)",
     "    if (this.isOpen)",
   ),
-  mutation("R18", "a message is no activity", "session.ts", "    this.touch();\n    this.hear();", "    this.hear();"),
   mutation("R19", "the limit is off by one", "limits.ts", "? message.byteLength > max", "? message.byteLength >= max"),
   mutation(
     "R20",
@@ -248,20 +240,12 @@ export const mutations: readonly Mutation[] = [
     "else this.#link.stalled();",
     "else void this.#link.stalled;",
   ),
-  mutation("F7", "each message is a frame", "flow-control/remote.ts", "this.#batchLength >= LARGE ||", "true ||"),
   mutation(
     "F8",
     "an acknowledgement is forgotten by hibernation",
     "flow-control/remote.ts",
     "    keep();\n  }\n\n  override accepted",
     "  }\n\n  override accepted",
-  ),
-  mutation(
-    "F9",
-    "what the iteration has not taken is acknowledged",
-    "client/web-socket.ts",
-    "if (untaken) this.#wake();\n    else this.#take(one);",
-    "this.#wake();\n    this.#take(one);",
   ),
   mutation(
     "P1",
@@ -304,8 +288,8 @@ export const mutations: readonly Mutation[] = [
     "P7",
     "nothing waits for what was changed",
     "turns.ts",
-    "return this.#stored > 0 ||",
-    "return this.#stored < 0 ||",
+    "    // What is sent keeps its order.\n",
+    "    if (this) return false;\n",
   ),
   mutation(
     "P8",
@@ -402,6 +386,13 @@ export const mutations: readonly Mutation[] = [
     "socket.accept(BY_US);\n    markEnd(socket, path);",
   ),
   mutation(
+    "R16",
+    "without onError the session stays open",
+    "dispatch.ts",
+    "callbacks.onError ? undefined : 1011",
+    "undefined",
+  ),
+  mutation(
     "P24",
     "what can't be read says nothing",
     "errors.ts",
@@ -458,6 +449,15 @@ export const mutations: readonly Mutation[] = [
     "cf: { socle } as CfProperties",
   ),
   mutation("R27", "bytes of an extended class send themselves", "payload.ts", " && !isData(value);", ";"),
+  mutation("F7", "each message is a frame", "flow-control/remote.ts", "this.#batchLength >= LARGE ||", "true ||"),
+  mutation(
+    "F9",
+    "what the iteration has not taken is acknowledged",
+    "client/web-socket.ts",
+    "if (untaken) this.#wake();\n    else this.#take(one);",
+    "this.#wake();\n    this.#take(one);",
+  ),
+  mutation(
     "F7",
     "a message that waits leaves the batch before it unsent",
     "flow-control/remote.ts",
@@ -508,6 +508,8 @@ export const mutations: readonly Mutation[] = [
     "0 as never",
   ),
   mutation("P20", "an answer that is due outlives its session", "sessions.ts", "pings?.end();", ""),
+  mutation("R18", "a message is no activity", "session.ts", "    this.touch();\n    this.hear();", "    this.hear();"),
+  mutation(
     "P28",
     "what is sent to the client counts as coming from it",
     "session.ts",
