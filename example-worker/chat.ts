@@ -65,7 +65,7 @@ export class Chat extends Endpoint<Env, string, "/chat/{room}"> {
     maxTextMessageBufferSize: 4096,
     rateLimit: { messages: 30, perMs: 10_000 },
     // A page that has gone to sleep doesn't answer; one that is there sends a ping.
-    idleTimeoutMs: 120_000,
+    clientTimeoutMs: 120_000,
     autoResponse: { request: "ping", response: "pong" },
     // After a crash or a deploy the others are told who is gone.
     trackSessions: true,

@@ -39,7 +39,7 @@ interface State {
   sharing: Promise<unknown> | undefined;
   isRinging: boolean;
   /** Looks at the timeouts while it rings. */
-  timer: ReturnType<typeof setTimeout> | undefined;
+  timer: ReturnType<typeof setTimeout>;
   /** The subclass's alarm that rings, or has rung last. */
   running: Own;
   /** The subclass's alarm is being handled: it counts as gone, but stays in the row until it is done. */
@@ -85,7 +85,7 @@ export class Alarm {
       arming: undefined,
       sharing: undefined,
       isRinging: false,
-      timer: undefined,
+      timer: 0 as never,
       running: NONE,
       isHandled: false,
       isReleased: false,
