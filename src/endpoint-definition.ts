@@ -96,7 +96,6 @@ export interface Defaults {
 
 const defaultsOf = (container: Defaults) => ({
   idleTimeoutMs: container.defaultMaxSessionIdleTimeout ?? 0,
-  clientTimeoutMs: 0,
   maxTextMessageBufferSize: container.defaultMaxTextMessageBufferSize ?? 2 ** 25,
   maxBinaryMessageBufferSize: container.defaultMaxBinaryMessageBufferSize ?? 2 ** 25,
   maxPendingMessages: 1000,

@@ -37,21 +37,17 @@ const TIMEOUTS = [
 /** The options with which a session begins. */
 interface LimitOptions {
   readonly idleTimeoutMs: number;
-  readonly clientTimeoutMs: number;
+  readonly clientTimeoutMs?: number | undefined;
   readonly maxTextMessageBufferSize: number;
   readonly maxBinaryMessageBufferSize: number;
 }
 
-export const limitsOf = (config: LimitOptions): Limits => [
-  config.idleTimeoutMs,
-  config.maxTextMessageBufferSize,
-  config.maxBinaryMessageBufferSize,
-  0,
-  0,
-  undefined,
-  config.clientTimeoutMs,
-  0,
-];
+export function limitsOf(config: LimitOptions): Limits {
+  const { idleTimeoutMs, maxTextMessageBufferSize, maxBinaryMessageBufferSize, clientTimeoutMs } = config;
+  const limits: Limits = [idleTimeoutMs, maxTextMessageBufferSize, maxBinaryMessageBufferSize, 0, 0];
+  if (clientTimeoutMs) limits.push(undefined, clientTimeoutMs, 0);
+  return limits;
+}
 
 export const hasTimeout = (limits: Limits): boolean => TIMEOUTS.some(([timeout]) => limits[timeout]);
 

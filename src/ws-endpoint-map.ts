@@ -21,7 +21,6 @@ export interface EndpointConfig
 type DefaultedOption =
   | "subprotocols"
   | "idleTimeoutMs"
-  | "clientTimeoutMs"
   | "maxTextMessageBufferSize"
   | "maxBinaryMessageBufferSize"
   | "maxPendingMessages"

@@ -298,6 +298,6 @@ it("P28: is never by default, also where the container has an idle timeout", asy
   const seen: unknown[] = [];
   const endpoint = serve({ onOpen: (_, config) => void seen.push(config.clientTimeoutMs) });
   await endpoint.connect();
-  expect(seen).toEqual([0]);
+  expect(seen).toEqual([undefined]);
   expect(await alarmOf(endpoint.stub)).toBe(null);
 });

@@ -588,7 +588,6 @@ describe("configure", () => {
       subprotocols: ["v1"],
       tags: ["a"],
       idleTimeoutMs: 60_000,
-      clientTimeoutMs: 0,
       maxTextMessageBufferSize: 33_554_432,
       maxBinaryMessageBufferSize: 33_554_432,
       maxPendingMessages: 1000,
