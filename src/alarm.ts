@@ -1,5 +1,6 @@
 // The object's one alarm, shared by the idle timeouts of its sessions and by the subclass that sets its own.
-import { DeploymentError, isWithoutSqlite, report } from "./errors.ts";
+import { DeploymentError, isWithoutSqlite } from "./errors.ts";
+import { placeOf, report, type Place } from "./log.ts";
 
 /** An alarm that is so late, in milliseconds, isn't coming: the platform has given it up. */
 const OVERDUE = 120_000;
@@ -63,7 +64,7 @@ export class Alarm {
   readonly #sweep: (now: number) => number | undefined;
   /** The object is new, or a crash lies behind it: all its sockets have come since. */
   readonly isFresh: boolean;
-  readonly #id: DurableObjectId;
+  readonly #place: Place;
 
   /**
    * Takes the place of the storage's methods for alarms, so that the subclass goes on using them.
@@ -75,7 +76,7 @@ export class Alarm {
     this.#storage = storage;
     this.#subclass = subclass;
     this.#sweep = sweep;
-    this.#id = ctx.id;
+    this.#place = placeOf(ctx);
     // As in lostSessions: a crash is known by the mark that it takes along.
     this.isFresh = ctx.getHibernatableWebSocketEventTimeout() === null;
     const shared = storage as DurableObjectStorage & { [STATE]?: State };
@@ -205,7 +206,7 @@ export class Alarm {
       await setting;
     } catch (error) {
       if (this.#state.running === NONE) throw error;
-      report("the idle timeouts have no alarm", error, this.#id.name);
+      report("the idle timeouts have no alarm", error, this.#place);
     }
   }
 
@@ -247,7 +248,7 @@ export class Alarm {
 
   /** We try it again, with the platform's delays: it would try the idle timeouts again with it, and give up on both. */
   #failed(error: unknown, tries: number): Own {
-    report("onAlarm failed", error, this.#id.name);
+    report("onAlarm failed", error, this.#place);
     return tries < RETRIES ? [Date.now() + 2000 * 2 ** tries, tries + 1] : NONE;
   }
 

@@ -1,8 +1,9 @@
 // What a session leaves behind while its object hibernates: in the socket's attachment, and in the object's storage what
 // is too large for that or has to outlive a crash. Only this file reads and writes the two; it knows nothing of callbacks.
 import { isObject, isPlain } from "./difference.ts";
-import { attempt, isWithoutSqlite, report, SessionObjectError } from "./errors.ts";
+import { isWithoutSqlite, SessionObjectError } from "./errors.ts";
 import { limitsOf, type Limits } from "./limits.ts";
+import { attempt, placeOf, report, type Place } from "./log.ts";
 import type { EndpointConfig } from "./ws-endpoint-map.ts";
 
 /**
@@ -86,7 +87,7 @@ export class Attachment {
   readonly #socket: WebSocket;
   readonly #storage: DurableObjectStorage;
   readonly #id: string;
-  readonly #path: string;
+  readonly #place: Place;
   readonly #isTracked: boolean;
   #facts: string;
   #kept: Kept | undefined;
@@ -105,7 +106,7 @@ export class Attachment {
     this.#socket = socket;
     this.#storage = storage;
     this.#id = id;
-    this.#path = config.path;
+    this.#place = { path: config.path, ctx: storage };
     this.#facts = facts;
     this.#kept = kept;
     this.keeps = config.hibernate;
@@ -181,7 +182,7 @@ export class Attachment {
       () => {
         if (this.keeps && this.#attach(this.#isLarge)) this.#save();
       },
-      this.#path,
+      this.#place,
     );
   }
 
@@ -189,12 +190,12 @@ export class Attachment {
   end(): void {
     const { keeps } = this;
     this.keeps = false;
-    if (keeps) markEnd(this.#socket, this.#path);
+    if (keeps) markEnd(this.#socket, this.#place);
   }
 
   /** `onClose` has settled: nothing is left of the session. */
   forget(): void {
-    if (this.#isLarge || this.#isTracked) dropRow(this.#storage, this.#id, this.#path);
+    if (this.#isLarge || this.#isTracked) dropRow(this.#storage, this.#id, this.#place);
   }
 
   #read(): Kept {
@@ -244,8 +245,8 @@ function attach(socket: WebSocket, attached: Attached): number {
 }
 
 /** From here on events that the platform delivers for the socket are nobody's. */
-export const markEnd = (socket: WebSocket, path?: string): void =>
-  attempt("a socket took no mark of its end", () => attach(socket, [ENDED]), path);
+export const markEnd = (socket: WebSocket, place: Place): void =>
+  attempt("a socket took no mark of its end", () => attach(socket, [ENDED]), place);
 
 function attachedTo(socket: WebSocket): Attached | undefined {
   const attached = socket.deserializeAttachment() as (Attached & { socle?: number }) | null;
@@ -293,13 +294,13 @@ export const hasLostSessions = (ctx: DurableObjectState): boolean =>
   nextLost(ctx) !== undefined;
 
 /** The id of the session whose row comes next. One at a time: all rows together may be more than the memory. */
-export function nextLost({ storage, id: object }: DurableObjectState, id?: string): string | undefined {
+export function nextLost(ctx: DurableObjectState, id?: string): string | undefined {
   try {
     const after = id === undefined ? {} : { startAfter: ROW + id };
-    for (const [key] of storage.kv.list({ prefix: ROW, ...after, limit: 1 })) return key.slice(ROW.length);
+    for (const [key] of ctx.storage.kv.list({ prefix: ROW, ...after, limit: 1 })) return key.slice(ROW.length);
   } catch (error) {
     // An object without SQLite has no rows. Those that can't be read are looked for again in the object's next life.
-    if (!isWithoutSqlite(error)) report("a lost session's onClose can't run", error, object.name);
+    if (!isWithoutSqlite(error)) report("a lost session's onClose can't run", error, placeOf(ctx));
   }
   return undefined;
 }
@@ -307,8 +308,8 @@ export function nextLost({ storage, id: object }: DurableObjectState, id?: strin
 const deleteRow = ({ kv }: DurableObjectStorage, id: string): boolean => kv.delete(ROW + id);
 
 /** Deletes the row of a session that has ended, or tells the log. */
-export const dropRow = (storage: DurableObjectStorage, id: string, path?: string): void =>
-  attempt("the row of an ended session is left", () => deleteRow(storage, id), path);
+export const dropRow = (storage: DurableObjectStorage, id: string, place: Place): void =>
+  attempt("the row of an ended session is left", () => deleteRow(storage, id), place);
 
 export const readRow = ({ kv }: DurableObjectStorage, id: string): Kept | undefined => kv.get<Kept>(ROW + id);
 

@@ -1,6 +1,6 @@
 // What a container tells the outside of its sessions, for logs and metrics.
 import type { CloseReason } from "./close-reason.ts";
-import { report } from "./errors.ts";
+import { report, type Place } from "./log.ts";
 import type { Session } from "./types.ts";
 
 /**
@@ -31,8 +31,8 @@ export type ContainerEvent<Env = unknown> =
 export type EventListener = (event: ContainerEvent<never>, env: never) => unknown;
 
 /** Tells a listener, if there is one. What it throws, or its promise rejects with, stops nothing: the log is told. */
-export function tellOf(onEvent: EventListener | undefined, event: ContainerEvent, env: unknown, path?: string): void {
+export function tellOf(onEvent: EventListener | undefined, event: ContainerEvent, env: unknown, place?: Place): void {
   if (!onEvent) return;
   const tell = async () => onEvent(event as ContainerEvent<never>, env as never);
-  tell().catch((error: unknown) => report("onEvent failed", error, path));
+  tell().catch((error: unknown) => report("onEvent failed", error, place));
 }

@@ -24,8 +24,9 @@ import {
   type EndpointDefinition,
 } from "./endpoint-definition.ts";
 import { Endpoint, type EndpointClass } from "./endpoint.ts";
-import { DeploymentError, report } from "./errors.ts";
+import { DeploymentError } from "./errors.ts";
 import { answer, consult, ENDED, isUpgrade, notFound, pathOf, relay, tell, told } from "./handshake.ts";
+import { report } from "./log.ts";
 import { Router } from "./router.ts";
 import { ask, stubOf } from "./stub.ts";
 import type { EndpointOptions, NamespaceBinding, WorkerContext, WsEndpointMap } from "./ws-endpoint-map.ts";
@@ -238,7 +239,7 @@ export class ServerContainer<Env = Cloudflare.Env> {
       response = answer(500, "The endpoint failed");
     }
     if ((isRefused || !response.webSocket) && isUpgrade(request)) {
-      tellOf(this.#options.onEvent, { type: "refusal", request, status: response.status }, env, concretePath);
+      tellOf(this.#options.onEvent, { type: "refusal", request, status: response.status }, env, { path: concretePath });
     }
     return response;
   };

@@ -3,7 +3,8 @@ import { TAKEN } from "./channel/queue.ts";
 import { CloseReason } from "./close-reason.ts";
 import type { ContainerEvent } from "./container-event.ts";
 import type { EndpointDefinition } from "./endpoint-definition.ts";
-import { attempt, LimitExceededError, report, toError } from "./errors.ts";
+import { LimitExceededError, toError } from "./errors.ts";
+import { attempt, report } from "./log.ts";
 import { SENT } from "./remote.ts";
 import type { SessionObject } from "./session-object.ts";
 import type { Turn, Turns } from "./turns.ts";
@@ -176,7 +177,7 @@ export class Dispatch {
       return failure && this.#failed(failure, failure === event ? undefined : `${callbackOf(event)} failed`);
     }
     if (failure) {
-      report("onClose failed", failure, session.path);
+      report("onClose failed", failure, session);
       session.tell({ type: "error", session, error: failure });
     }
     session.forget(event);
@@ -217,10 +218,10 @@ export class Dispatch {
     const failing = callbacks.onError ? this.#attempt(error) : error;
     if (this.#isLate) this.#release?.();
     const failure = await failing;
-    if (failure) report(callbacks.onError ? "onError failed" : what, failure, session.path);
+    if (failure) report(callbacks.onError ? "onError failed" : what, failure, session);
     const code = error instanceof LimitExceededError ? error.closeCode : callbacks.onError ? undefined : 1011;
     // The application may have thrown one with any code.
-    if (code) attempt("a session can't be closed", () => session.close(code), session.path);
+    if (code) attempt("a session can't be closed", () => session.close(code), session);
   }
 
   /** Runs a callback, or an event's own, and keeps what it changed. What fails is returned, never thrown. */

@@ -17,8 +17,9 @@ import {
   type Route,
 } from "./endpoint-class.ts";
 import { amended, definitions, type EndpointDefinition } from "./endpoint-definition.ts";
-import { DeploymentError, report, toError } from "./errors.ts";
+import { DeploymentError, toError } from "./errors.ts";
 import { answer, isUpgrade, notFound, pathOf, shakeHands, told, type Handshake } from "./handshake.ts";
+import { placeOf, report, type Place } from "./log.ts";
 import { sendsItself, wsSendAsync, type Payload } from "./payload.ts";
 import { checkData, closeSocket, settle } from "./remote.ts";
 import type { Match } from "./router.ts";
@@ -135,7 +136,7 @@ export class Endpoint<Env = Cloudflare.Env, T = unknown, Path extends string = s
     super(ctx, env);
     // A registered class was checked, and a wrapper around it calls it. A fetch in place of ours shows with the first client.
     if (!this.#class[ENDPOINTS] || this.#class[SERVES_MAPS]) checkMethods(this.#class, Endpoint, "fetch");
-    for (const onEvent of this.#class[LISTENERS] ?? []) tellOf(onEvent, { type: "wake", id: ctx.id }, env);
+    for (const onEvent of this.#class[LISTENERS] ?? []) tellOf(onEvent, { type: "wake", id: ctx.id }, env, { ctx });
     if (!hasLostSessions(ctx)) return;
     // Not before the constructor of the subclass has run, and what it blocks for. What is called by RPC waits too.
     this.#recovery = Promise.resolve().then(() => ctx.blockConcurrencyWhile(() => this.#sessions.endLost()));
@@ -202,20 +203,21 @@ export class Endpoint<Env = Cloudflare.Env, T = unknown, Path extends string = s
     if (!sends) checkData(payload);
     // What waits until a callback's change is kept waits in each session.
     const data = sends || !this.#sessions.turns.isHolding() ? payload : settle(payload);
-    const missed = (error: unknown, path: string) => report("a broadcast missed a session", error, path);
+    const missed = (error: unknown, session: Place) => report("a broadcast missed a session", error, session);
     const isOne = typeof except === "string" || !(Symbol.iterator in except);
     const excepted = new Set(Array.from(isOne ? [except] : except, (one) => (typeof one === "string" ? one : one.id)));
     let reached = 0;
-    for (const { asyncRemote, id, path } of this.#sessions.all(tag)) {
+    for (const session of this.#sessions.all(tag)) {
+      const { asyncRemote, id } = session;
       if (excepted.has(id)) continue;
       try {
         if (sends) {
           const sending = wsSendAsync(payload, asyncRemote);
-          this.ctx.waitUntil(sending.then((result) => result === "success" || missed(result, path)));
+          this.ctx.waitUntil(sending.then((result) => result === "success" || missed(result, session)));
         } else void asyncRemote.send(data);
         reached++;
       } catch (error) {
-        missed(error, path);
+        missed(error, session);
       }
     }
     return reached;
@@ -235,7 +237,7 @@ export class Endpoint<Env = Cloudflare.Env, T = unknown, Path extends string = s
     const match = found.find(({ value: { type } }) => type[ENDPOINTS] === this.#class[ENDPOINTS]);
     const [other] = found;
     if (!match && other && !found.some(({ value }) => value.isByName)) {
-      return misled(pathname, this.#class, other.value);
+      return misled(pathname, this.#class, other.value, this.ctx);
     }
     if (!isOpening && this.onRequest) return this.onRequest(request);
     const handshake = (isOpening && agreed) || this.#shakeHands(request, pathname, match);
@@ -271,7 +273,7 @@ export class Endpoint<Env = Cloudflare.Env, T = unknown, Path extends string = s
     try {
       await this.onOtherSocket(socket, event);
     } catch (error) {
-      report("onOtherSocket failed", error, this.ctx.id.name);
+      report("onOtherSocket failed", error, placeOf(this.ctx));
     }
   }
 
@@ -313,10 +315,15 @@ export class Endpoint<Env = Cloudflare.Env, T = unknown, Path extends string = s
 }
 
 /** A namespace of another class stands where the endpoint's was looked for. */
-function misled(pathname: string, { name }: ClassOfEndpoints, { className, config: { path } }: Route): Response {
+function misled(
+  pathname: string,
+  { name }: ClassOfEndpoints,
+  { className, config: { path } }: Route,
+  ctx: DurableObjectState,
+): Response {
   const error = new DeploymentError(
     `An object of the class ${name} got a request for "${path}", where the class ${className} is registered: give that its binding, as in { durableObject: ${className}, binding: "NAME" }.`,
   );
-  report(`500 for ${pathname}`, error);
+  report(`500 for ${pathname}`, error, { ctx });
   return answer(500, "The endpoint failed");
 }

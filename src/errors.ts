@@ -107,27 +107,3 @@ export function toError(thrown: unknown): Error {
 
 /** Whether storage threw because the object has no SQLite. */
 export const isWithoutSqlite = (error: unknown): boolean => /SQLite-backed/.test(toError(error).message);
-
-/**
- * Tells the Worker's log, and nobody else.
- *
- * @param where the endpoint's path, or the object's name where no endpoint is concerned
- */
-export function report(what: string, error: unknown, where = ""): void {
-  const entry = `socle: ${what}${where && ` at ${where}`}:`;
-  try {
-    console.error(entry, error);
-  } catch {
-    // It reads the causes too, and throws what their getters throw.
-    console.error(entry, toError(error).stack);
-  }
-}
-
-/** Does what must stop nothing else if it fails: the log is told. */
-export function attempt(what: string, action: () => unknown, where?: string): void {
-  try {
-    action();
-  } catch (error) {
-    report(what, error, where);
-  }
-}

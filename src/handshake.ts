@@ -3,7 +3,8 @@ import type { SessionFacts } from "./attachment.ts";
 import { CloseReason } from "./close-reason.ts";
 import { isObject, isPlain } from "./difference.ts";
 import { defined, type EndpointDefinition } from "./endpoint-definition.ts";
-import { attempt, DeploymentError } from "./errors.ts";
+import { DeploymentError } from "./errors.ts";
+import { attempt } from "./log.ts";
 import { BY_US, closeSocket } from "./remote.ts";
 import type { HandshakeClosure, HandshakeContext, HandshakeResult } from "./ws-endpoint-map.ts";
 

@@ -1,7 +1,7 @@
 // The sessions that a crash has ended: their rows are read and their `onClose` runs when the object next wakes.
 import { countTry, dropRow, nextLost, readRow, triesOf, type Kept } from "./attachment.ts";
 import { CloseReason } from "./close-reason.ts";
-import { report } from "./errors.ts";
+import { placeOf, report } from "./log.ts";
 import type { ServerSession } from "./session.ts";
 
 /** How long the `onClose` of a lost session may hold what is new, and the other lost sessions, in milliseconds. */
@@ -70,11 +70,11 @@ export class LostSessions {
 
   async #end(id: string, kept: Kept | undefined): Promise<void> {
     if (!kept) return;
-    const { storage, id: object } = this.#host.ctx;
+    const { storage } = this.#host.ctx;
     try {
       const session = this.#restored(kept, (error) => {
         this.#failed(error);
-        dropRow(storage, id, object.name);
+        dropRow(storage, id, placeOf(this.#host.ctx));
       });
       if (!session) return;
       if (kept[3] === true || !session.definition.config.trackSessions) return session.forget();
@@ -89,7 +89,7 @@ export class LostSessions {
   }
 
   #failed(error: unknown): void {
-    report("a lost session's onClose can't run", error, this.#host.ctx.id.name);
+    report("a lost session's onClose can't run", error, placeOf(this.#host.ctx));
   }
 
   /** Undefined, and told, for one whose endpoint is gone. */
@@ -106,7 +106,7 @@ export class LostSessions {
 function giveUp(session: ServerSession): void {
   const error = new Error(`Its onClose was begun ${TRIES} times, and the object was reset each time.`);
   const reason = new CloseReason(1006);
-  report("a lost session is given up", error, session.path);
+  report("a lost session is given up", error, session);
   session.shut(reason);
   session.tell({ type: "error", session, error });
   session.forget(reason);

@@ -2,7 +2,8 @@
 import type { ChannelBuffer } from "./channel/buffer.ts";
 import { quiet } from "./channel/line.ts";
 import type { CloseReason } from "./close-reason.ts";
-import { attempt, PayloadError, toError } from "./errors.ts";
+import { PayloadError, toError } from "./errors.ts";
+import { attempt, type Place } from "./log.ts";
 
 /**
  * Sends to the session's client, past every {@link SendChannel}.
@@ -82,6 +83,7 @@ export const SENT = /* @__PURE__ */ Promise.resolve();
 /** What it needs of its session. */
 export interface RemoteLink {
   readonly path: string;
+  readonly ctx: object;
   /** What a send behind the end rejects with: the reason of the session's signal, if somebody has asked for that. */
   readonly closedError: Error;
   /** What callbacks have changed is to be kept before anything is sent. */
@@ -155,7 +157,7 @@ export class Remote implements RemoteEndpointAsync {
   accepted(): void {
     for (const data of this.#kept!) this.#attempt(data);
     this.#kept = undefined;
-    if (this.#reason) closeSocket(this.#socket, this.#reason, this.#link.path);
+    if (this.#reason) closeSocket(this.#socket, this.#reason, this.#link);
   }
 
   /** Sends the session's Close frame, or answers the client's. From here on nothing else is sent. */
@@ -163,8 +165,8 @@ export class Remote implements RemoteEndpointAsync {
     const link = this.#link;
     this.isOpen = false;
     if (this.#kept) this.#reason = reason;
-    else if (link.isHolding) link.hold(() => closeSocket(this.#socket, reason, link.path));
-    else closeSocket(this.#socket, reason, link.path);
+    else if (link.isHolding) link.hold(() => closeSocket(this.#socket, reason, link));
+    else closeSocket(this.#socket, reason, link);
   }
 
   #hold(data: Data): void {
@@ -173,7 +175,7 @@ export class Remote implements RemoteEndpointAsync {
   }
 
   #attempt(data: Data): void {
-    attempt("a message was not sent", () => this.#socket.send(wellFormed(data)), this.#link.path);
+    attempt("a message was not sent", () => this.#socket.send(wellFormed(data)), this.#link);
   }
 }
 
@@ -190,7 +192,7 @@ export const BY_US = { allowHalfOpen: true };
 export function closeSocket(
   socket: WebSocket,
   { sendable, closeCode, reasonPhrase }: CloseReason,
-  path?: string,
+  place?: Place,
 ): void {
   const close = () => {
     if (!sendable) return socket.close();
@@ -202,5 +204,5 @@ export function closeSocket(
     }
   };
   // The session ends all the same.
-  attempt("a socket took no Close frame", close, path);
+  attempt("a socket took no Close frame", close, place);
 }

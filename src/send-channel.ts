@@ -3,7 +3,8 @@ import type { ChannelBuffer } from "./channel/buffer.ts";
 import type { WaitOptions } from "./channel/line.ts";
 import { Queue } from "./channel/queue.ts";
 import { isObject } from "./difference.ts";
-import { MessageDroppedError, report, SessionClosedError, toError } from "./errors.ts";
+import { MessageDroppedError, SessionClosedError, toError } from "./errors.ts";
+import { report } from "./log.ts";
 import { sendsItself, wsSendAsync, type Payload } from "./payload.ts";
 import type { Remote, SendResult } from "./remote.ts";
 
@@ -180,13 +181,13 @@ function responseOf(value: SendValue): ResponseChannel | null | undefined {
   }
 }
 
-function respond(value: SendValue, result: SendResult, { path }: SendLink): undefined {
+function respond(value: SendValue, result: SendResult, link: SendLink): undefined {
   const response = responseOf(value);
   if (!response) {
-    if (result !== "success") report("a message was not sent", result, path);
+    if (result !== "success") report("a message was not sent", result, link);
     return undefined;
   }
-  const failed = (error: unknown) => report("a response channel took no result", error, path);
+  const failed = (error: unknown) => report("a response channel took no result", error, link);
   try {
     const put = response.put(result);
     if (put instanceof Promise) put.catch(failed);

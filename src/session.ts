@@ -5,14 +5,7 @@ import { tellOf, type ContainerEvent } from "./container-event.ts";
 import { isPlain } from "./difference.ts";
 import { Dispatch, type SessionDefinition, type Subject } from "./dispatch.ts";
 import { isTags } from "./endpoint-definition.ts";
-import {
-  attempt,
-  DeploymentError,
-  LimitError,
-  LimitExceededError,
-  SessionClosedError,
-  SessionObjectError,
-} from "./errors.ts";
+import { DeploymentError, LimitError, LimitExceededError, SessionClosedError, SessionObjectError } from "./errors.ts";
 import {
   ACTIVE_UNTIL,
   BINARY_SIZE,
@@ -26,6 +19,7 @@ import {
   TEXT_SIZE,
   type Limits,
 } from "./limits.ts";
+import { attempt } from "./log.ts";
 import { Remote, type RemoteLink } from "./remote.ts";
 import type { SendLink, SessionSendChannel } from "./send-channel.ts";
 import { SessionObject } from "./session-object.ts";
@@ -295,7 +289,7 @@ export class ServerSession implements Session, Subject, SendLink, RemoteLink {
   }
 
   tell(event: ContainerEvent): void {
-    tellOf(this.definition.onEvent, event, this.env, this.path);
+    tellOf(this.definition.onEvent, event, this.env, this);
   }
 
   get #userProperties(): SessionObject {
@@ -365,7 +359,7 @@ export class ServerSession implements Session, Subject, SendLink, RemoteLink {
     // What a listener throws comes out of the dispatch.
     if (this.#ended && this.#controller && !this.#controller.signal.aborted) {
       const abort = () => this.#controller!.abort(this.closedError);
-      attempt("a listener of session.signal failed", abort, this.path);
+      attempt("a listener of session.signal failed", abort, this);
     }
   }
 }

@@ -13,9 +13,10 @@ import {
 import { AutoResponse } from "./auto-response.ts";
 import { CloseReason } from "./close-reason.ts";
 import { UNREADABLE, type SessionDefinition } from "./dispatch.ts";
-import { DeploymentError, report, toError } from "./errors.ts";
+import { DeploymentError, toError } from "./errors.ts";
 import { ENDED, PROTOCOLS, unavailable, type Handshake } from "./handshake.ts";
 import { ACTIVE_UNTIL, dueTime, hasTimeout, type Limits } from "./limits.ts";
+import { placeOf, report, type Place } from "./log.ts";
 import { LostSessions } from "./lost-sessions.ts";
 import { BY_US, closeSocket } from "./remote.ts";
 import { ServerSession, type SessionHost } from "./session.ts";
@@ -86,7 +87,7 @@ export class Sessions implements SessionHost {
       this.keepAwake(session.dispatch.fail(failure, UNREADABLE));
       session.close(1011);
     } catch (error) {
-      this.#drop(session.webSocket, error, session.path);
+      this.#drop(session.webSocket, error, session);
       session.shut(new CloseReason(1011));
     }
   }
@@ -134,7 +135,7 @@ export class Sessions implements SessionHost {
 
   #share(sharing: Promise<void>): void {
     this.keepAwake(
-      sharing.catch((error: unknown) => report("the idle timeouts have no alarm", error, this.ctx.id.name)),
+      sharing.catch((error: unknown) => report("the idle timeouts have no alarm", error, placeOf(this.ctx))),
     );
   }
 
@@ -189,15 +190,15 @@ export class Sessions implements SessionHost {
       const remains = readAttachment(socket, this.ctx.storage);
       return remains && this.#begin(socket, isForEvent ? remains : { ...remains, kept: undefined }, true);
     } catch (error) {
-      this.#drop(socket, error, this.ctx.id.name);
+      this.#drop(socket, error, placeOf(this.ctx));
       closeSocket(socket, new CloseReason(1011));
       return undefined;
     }
   }
 
-  #drop(socket: WebSocket, error: unknown, where: string | undefined): void {
-    report("a session is closed with 1011", error, where);
-    markEnd(socket, where);
+  #drop(socket: WebSocket, error: unknown, place: Place): void {
+    report("a session is closed with 1011", error, place);
+    markEnd(socket, place);
     this.forget(socket);
   }
 
@@ -219,9 +220,9 @@ export class Sessions implements SessionHost {
   }
 
   /** It has ended already. A socket that can't hibernate would keep the object awake until its client answers, which may be never. */
-  #refuse(socket: WebSocket, { path }: ServerSession): void {
+  #refuse(socket: WebSocket, session: ServerSession): void {
     this.ctx.acceptWebSocket(socket);
-    markEnd(socket, path);
+    markEnd(socket, session);
   }
 
   /** The standard API, under which the object stays in memory: the same events, from listeners. */

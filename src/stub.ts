@@ -2,8 +2,9 @@
 import * as workers from "cloudflare:workers";
 
 import { OPTIONS, type EndpointDefinition } from "./endpoint-definition.ts";
-import { DeploymentError, report, toError } from "./errors.ts";
+import { DeploymentError, toError } from "./errors.ts";
 import { unavailable } from "./handshake.ts";
+import { report } from "./log.ts";
 import type { Match } from "./router.ts";
 import type { WorkerContext, WsEndpointMap } from "./ws-endpoint-map.ts";
 

@@ -13,7 +13,8 @@ import {
 } from "socle";
 import { afterEach, beforeEach, describe, expect, it, vi, type MockInstance } from "vitest";
 
-import { report, toError } from "../src/errors.ts";
+import { toError } from "../src/errors.ts";
+import { report } from "../src/log.ts";
 import { Client, connect, upgrade } from "./support/client.ts";
 import { freshPath, Log, modes, recorded } from "./support/endpoint.ts";
 import { logEntry } from "./support/log.ts";

@@ -1,7 +1,8 @@
 // The client's end of a session that speaks `socle.v1`: messages wait for its credit, and small ones go together.
 import type { ChannelBuffer } from "../channel/buffer.ts";
 import type { CloseReason } from "../close-reason.ts";
-import { attempt, BufferFullError } from "../errors.ts";
+import { BufferFullError } from "../errors.ts";
+import { attempt } from "../log.ts";
 import { checkData, Remote, SENT, type RemoteLink, type SendResult } from "../remote.ts";
 import type { FlowControl } from "../ws-endpoint-map.ts";
 import type { Credit } from "./credit.ts";
@@ -196,7 +197,7 @@ export class FlowRemote extends Remote {
     const isAlone = batch.length === 1 && !isAnswer;
     const items = batch.map(({ item }) => item!);
     const send = () => super.send(isAlone ? data : frameOf(BATCH, [], items));
-    attempt("a message was not sent", send, session.path);
+    attempt("a message was not sent", send, session);
     keep();
   }
 

@@ -334,7 +334,7 @@ export const mutations: readonly Mutation[] = [
     'if (typeof value !== "function") return value;',
     "if (value) return undefined;",
   ),
-  mutation("P14", "the log is not told where", "errors.ts", "${where && ` at ${where}`}", "${where && ``}"),
+  mutation("P14", "the log is not told where", "log.ts", "` at ${path}`}", "``}"),
   mutation(
     "P15",
     "what was given up is taken all the same",
@@ -382,8 +382,8 @@ export const mutations: readonly Mutation[] = [
     "P17",
     "the object stays awake for a client that it has refused",
     "sessions.ts",
-    "this.ctx.acceptWebSocket(socket);\n    markEnd(socket, path);",
-    "socket.accept(BY_US);\n    markEnd(socket, path);",
+    "this.ctx.acceptWebSocket(socket);\n    markEnd(socket, session);",
+    "socket.accept(BY_US);\n    markEnd(socket, session);",
   ),
   mutation(
     "R16",
@@ -402,9 +402,9 @@ export const mutations: readonly Mutation[] = [
   mutation(
     "P24",
     "the log takes not everything",
-    "errors.ts",
-    "console.error(entry, toError(error).stack);",
-    "console.error(entry, error);",
+    "log.ts",
+    "console.error(text, toError(error).stack);",
+    "console.error(text, error);",
   ),
   mutation(
     "P22",
@@ -557,7 +557,15 @@ export const mutations: readonly Mutation[] = [
     "R23",
     "a session that could not be read is looked at again after hibernation",
     "sessions.ts",
-    "    markEnd(socket, where);\n",
+    "    markEnd(socket, place);\n",
     "",
+  ),
+  mutation("P26", "the log has no end", "log.ts", "now - times[0]! < SPAN", "now < 0"),
+  mutation(
+    "P26",
+    "who floods the log silences the other objects",
+    "log.ts",
+    "written.get(ctx)",
+    "written.get(written)",
   ),
 ];
