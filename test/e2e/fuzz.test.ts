@@ -1,12 +1,13 @@
 // Random bytes over TCP: handshakes, frames and closes of clients that keep to no rule.
 import { once } from "node:events";
-import { connect, type Socket } from "node:net";
+import type { Socket } from "node:net";
 import { setTimeout as pause } from "node:timers/promises";
 
 import * as fc from "fast-check";
 import { afterAll, assert, beforeAll, expect, it } from "vitest";
 import { WebSocket } from "ws";
 
+import { ask, frame, HANDSHAKE, requestOf } from "./raw.ts";
 import { Client, workerd, type Server } from "./server.ts";
 
 const MIB = 2 ** 20;
@@ -38,64 +39,19 @@ async function left(): Promise<number> {
   }
 }
 
-interface Raw {
-  socket: Socket;
-  /** The answer's status; 0 if the connection ended without one. */
-  status: number;
-}
+const send = (head: string) => ask(server.host, head);
 
-async function send(head: string): Promise<Raw> {
-  const [host, port] = server.host.split(":") as [string, string];
-  const socket = connect(Number(port), host);
-  socket.on("error", () => {});
-  socket.write(head, "latin1");
-  let answer = "";
-  const ended = new Promise<void>((resolve) => socket.once("close", () => resolve()));
-  const answered = new Promise<void>((resolve) => {
-    socket.on("data", (data) => {
-      answer += data.toString("latin1");
-      if (answer.includes("\r\n\r\n")) resolve();
-    });
-  });
-  await Promise.race([answered, ended]);
-  return { socket, status: Number(/^HTTP\/1\.1 (\d+)/.exec(answer)?.[1] ?? 0) };
-}
-
-const handshake = (lines: readonly string[]) =>
-  `GET /echo HTTP/1.1\r\nHost: socle.test\r\n${lines.join("\r\n")}\r\n\r\n`;
-
-const GOOD = [
-  "Connection: Upgrade",
-  "Upgrade: websocket",
-  "Sec-WebSocket-Version: 13",
-  "Sec-WebSocket-Key: c2l4dGVlbiBieXRlcyBpdA==",
-];
+const handshake = (lines: readonly string[]) => requestOf("/echo", lines);
 
 async function open(): Promise<Socket> {
-  const { socket, status } = await send(handshake(GOOD));
+  const { socket, status } = await send(handshake(HANDSHAKE));
   assert.equal(status, 101);
   return socket;
 }
 
-/** A masked frame; the mask is zero. */
-function frame(opcode: number, payload: Uint8Array, isFinal = true, isMasked = true): Uint8Array {
-  const { length } = payload;
-  const size =
-    length < 126
-      ? [length]
-      : length < 65_536
-        ? [126, length >> 8, length & 255]
-        : [127, 0, 0, 0, 0, length >>> 24, (length >> 16) & 255, (length >> 8) & 255, length & 255];
-  size[0]! |= isMasked ? 0x80 : 0;
-  return Buffer.concat([
-    Uint8Array.of((isFinal ? 0x80 : 0) | opcode, ...size, ...(isMasked ? [0, 0, 0, 0] : [])),
-    payload,
-  ]);
-}
-
 it("R4: a handshake of doubled, missing, huge or oddly spelt headers is 101 only where all of it is right", async () => {
   const line = fc.oneof(
-    fc.constantFrom(...GOOD),
+    fc.constantFrom(...HANDSHAKE),
     fc.constantFrom(
       "upgrade: WEBSOCKET",
       "UPGRADE: websocket",
@@ -123,7 +79,7 @@ it("R4: a handshake of doubled, missing, huge or oddly spelt headers is 101 only
   );
   const lines = fc.oneof(
     fc.array(line, { maxLength: 8 }),
-    fc.array(line, { maxLength: 3 }).map((more) => GOOD.concat(more)),
+    fc.array(line, { maxLength: 3 }).map((more) => HANDSHAKE.concat(more)),
   );
   await fc.assert(
     fc.asyncProperty(lines, async (sent) => {
