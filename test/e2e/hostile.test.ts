@@ -330,18 +330,18 @@ it(
   timeout,
 );
 
-/** Bytes, which a counterexample shows as they are written: each with how often it stands there. */
+/** Bytes, which a counterexample shows in hexadecimal: those that stand there again and again once, and how often. */
 class Frame {
   constructor(readonly bytes: Uint8Array) {}
 
-  toString(): string {
-    return Buffer.from(this.bytes)
-      .toString("hex")
-      .replace(/(..)\1{3,}/g, (all: string, one: string) => `${one}*${all.length / 2} `);
-  }
-
   [fc.toStringMethod](): string {
-    return this.toString();
+    const parts: string[] = [];
+    for (let at = 0, end = 0; at < this.bytes.length; at = end) {
+      while (this.bytes[end] === this.bytes[at] && end < this.bytes.length) end++;
+      const one = this.bytes[at]!.toString(16).padStart(2, "0");
+      parts.push(end - at < 8 ? one.repeat(end - at) : ` ${one}*${end - at} `);
+    }
+    return `frame ${parts.join("")}`;
   }
 }
 
