@@ -26,23 +26,9 @@ function contents(object: object): unknown {
   return `${String(object)} ${Number(object)}`;
 }
 
-/** Four bytes at a time: 0.3 ms a megabyte. */
-function hasSameBytes(one: ArrayBuffer, other: ArrayBuffer): boolean {
-  const { byteLength } = one;
-  if (byteLength !== other.byteLength) return false;
-  // One that was transferred has none, and nothing to look at.
-  if (byteLength === 0) return true;
-  const words = byteLength >> 2;
-  return (
-    isSame(new Int32Array(one, 0, words), new Int32Array(other, 0, words)) &&
-    isSame(new Uint8Array(one, words * 4), new Uint8Array(other, words * 4))
-  );
-}
-
-function isSame(one: Int32Array | Uint8Array, other: Int32Array | Uint8Array): boolean {
-  for (let index = 0; index < one.length; index++) if (one[index] !== other[index]) return false;
-  return true;
-}
+/** The platform's own comparison: 0.04 ms a megabyte, where a loop takes 0.2. It takes two of the same length. */
+const hasSameBytes = (one: ArrayBuffer, other: ArrayBuffer): boolean =>
+  one.byteLength === other.byteLength && (one.byteLength === 0 || crypto.subtle.timingSafeEqual(one, other));
 
 /** What can be neither read nor changed at once: it counts as another each time. */
 const isOpaque = (object: object): boolean => object instanceof Blob || object instanceof Request;

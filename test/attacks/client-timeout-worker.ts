@@ -1,5 +1,5 @@
 // A room that talks, with a bound for how long a client may be silent.
-import { addEndpoint, ServerContainer, type Session } from "socle";
+import { addEndpoint, ServerContainer } from "socle";
 
 const closes: Record<string, number> = {};
 
@@ -16,11 +16,10 @@ addEndpoint(container, "/neighbour", {
   onText: (_, text, { asyncRemote }) => asyncRemote.sendText(text),
 });
 
-const silent = { ...one, clientTimeoutMs: 3000 };
-
 addEndpoint(container, "/talking", {
-  ...silent,
-  async onText(_, text: string, { openSessions, asyncRemote }: Session) {
+  ...one,
+  clientTimeoutMs: 3000,
+  async onText(_, text, { openSessions, asyncRemote }) {
     for (const other of openSessions) void other.asyncRemote.sendText(text);
     await asyncRemote.sendText("said");
   },

@@ -165,6 +165,16 @@ export class EndingByHand extends DurableObject<Env> {
   }
 }
 
+/** By the API that can't hibernate, with what a session has in memory. It answers no ping. */
+function awake(socket: WebSocket, bytes: Uint8Array): void {
+  socket.accept();
+  socket.addEventListener("message", ({ data }) => {
+    if (data !== "ping" && data !== "hang") socket.send(data as string);
+    else bytes[0] = 1;
+  });
+  socket.addEventListener("close", ({ code }) => (closes[code] = (closes[code] ?? 0) + 1));
+}
+
 type Kinds = Record<string, (socket: WebSocket, message: string | ArrayBuffer) => void | Promise<void>>;
 
 /** What a hand-written object does at the same paths. */
@@ -185,10 +195,6 @@ export class ByHand extends DurableObject<Env> {
       for (const other of this.ctx.getWebSockets("room")) if (other !== socket) other.send(text);
       socket.send("said");
     },
-    hang: (socket, text) => {
-      if (text === "hang") return new Promise<void>(() => {});
-      return socket.send(text);
-    },
     rated: (socket, text) => {
       const count = (this.#rates.get(socket) ?? 0) + 1;
       this.#rates.set(socket, count);
@@ -200,7 +206,11 @@ export class ByHand extends DurableObject<Env> {
   override fetch(request: Request): Response {
     const [, , kind = ""] = new URL(request.url).pathname.split("/");
     const { 0: webSocket, 1: socket } = new WebSocketPair();
-    if (kind.startsWith("pings")) {
+    if (kind === "hang" || kind === "pings-awake") {
+      awake(socket, new Uint8Array(kind === "hang" ? 200_000 : 0));
+      return new Response(null, { status: 101, webSocket });
+    }
+    if (kind === "pings") {
       this.ctx.setWebSocketAutoResponse(new WebSocketRequestResponsePair("ping", "pong"));
     }
     this.ctx.acceptWebSocket(socket, [kind]);

@@ -353,8 +353,8 @@ export const mutations: readonly Mutation[] = [
     "P16",
     "bytes are compared by their number only",
     "difference.ts",
-    "if (byteLength === 0) return true;",
-    "if (byteLength >= 0) return true;",
+    "(one.byteLength === 0 ||",
+    "(one.byteLength >= 0 ||",
   ),
   mutation("P16", "any depth is kept", "difference.ts", "if (depth > MAX_DEPTH)", "if (depth < 0)"),
   mutation(
