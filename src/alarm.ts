@@ -121,6 +121,13 @@ export class Alarm {
     return this.#state.wanted < Infinity && !this.#state.arming && !this.#state.isRinging;
   }
 
+  /** Whether it is set has to be looked at again: a transaction has rolled back. */
+  forget(): void {
+    const state = this.#state;
+    state.wanted = Math.min(state.wanted, state.idle);
+    state.idle = Infinity;
+  }
+
   /** The last session with a timeout has gone. */
   async release(): Promise<void> {
     const state = this.#state;

@@ -93,8 +93,9 @@ export class Attachment {
   #kept: Kept | undefined;
   /** The limits are no longer the endpoint's. */
   #isLimited: boolean;
-  /** The session object is in storage. */
+  /** The session object is in storage, or was in this life. */
   #isLarge: boolean;
+  #hadRow: boolean;
 
   constructor(
     socket: WebSocket,
@@ -113,7 +114,7 @@ export class Attachment {
     this.limits = limits ?? limitsOf(config);
     this.#isLimited = limits !== undefined;
     this.#isTracked = config.trackSessions;
-    this.#isLarge = isLarge;
+    this.#isLarge = this.#hadRow = isLarge;
   }
 
   /**
@@ -186,6 +187,13 @@ export class Attachment {
     );
   }
 
+  /** Writes again what is in storage, of which a transaction may have taken a part along. */
+  rewrite(): void {
+    if (!this.keeps || !this.#kept || !(this.#isTracked || this.#hadRow)) return;
+    this.#isLarge = this.#hadRow;
+    attempt("a session can't be kept after a rollback", () => this.#save(), this.#place);
+  }
+
   /** Marks the session as ended: events that the platform still delivers for the socket are nobody's. */
   end(): void {
     const { keeps } = this;
@@ -212,6 +220,7 @@ export class Attachment {
     if (size || this.#isTracked) this.#storage.kv.put(ROW + this.#id, this.kept);
     // From here on there is a row to delete.
     this.#isLarge ||= size > 0;
+    this.#hadRow ||= this.#isLarge;
     if (size) this.#attach(true);
     else if (this.#isLarge && !this.#isTracked) deleteRow(this.#storage, this.#id);
     this.#isLarge = size > 0;

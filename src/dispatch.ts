@@ -137,6 +137,8 @@ export class Dispatch {
     const { callbacks, config } = definition;
     const failure = await this.#attempt(async () => {
       await session.begin();
+      // The option tags may have closed it.
+      if (!session.isOpen) return;
       const opened = await callbacks.onOpen?.(session, config);
       session.opened();
       // It may have assigned session.sessionObject instead.

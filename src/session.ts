@@ -61,7 +61,6 @@ export class ServerSession implements Session, Subject, SendLink, RemoteLink {
   readonly dispatch = new Dispatch(this);
   readonly channels: (SessionSendChannel | undefined)[] = [];
   readonly #attachment: Attachment;
-  #uri: URL | undefined;
   #properties: SessionObject | undefined;
   #controller: AbortController | undefined;
   #ended: CloseReason | undefined;
@@ -85,7 +84,7 @@ export class ServerSession implements Session, Subject, SendLink, RemoteLink {
   }
 
   get requestURI(): URL {
-    return (this.#uri ??= new URL(this.uri));
+    return new URL(this.uri);
   }
 
   get queryString(): string {
@@ -226,7 +225,12 @@ export class ServerSession implements Session, Subject, SendLink, RemoteLink {
       throw new DeploymentError(`The option tags of ${this.path} must return at most 10 strings of at most 256 bytes.`);
     }
     this.#attachment.settle({ tags });
-    Object.assign(this, { tags });
+    Object.assign(this, { tags: Object.freeze([...tags]) });
+  }
+
+  /** A transaction has rolled back. */
+  rewrite(): void {
+    this.#attachment.rewrite();
   }
 
   /** Keeps one of its limits, or where it stands against it. */

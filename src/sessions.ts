@@ -19,6 +19,7 @@ import { ACTIVE_UNTIL, dueTime, hasTimeout, type Limits } from "./limits.ts";
 import { placeOf, report, type Place } from "./log.ts";
 import { LostSessions } from "./lost-sessions.ts";
 import { BY_US, closeSocket } from "./remote.ts";
+import { watchRollbacks } from "./rollback.ts";
 import { ServerSession, type SessionHost } from "./session.ts";
 import { Turns } from "./turns.ts";
 import type { EndpointConfig } from "./ws-endpoint-map.ts";
@@ -37,6 +38,7 @@ export class Sessions implements SessionHost {
 
   constructor(parts: Pick<Sessions, "ctx" | "env" | "alarm" | "definition">) {
     Object.assign(this, parts);
+    watchRollbacks(this.ctx.storage, () => this.#rewrite());
   }
 
   /** Opens a session: the 101. */
@@ -172,6 +174,13 @@ export class Sessions implements SessionHost {
     return false;
   }
 
+  /** A transaction has taken along what it had no part in. */
+  #rewrite(): void {
+    for (const session of this.#known.values()) session.rewrite();
+    this.alarm.forget();
+    this.rearm();
+  }
+
   /** The limits of a session that need not wake for them. */
   #limits(socket: WebSocket): Limits | undefined {
     try {
@@ -256,7 +265,8 @@ export class Sessions implements SessionHost {
   }
 
   #begin(socket: WebSocket, remains: Remains, accepted = false): ServerSession {
-    const facts = JSON.parse(remains.facts) as SessionFacts;
+    // They are the same through hibernation: no callback can change them before it.
+    const facts = JSON.parse(remains.facts, (_, fact: unknown) => Object.freeze(fact)) as SessionFacts;
     const definition = this.#defined(facts.path);
     const Session = (definition.Session ?? ServerSession) as typeof ServerSession;
     const session = new Session(this, socket, definition, facts, remains, accepted);

@@ -435,3 +435,88 @@ describe("a session that ends in onOpen", () => {
     expect(await client.closed).toMatchObject({ code: 1011 });
   });
 });
+
+describe("what a callback changes of its session", () => {
+  it("R24: its facts are the same as after hibernation: what is written to them throws, and its URL is a copy", async () => {
+    const endpoint = serve({
+      tags: () => given,
+      onHandshake: () => ({ userPrincipal: { name: "Ann", roles: ["reader"] } }),
+      async onText(_, text, session) {
+        const { tags, pathParameters, userPrincipal } = session as Session & {
+          tags: string[];
+          pathParameters: Record<string, string>;
+          userPrincipal: { name: string; roles: string[] };
+        };
+        const changes = [
+          () => tags.push("admin"),
+          () => (pathParameters.room = "another"),
+          () => userPrincipal.roles.push("admin"),
+          () => (userPrincipal.name = "root"),
+        ];
+        const refused = changes.filter((change) => {
+          try {
+            change();
+            return false;
+          } catch (error) {
+            return error instanceof TypeError;
+          }
+        });
+        session.requestURI.pathname = "/another";
+        session.requestParameterMap.set("admin", "yes");
+        const { requestURI, queryString, requestParameterMap } = session;
+        const facts = [tags, pathParameters, userPrincipal, requestURI.pathname, queryString, [...requestParameterMap]];
+        await session.asyncRemote.sendText(JSON.stringify(text ? facts : refused.length));
+      },
+    });
+    const given = ["user:ann"];
+    const client = await endpoint.connect("?a=1");
+    expect(await client.ask("")).toBe("4");
+    given.push("admin");
+    const facts = [["user:ann"], {}, { name: "Ann", roles: ["reader"] }, endpoint.path, "a=1", [["a", "1"]]];
+    expect(JSON.parse((await client.ask("facts")) as string)).toEqual(facts);
+    await endpoint.hibernate();
+    expect(await client.ask("")).toBe("4");
+    expect(JSON.parse((await client.ask("facts")) as string)).toEqual(facts);
+  });
+
+  it("R10: one that tags have closed has no onOpen, and ends with that reason", async () => {
+    const log = new Log();
+    const endpoint = serve({
+      tags(session) {
+        session.close(4001, "full");
+        return [];
+      },
+      onOpen: () => log.add("open"),
+      ...recorded(log),
+    });
+    const client = await endpoint.connect();
+    expect(await client.closed).toMatchObject({ code: 4001, reason: "full" });
+    await log.has(["close", null, 4001, "full"]);
+    expect(log.entries).toHaveLength(1);
+  });
+
+  it("R14: what onClose assigns, sends, closes and limits leaves nothing behind", async () => {
+    const log = new Log();
+    const endpoint = serve<unknown>({
+      trackSessions: true,
+      idleTimeoutMs: 60_000,
+      onOpen: () => ({ n: 0 }),
+      async onClose(_, session) {
+        session.sessionObject = { text: "x".repeat(20_000) };
+        session.userProperties = { text: "x".repeat(20_000) };
+        session.userProperties.more = [1];
+        session.maxIdleTimeout = 5000;
+        session.maxTextMessageBufferSize = 1;
+        session.close(4002);
+        log.add(await session.asyncRemote.sendText("late").catch(({ name }: Error) => name));
+      },
+    });
+    const client = await endpoint.connect();
+    await client.close(1000);
+    await log.has("SessionClosedError");
+    const left = () =>
+      runInDurableObject(endpoint.stub, async (_, { storage }) => [[...storage.kv.list()], await storage.getAlarm()]);
+    await expect.poll(left).toEqual([[], null]);
+    expect(logged).not.toHaveBeenCalled();
+  });
+});

@@ -158,7 +158,7 @@ export const mutations: readonly Mutation[] = [
     "R24",
     "a woken session has an id of its own",
     "sessions.ts",
-    "const facts = JSON.parse(remains.facts) as SessionFacts;",
+    "const facts = JSON.parse(remains.facts, (_, fact: unknown) => Object.freeze(fact)) as SessionFacts;",
     "const facts = { ...(JSON.parse(remains.facts) as SessionFacts), id: crypto.randomUUID() };",
   ),
   mutation(
@@ -567,5 +567,12 @@ export const mutations: readonly Mutation[] = [
     "log.ts",
     "written.get(ctx)",
     "written.get(written)",
+  ),
+  mutation(
+    "R23",
+    "a rollback takes the row along",
+    "sessions.ts",
+    "for (const session of this.#known.values()) session.rewrite();",
+    "",
   ),
 ];
