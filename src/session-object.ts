@@ -180,10 +180,8 @@ export class SessionObject {
   }
 
   #refusal([path, value]: Difference): SessionObjectError {
-    const name = NAMES[this.#slot];
-    const isDeep = value === TOO_DEEP;
     return new SessionObjectError(
-      `${isDeep ? `Hibernation would lose a ${name} of over ${MAX_DEPTH} levels` : `Hibernation would change ${name}${path} (${kindOf(value)})`}: keep plain data there, or use ${
+      `Hibernation would change ${NAMES[this.#slot]}${path} (${kindOf(value)}): keep plain data there, or use ${
         this.#slot === 1 ? "serializeSession and deserializeSession, or " : ""
       }hibernate: false.`,
     );
@@ -191,6 +189,7 @@ export class SessionObject {
 }
 
 function kindOf(value: unknown): string {
+  if (value === TOO_DEEP) return `over ${MAX_DEPTH} levels`;
   try {
     return typeof value === "object" && value ? (value.constructor?.name ?? "no prototype") : typeof value;
   } catch {

@@ -115,7 +115,7 @@ describe("what nests", () => {
     });
     const client = await endpoint.connect();
     const refusal =
-      "Hibernation would lose a sessionObject of over 1000 levels: keep plain data there, or use serializeSession and deserializeSession, or hibernate: false.";
+      "Hibernation would change sessionObject (over 1000 levels): keep plain data there, or use serializeSession and deserializeSession, or hibernate: false.";
     for (const levels of [1001, 2500, 3000, 3500, 5000, 20_000, 100_000]) {
       log.entries.length = 0;
       expect(await client.ask("999")).toBe("999");
