@@ -179,7 +179,8 @@ describe("a process that is killed", () => {
     await ask(`/heavy/${path}-other`);
     const id = String(server.pid);
     const before = await memory(id, "VmRSS");
-    expect(await ask(room)).toEqual([0, 150]);
+    // On a busy machine what is new is served after ten seconds, while the last of them end.
+    await expect.poll(() => ask(room)).toEqual([0, 150]);
     const grown = (await memory(id, "VmHWM")) - before;
     console.info(`recovery of 150 sessions of ${length / 1000} kB: ${(grown / MIB).toFixed(1)} MiB`);
     expect(grown).toBeLessThan(64 * MIB);
