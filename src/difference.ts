@@ -54,7 +54,7 @@ export function difference(live: unknown, copy: unknown, same?: Same, own = fals
   try {
     return compare(live, copy, same, own, 0);
   } catch (error) {
-    // What changes only by running out of stack did change: its copy came back once.
+    // Of the stack, or of its bound.
     if (isOverflow(error)) return ["", TOO_DEEP];
     throw error;
   }
@@ -72,7 +72,7 @@ function compare(
 ): Difference | undefined {
   if (Object.is(live, copy)) return undefined;
   if (!isObject(live) || !isObject(copy)) return ["", live];
-  if (depth > MAX_DEPTH) return ["", TOO_DEEP];
+  if (depth > MAX_DEPTH) throw new RangeError();
   const decided = same?.(live, copy);
   if (decided !== undefined) return decided ? undefined : ["", live];
   if (Object.getPrototypeOf(live) !== Object.getPrototypeOf(copy)) return ["", live];

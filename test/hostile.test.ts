@@ -335,6 +335,19 @@ describe("a callback that never settles", () => {
     expect(looks).toBeLessThan(10);
   });
 
+  it("P23, R20: nothing that was read is held when all callbacks have settled", () => {
+    const make = () => ({ isStored: true, readAt: 0, keep() {} }) as unknown as SessionObject;
+    const turns = new Turns();
+    const [first, second] = [turns.begin(make()), make()];
+    turns.wait(first);
+    const other = turns.begin(make());
+    turns.read(second);
+    turns.end(other);
+    expect([second.readAt > 0, turns.isHolding()]).toEqual([true, true]);
+    turns.end(first);
+    expect([second.readAt, turns.isHolding()]).toEqual([0, false]);
+  });
+
   it("P23: holds no session that has ended, of those that it has read", async () => {
     const { log, hung, client, endpoint, release } = await room();
     const others = await Promise.all([1, 2, 3].map((index) => endpoint.connect(`?other-${index}`)));

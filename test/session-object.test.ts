@@ -256,6 +256,7 @@ describe("kept", () => {
         (o) => (o.v = new Uint8Array((o.v as Uint8Array).buffer, 2, 2)),
         (v) => (v as Uint8Array).byteOffset,
       ],
+      renamed: [() => ({ a: undefined }), (o) => (o.v = { b: undefined }), (v) => Object.keys(v as object)],
       blob: [() => new Blob(["old"]), (o) => (o.v = new Blob(["new!"])), (v) => (v as Blob).size],
       request: [
         () => new Request("https://old.test/"),

@@ -575,4 +575,18 @@ export const mutations: readonly Mutation[] = [
     "for (const session of this.#known.values()) session.rewrite();",
     "",
   ),
+  mutation(
+    "R20",
+    "a property without a value is the same by any name",
+    "difference.ts",
+    "if (Object.is(value, kept) && Object.hasOwn(copy, key)) continue;",
+    "if (Object.is(value, kept)) continue;",
+  ),
+  mutation(
+    "P23",
+    "what was read is never let go",
+    "turns.ts",
+    "while (this.#earliest && this.#earliest.readAt <= oldest) this.#unlink(this.#earliest);",
+    "",
+  ),
 ];
