@@ -1,7 +1,7 @@
 // The opening handshake: what is refused, what is agreed on, and what the Worker tells the object.
 import type { SessionFacts } from "./attachment.ts";
 import { CloseReason } from "./close-reason.ts";
-import { isObject, isPlain } from "./difference.ts";
+import { isObject, isPlain, MAX_DEPTH } from "./difference.ts";
 import { defined, type EndpointDefinition } from "./endpoint-definition.ts";
 import { DeploymentError } from "./errors.ts";
 import { attempt } from "./log.ts";
@@ -172,7 +172,7 @@ function notJson(value: unknown, path: string, within: readonly unknown[] = []):
     return isJson ? undefined : path;
   }
   const isList = Array.isArray(value) && Object.keys(value).length === value.length;
-  if ((!isList && !isPlain(value)) || within.includes(value)) return path;
+  if ((!isList && !isPlain(value)) || within.includes(value) || within.length === MAX_DEPTH) return path;
   for (const key of isList ? value.keys() : Reflect.ownKeys(value)) {
     const member: unknown = typeof key === "symbol" ? key : Reflect.get(value, key);
     const found = notJson(member, `${path}.${String(key)}`, [...within, value]);

@@ -561,6 +561,24 @@ describe("past the router", () => {
   });
 });
 
+it("R6: a principal or user properties that nest over 1,000 levels deep are refused", async () => {
+  const logged = vi.spyOn(console, "error").mockImplementation(() => {});
+  const nested = (levels: number): unknown => JSON.parse("[".repeat(levels) + "]".repeat(levels));
+  const endpoint = serve({
+    onHandshake: ({ url }) => ({ userPrincipal: nested(Number(new URL(url).search.slice(1))) }),
+    onText: (_, text, session) =>
+      session.asyncRemote.sendText(`${text} ${JSON.stringify(session.userPrincipal).length}`),
+  });
+  const client = await endpoint.connect("?1000");
+  await endpoint.hibernate();
+  expect(await client.ask("here")).toBe("here 2000");
+  for (const levels of [1001, 3000, 20_000]) {
+    expect((await upgrade(`${endpoint.path}?${levels}`)).status).toBe(500);
+  }
+  expect(logged).toHaveBeenCalledTimes(3);
+  logged.mockRestore();
+});
+
 describe("configure", () => {
   const add = (map: EndpointOptions, path = "/a", target = new ServerContainer()) => {
     let configured!: MutableEndpointConfig;
