@@ -1,6 +1,7 @@
 // The object's one alarm, shared by the idle timeouts of its sessions and by the subclass that sets its own.
 import { DeploymentError, isWithoutSqlite } from "./errors.ts";
 import { placeOf, report, type Place } from "./log.ts";
+import { wrote } from "./rollback.ts";
 
 /** An alarm that is so late, in milliseconds, isn't coming: the platform has given it up. */
 const OVERDUE = 120_000;
@@ -110,6 +111,7 @@ export class Alarm {
       if (state.isRinging) {
         const [, ...own] = this.#times ?? ([Infinity, ...state.running] as Times);
         this.#storage.kv.put<Times>(ROW, [state.wanted, ...own]);
+        wrote(this.#storage, this);
         this.#watch();
       }
     }
@@ -121,11 +123,14 @@ export class Alarm {
     return this.#state.wanted < Infinity && !this.#state.arming && !this.#state.isRinging;
   }
 
-  /** Whether it is set has to be looked at again: a transaction has rolled back. */
-  forget(): void {
+  /** A transaction has taken along what was set in it: whether there is an alarm has to be looked at again. */
+  rewrite(): void {
     const state = this.#state;
     state.wanted = Math.min(state.wanted, state.idle);
     state.idle = Infinity;
+    const [, own, tries] = this.#times ?? [];
+    const [handled, begun] = state.running;
+    if (state.isRinging) state.isHandled = own === handled && tries === begun;
   }
 
   /** The last session with a timeout has gone. */
@@ -306,6 +311,7 @@ export class Alarm {
     const [idle, own, tries] = times;
     const { kv } = this.#storage;
     const state = this.#state;
+    wrote(this.#storage, this);
     if (idle === Infinity && tries === 0) kv.delete(ROW);
     else kv.put<Times>(ROW, times);
     try {

@@ -4,6 +4,7 @@ import { isObject, isPlain } from "./difference.ts";
 import { isWithoutSqlite, SessionObjectError } from "./errors.ts";
 import { limitsOf, type Limits } from "./limits.ts";
 import { attempt, placeOf, report, type Place } from "./log.ts";
+import { wrote } from "./rollback.ts";
 import type { EndpointConfig } from "./ws-endpoint-map.ts";
 
 /**
@@ -96,6 +97,8 @@ export class Attachment {
   /** The session object is in storage, or was in this life. */
   #isLarge: boolean;
   #hadRow: boolean;
+  /** Its `onClose` has settled. */
+  #isForgotten = false;
 
   constructor(
     socket: WebSocket,
@@ -187,11 +190,15 @@ export class Attachment {
     );
   }
 
-  /** Writes again what is in storage, of which a transaction may have taken a part along. */
+  /** Writes again, or deletes again, what a transaction may have taken along. */
   rewrite(): void {
-    if (!this.keeps || !this.#kept || !(this.#isTracked || this.#hadRow)) return;
-    this.#isLarge = this.#hadRow;
-    attempt("a session can't be kept after a rollback", () => this.#save(), this.#place);
+    if (this.#isForgotten) return this.forget();
+    const write = () => {
+      if (!this.keeps) return this.#put();
+      this.#isLarge = this.#hadRow;
+      this.#save();
+    };
+    attempt("a session can't be kept after a rollback", write, this.#place);
   }
 
   /** Marks the session as ended: events that the platform still delivers for the socket are nobody's. */
@@ -203,7 +210,11 @@ export class Attachment {
 
   /** `onClose` has settled: nothing is left of the session. */
   forget(): void {
-    if (this.#isLarge || this.#isTracked) dropRow(this.#storage, this.#id, this.#place);
+    this.#isForgotten = true;
+    if (this.#hadRow || this.#isTracked) {
+      dropRow(this.#storage, this.#id, this.#place);
+      wrote(this.#storage, this);
+    }
   }
 
   #read(): Kept {
@@ -217,13 +228,21 @@ export class Attachment {
         `The session object can't be kept: with the session's facts it has ${size} bytes, and a row takes ${MAX_ROW}. Keep parts in rows of your own.`,
       );
     }
-    if (size || this.#isTracked) this.#storage.kv.put(ROW + this.#id, this.kept);
+    if (size || this.#isTracked) this.#put();
     // From here on there is a row to delete.
     this.#isLarge ||= size > 0;
     this.#hadRow ||= this.#isLarge;
     if (size) this.#attach(true);
-    else if (this.#isLarge && !this.#isTracked) deleteRow(this.#storage, this.#id);
+    else if (this.#isLarge && !this.#isTracked) {
+      deleteRow(this.#storage, this.#id);
+      wrote(this.#storage, this);
+    }
     this.#isLarge = size > 0;
+  }
+
+  #put(): void {
+    this.#storage.kv.put(ROW + this.#id, this.kept);
+    wrote(this.#storage, this);
   }
 
   /** @returns the size in bytes of what doesn't fit; 0 if it does */

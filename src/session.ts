@@ -228,11 +228,6 @@ export class ServerSession implements Session, Subject, SendLink, RemoteLink {
     Object.assign(this, { tags: Object.freeze([...tags]) });
   }
 
-  /** A transaction has rolled back. */
-  rewrite(): void {
-    this.#attachment.rewrite();
-  }
-
   /** Keeps one of its limits, or where it stands against it. */
   limit<Index extends keyof Limits>(index: Index, value: Limits[Index]): void {
     this.#attachment.limit(index, value);

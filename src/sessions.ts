@@ -38,7 +38,7 @@ export class Sessions implements SessionHost {
 
   constructor(parts: Pick<Sessions, "ctx" | "env" | "alarm" | "definition">) {
     Object.assign(this, parts);
-    watchRollbacks(this.ctx.storage, () => this.#rewrite());
+    watchRollbacks(this.ctx.storage, () => this.rearm());
   }
 
   /** Opens a session: the 101. */
@@ -172,13 +172,6 @@ export class Sessions implements SessionHost {
   has(id: string): boolean {
     for (const session of this.#known.values()) if (session.id === id) return true;
     return false;
-  }
-
-  /** A transaction has taken along what it had no part in. */
-  #rewrite(): void {
-    for (const session of this.#known.values()) session.rewrite();
-    this.alarm.forget();
-    this.rearm();
   }
 
   /** The limits of a session that need not wake for them. */

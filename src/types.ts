@@ -31,18 +31,19 @@ export type PathParameters<Path extends string> = string extends Path
 export interface Session<Path extends string = string, T = unknown, Env = unknown> {
   /** A random UUID, made by the server. */
   readonly id: string;
-  /** The URL with which the session was opened. */
+  /** The URL with which the session was opened: a new copy at each access. */
   readonly requestURI: URL;
-  /** The values of the path's parameters, percent-decoded. */
+  /** The values of the path's parameters, percent-decoded. Frozen. */
   readonly pathParameters: PathParameters<Path>;
   /** The query of the URL without "?", "" if there is none. */
   readonly queryString: string;
-  /** The query's parameters. */
+  /** The query's parameters: a new copy at each access. */
   readonly requestParameterMap: URLSearchParams;
   /** The subprotocol on which client and endpoint agreed, "" if none. */
   readonly negotiatedSubprotocol: string;
   /**
-   * Who the client is, as `onHandshake` said: a JSON value; undefined if it said nothing. No client can set it.
+   * Who the client is, as `onHandshake` said: a JSON value; undefined if it said nothing. No client can set it. Frozen
+   * through and through.
    *
    * @see Jakarta: `getUserPrincipal`
    */
@@ -55,7 +56,7 @@ export interface Session<Path extends string = string, T = unknown, Env = unknow
    * @see Jakarta: `getUserProperties`
    */
   userProperties: Record<string, unknown>;
-  /** What the option `tags` gave: by these `broadcast` and `openSessions` of the object find the session. */
+  /** What the option `tags` gave: by these `broadcast` and `openSessions` of the object find the session. Frozen. */
   readonly tags: readonly string[];
   /**
    * After how many milliseconds without a message, in or out, the session closes with 1001; 0 for never. An assignment

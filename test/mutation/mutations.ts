@@ -151,8 +151,8 @@ export const mutations: readonly Mutation[] = [
     "R23",
     "the row of an ended session stays",
     "attachment.ts",
-    "if (this.#isLarge || this.#isTracked) dropRow",
-    "if (this.#isTracked) dropRow",
+    "if (this.#hadRow || this.#isTracked) {",
+    "if (this.#isTracked) {",
   ),
   mutation(
     "R24",
@@ -568,13 +568,7 @@ export const mutations: readonly Mutation[] = [
     "written.get(ctx)",
     "written.get(written)",
   ),
-  mutation(
-    "R23",
-    "a rollback takes the row along",
-    "sessions.ts",
-    "for (const session of this.#known.values()) session.rewrite();",
-    "",
-  ),
+  mutation("R23", "a rollback takes the row along", "rollback.ts", "for (const written of all) written.rewrite();", ""),
   mutation(
     "R20",
     "a property without a value is the same by any name",
