@@ -94,8 +94,9 @@ export class Attachment {
   #kept: Kept | undefined;
   /** The limits are no longer the endpoint's. */
   #isLimited: boolean;
-  /** The session object is in storage, or was in this life. */
+  /** The session object is in storage. */
   #isLarge: boolean;
+  /** It was so in this life. */
   #hadRow: boolean;
   /** Its `onClose` has settled. */
   #isForgotten = false;

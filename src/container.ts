@@ -228,8 +228,9 @@ export class ServerContainer<Env = Cloudflare.Env> {
         isRefused = true;
       } else {
         const [handshake, headers] = consulted;
-        // To be told costs an object more than to look at the request again. Another Worker's class doesn't know the endpoint.
-        const isUnderstood = !headers && !isByName && !told(request);
+        // To be told costs an object more than to look at the request again. Another Worker's class doesn't know the endpoint, and of
+        // two containers' paths an object doesn't know which was meant.
+        const isUnderstood = !headers && !isByName && !told(request) && TABLES.size === 1;
         response = await reach(isUnderstood ? request : tell(request, handshake));
         if (response.webSocket && response.headers.has(ENDED)) response = relay(response);
         if (headers && response.webSocket) for (const [name, value] of headers) response.headers.append(name, value);

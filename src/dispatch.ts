@@ -48,6 +48,15 @@ export interface Subject extends Session {
 /** What the log is told of a session object that can't be made again. */
 export const UNREADABLE = "the session object can't be read";
 
+/** A proxy may throw even for that. */
+function isLimit(error: Error): error is LimitExceededError {
+  try {
+    return error instanceof LimitExceededError;
+  } catch {
+    return false;
+  }
+}
+
 const callbackOf = (message: SessionEvent) => (typeof message === "string" ? "onText" : "onBinary");
 
 /** How long what waits behind an exceeded limit may hold the session, in milliseconds. */
@@ -107,7 +116,12 @@ export class Dispatch {
       return undefined;
     }
     this.#busy = true;
-    const pending = this.#handle(event);
+    let pending: Promise<void> | undefined;
+    try {
+      pending = this.#handle(event);
+    } catch (error) {
+      this.#broken(error);
+    }
     if (pending || this.#waiting.length > 0) return this.#drain(pending);
     this.#busy = false;
     return undefined;
@@ -158,11 +172,25 @@ export class Dispatch {
 
   /** Goes on once the event under way is done, a microtask later at least, until none waits. */
   async #drain(pending?: Promise<void>): Promise<void> {
-    await pending;
+    try {
+      await pending;
+    } catch (error) {
+      this.#broken(error);
+    }
     for (let event; (event = this.#waiting.shift()) !== undefined;) {
-      await this.#handle(event);
+      try {
+        await this.#handle(event);
+      } catch (error) {
+        this.#broken(error);
+      }
     }
     this.#busy = false;
+  }
+
+  /** Something odd throws even where nobody looks at it: the session ends, and is not left waiting. */
+  #broken(error: unknown): void {
+    report("a session is closed with 1011", error, this.#session);
+    this.#session.end(new CloseReason(1011));
   }
 
   /** @returns a promise if there is something to wait for */
@@ -210,10 +238,7 @@ export class Dispatch {
   }
 
   /** @param what tells the log, where there is no `onError` */
-  async #failed(
-    error: Error,
-    what = error instanceof LimitExceededError ? "a limit was exceeded" : "the socket failed",
-  ): Promise<void> {
+  async #failed(error: Error, what = isLimit(error) ? "a limit was exceeded" : "the socket failed"): Promise<void> {
     const session = this.#session;
     const { callbacks } = session.definition;
     session.tell({ type: "error", session, error });
@@ -221,9 +246,9 @@ export class Dispatch {
     if (this.#isLate) this.#release?.();
     const failure = await failing;
     if (failure) report(callbacks.onError ? "onError failed" : what, failure, session);
-    const code = error instanceof LimitExceededError ? error.closeCode : callbacks.onError ? undefined : 1011;
-    // The application may have thrown one with any code.
-    if (code) attempt("a session can't be closed", () => session.close(code), session);
+    // The application may have thrown one with any code, or with one that can't be read.
+    if (isLimit(error)) attempt("a session can't be closed", () => session.close(error.closeCode), session);
+    if (!callbacks.onError) session.close(1011);
   }
 
   /** Runs a callback, or an event's own, and keeps what it changed. What fails is returned, never thrown. */

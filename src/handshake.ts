@@ -146,8 +146,8 @@ function closed(reason: CloseReason, subprotocol: string | undefined, headers: H
 }
 
 /**
- * Holds a client in the place of an object whose session has ended: it is let go at once, and if it doesn't answer the Close frame
- * a Worker that waits costs nothing, where the object would stay awake.
+ * Holds a client in the place of an object whose session has ended: it is let go at once, and where it doesn't answer the Close
+ * frame it is the Worker that waits, which is not billed by time.
  */
 export function relay(response: Response): Response {
   const ended = response.webSocket!;

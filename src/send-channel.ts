@@ -2,7 +2,7 @@
 import type { ChannelBuffer } from "./channel/buffer.ts";
 import type { WaitOptions } from "./channel/line.ts";
 import { Queue } from "./channel/queue.ts";
-import { isObject } from "./difference.ts";
+import { isLong, isObject } from "./difference.ts";
 import { MessageDroppedError, SessionClosedError, toError } from "./errors.ts";
 import { report } from "./log.ts";
 import { sendsItself, wsSendAsync, type Payload } from "./payload.ts";
@@ -217,6 +217,10 @@ export function replaceAll(value: unknown, others: ReadonlyMap<unknown, unknown>
     for (const member of members) {
       if (value instanceof Set) value.add(replaced(member));
       else value.set(replaced(member[0]), replaced(member[1]));
+    }
+  } else if (isLong(value)) {
+    for (let index = 0; index < value.length; index++) {
+      if (isObject(value[index])) value[index] = replaced(value[index]);
     }
   } else for (const [key, member] of Object.entries(value)) Reflect.set(value, key, replaced(member));
   return value;

@@ -150,13 +150,15 @@ export class SessionObject {
     };
     // Which they are shows when the copy is there: mostly those of before, at first those that onOpen has made.
     const likely = this.#isKept ? this.#channels : [...this.#link.channels];
-    const lost = loss(data, () => this.#write(data, likely as SessionSendChannel[]), note);
-    if (lost) {
+    try {
+      const lost = loss(data, () => this.#write(data, likely as SessionSendChannel[]), note);
+      if (lost) throw this.#refusal(lost);
+      if (found.size !== likely.length || likely.some((one) => !found.has(one!))) this.#write(data, [...found]);
+      this.#isKept = true;
+    } catch (error) {
       this.#restore(former);
-      throw this.#refusal(lost);
+      throw error;
     }
-    this.#isKept = true;
-    if (found.size !== likely.length || likely.some((one) => !found.has(one!))) this.#write(data, [...found]);
   }
 
   #write(data: unknown, channels: readonly SessionSendChannel[]): unknown {

@@ -127,8 +127,9 @@ export class ServerSession implements Session, Subject, SendLink, RemoteLink {
 
   isStop(error: Error): boolean {
     const reason = this.#controller?.signal.reason as SessionClosedError | undefined;
-    if (!reason || error instanceof SessionClosedError) return error === reason;
+    if (!reason || error === reason) return reason !== undefined;
     try {
+      if (error instanceof SessionClosedError) return false;
       // What the platform rejects, such as a fetch with the signal, gets a copy: of the class only the name is left.
       const { name, closeReason } = error as Partial<SessionClosedError>;
       return name === reason.name && closeReason?.closeCode === reason.closeReason!.closeCode;

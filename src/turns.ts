@@ -5,6 +5,9 @@ import type { SessionObject } from "./session-object.ts";
 /** For how long a callback that waits may be the one that changes what others send and keep, in milliseconds. */
 const PATIENCE = 10_000;
 
+/** In place of when it was read, of the object of a session that has ended. */
+const GONE = -1;
+
 /** A callback under way. */
 export interface Turn {
   readonly own: SessionObject;
@@ -52,7 +55,7 @@ export class Turns {
   }
 
   read(object: SessionObject): void {
-    if (!this.#current && this.#waiting.size + this.#silent.size === 0) return;
+    if (object.readAt === GONE || (!this.#current && this.#waiting.size + this.#silent.size === 0)) return;
     this.#unlink(object);
     object.earlier = this.#latest;
     if (this.#latest) this.#latest.later = object;
@@ -62,9 +65,10 @@ export class Turns {
     this.#hasReadStored ||= object.isStored;
   }
 
-  /** Its session has ended. */
+  /** Its session has ended. Who reads it later changes nothing that is kept. */
   forget(object: SessionObject): void {
     this.#unlink(object);
+    object.readAt = GONE;
     this.#hasReadStored &&= this.#latest !== undefined;
   }
 
@@ -176,7 +180,7 @@ export class Turns {
   }
 
   #unlink(object: SessionObject): void {
-    if (object.readAt === 0) return;
+    if (object.readAt <= 0) return;
     const { earlier, later } = object;
     if (earlier) earlier.later = later;
     else this.#earliest = later;

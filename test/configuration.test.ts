@@ -12,6 +12,7 @@ import {
   type Session,
 } from "socle";
 import "socle/flow-control";
+import * as testing from "socle/testing";
 import { describe, expect, it } from "vitest";
 
 import { connect, upgrade } from "./support/client.ts";
@@ -313,6 +314,20 @@ describe("two containers with one class", () => {
     expect(() =>
       new ServerContainer().addEndpoint(`${path}/a`, { durableObject: First, idleTimeoutMs: 8 }),
     ).not.toThrow();
+  });
+
+  it("P27: where one's path matches the other's too, the one that was asked holds, with its limits and its hook", async () => {
+    const path = freshPath();
+    const [wide, exact] = [new ServerContainer(), new ServerContainer()];
+    wide.addEndpoint(`${path}/{x}`, { durableObject: Room, maxTextMessageBufferSize: 1000, onHandshake: () => {} });
+    exact.addEndpoint(`${path}/b`, { durableObject: Room, maxTextMessageBufferSize: 5 });
+    const through = (one: ServerContainer) => ({ fetch: (request: Request) => one.fetch(request) });
+    const client = await testing.connect(through(exact), `${path}/b`, { timeoutMs: 50_000 });
+    client.send("ten bytes.");
+    expect(await client.closed).toMatchObject({ code: 1009 });
+    const other = await testing.connect(through(wide), `${path}/b`, { timeoutMs: 50_000 });
+    expect(await other.ask("ten bytes.")).toBe("reached 0");
+    await other.close(1000);
   });
 
   it("P27: are seen behind a wrapper of the class too", () => {

@@ -348,6 +348,17 @@ describe("a callback that never settles", () => {
     expect([second.readAt, turns.isHolding()]).toEqual([0, false]);
   });
 
+  it("P23: an object that is read after its session's end is held by nobody", () => {
+    const make = () => ({ isStored: true, readAt: 0, keep() {} }) as unknown as SessionObject;
+    const turns = new Turns();
+    turns.wait(turns.begin(make()));
+    const [one, gone, other] = [make(), make(), make()];
+    for (const object of [one, gone, other]) turns.read(object);
+    turns.forget(gone);
+    turns.read(gone);
+    expect([gone.earlier, gone.later, one.later, other.earlier]).toEqual([undefined, undefined, other, one]);
+  });
+
   it("P23: holds no session that has ended, of those that it has read", async () => {
     const { log, hung, client, endpoint, release } = await room();
     const others = await Promise.all([1, 2, 3].map((index) => endpoint.connect(`?other-${index}`)));
@@ -531,5 +542,112 @@ describe("what a callback changes of its session", () => {
       runInDurableObject(endpoint.stub, async (_, { storage }) => [[...storage.kv.list()], await storage.getAlarm()]);
     await expect.poll(left).toEqual([[], null]);
     expect(logged).not.toHaveBeenCalled();
+  });
+});
+
+describe("many values in the session object", () => {
+  it("P16: the elements of a long array are compared without a name for each", async () => {
+    const endpoint = serve({
+      onOpen: (session) => ({ list: [] as unknown[], n: 0, send: startWsConnection(session) }),
+      async onText(object, text) {
+        if (text) object.list = [...(JSON.parse(text) as unknown[]), object.send];
+        else object.n++;
+        await (object.list.at(-1) as SendChannel).put(`${object.list.length} ${object.n}`);
+      },
+    });
+    const client = await endpoint.connect();
+    const { getOwnPropertyNames } = Object;
+    const named: number[] = [];
+    vi.spyOn(Object, "getOwnPropertyNames").mockImplementation((object: unknown) => {
+      const names = getOwnPropertyNames(object);
+      named.push(names.length);
+      return names;
+    });
+    vi.spyOn(Object, "entries").mockImplementation((object: object) => {
+      const names = Object.keys(object);
+      named.push(names.length);
+      return names.map((name) => [name, Reflect.get(object, name)]);
+    });
+    expect(await client.ask(JSON.stringify(Array.from({ length: 100_000 }, (_, index) => index)))).toBe("100001 0");
+    expect(await client.ask("")).toBe("100001 1");
+    await endpoint.hibernate();
+    expect(await client.ask("")).toBe("100001 2");
+    expect(Math.max(...named)).toBeLessThan(100);
+  });
+
+  it.each([64, 65, 200])("R20, P16: each change in an array of %i is found", (length) => {
+    const make = () => Array.from({ length }, (_, index) => (index % 3 === 0 ? { n: index } : index)) as unknown[];
+    const changes: ((list: unknown[], index: number) => void)[] = [
+      (list, index) => (list[index] = "another"),
+      (list, index) => (list[index] = undefined),
+      (list, index) => Reflect.deleteProperty(list, index),
+      (list, index) => {
+        list.splice(index, 1);
+      },
+      (list) => list.push(1),
+      (list, index) => (list[index] = { n: index, more: 1 }),
+      (list) => (list[3] = list[0]),
+    ];
+    for (const change of changes) {
+      for (let index = 0; index < length; index++) {
+        const live = make();
+        const copy = structuredClone(live);
+        expect(difference(live, copy)).toBeUndefined();
+        change(live, index);
+        expect(difference(live, copy)).toBeDefined();
+        expect(difference(copy, live)).toBeDefined();
+      }
+    }
+  });
+
+  it("P16: of an array with holes, however long, are looked at those that are there", () => {
+    for (const length of [200, 2 ** 21, 2 ** 32 - 1]) {
+      const live: unknown[] = [];
+      live.length = length;
+      live[length - 1] = { n: 1 };
+      // A structured clone of the longest would be made of its holes in other runtimes.
+      const copy: unknown[] = [];
+      copy.length = length;
+      copy[length - 1] = { n: 1 };
+      expect(difference(live, copy)).toBeUndefined();
+      live[5] = undefined;
+      expect(difference(live, copy)).toBeDefined();
+      expect(difference(copy, live)).toBeDefined();
+    }
+  });
+});
+
+describe("what doesn't fit", () => {
+  it("R21, R23: a session object whose channels make it too large leaves the former as it was", async () => {
+    const log = new Log();
+    const endpoint = serve<{ v: string; text?: string; send?: SendChannel }>({
+      onOpen: () => ({ v: "former" }),
+      async onText(object, text, session) {
+        if (text) {
+          object.v = "new";
+          object.text = "x".repeat(Number(text));
+          object.send = startWsConnection(session);
+        }
+        await session.asyncRemote.sendText(JSON.stringify([object.v, typeof object.send?.put, object.text?.length]));
+      },
+      onError: (_, __, error) => log.add(error.name),
+    });
+    // Around the limit, with the list of channels and without.
+    for (let length = 2_096_700; length < 2_097_100; length += 7) {
+      const client = await endpoint.connect();
+      log.entries.length = 0;
+      expect(await client.ask(String(length))).toBe(JSON.stringify(["new", "function", length]));
+      const found = await client.ask("");
+      const isKept = log.entries.length === 0;
+      expect(found).toBe(isKept ? JSON.stringify(["new", "function", length]) : '["former","undefined",null]');
+      await client.close(1000);
+      if (isKept) continue;
+      const last = await endpoint.connect();
+      await last.ask(String(length));
+      await endpoint.hibernate();
+      expect(await last.ask("")).toBe('["former","undefined",null]');
+      return;
+    }
+    throw new Error("None was too large");
   });
 });

@@ -380,3 +380,55 @@ describe("what else is given", () => {
     });
   }
 });
+
+describe("what throws only later", () => {
+  /** A proxy of an Error that throws from the so-manieth time on that its class is asked for. */
+  const turning = (times: number): Error => {
+    let asked = 0;
+    return new Proxy(new Error("odd"), {
+      getPrototypeOf(error) {
+        if (++asked > times) throw new Error("from the proxy");
+        return Reflect.getPrototypeOf(error);
+      },
+    });
+  };
+  const unreadable = (): Error =>
+    Object.defineProperty(new LimitExceededError(1008, "odd"), "closeCode", {
+      get: () => {
+        throw new Error("from the getter");
+      },
+    });
+  const kinds: [what: string, make: () => Error][] = [
+    ["a limit without a code", unreadable],
+    ...[1, 2, 3, 4, 5, 6, 7, 8].map((times): [string, () => Error] => [`a proxy, ${times}`, () => turning(times)]),
+  ];
+
+  it.each(kinds)("P24: wedges no session, with onError and without: %s", async (_what, make) => {
+    for (const hasOnError of [true, false]) {
+      for (const text of ["sync", "async"]) {
+        const log = new Log();
+        const path = freshPath();
+        addEndpoint(container, path, {
+          onText(_, message, session) {
+            if (message === "well") return session.asyncRemote.sendText("well");
+            // It is asked for, so that what fails is compared with its reason.
+            void session.signal;
+            if (message === "sync") throw make();
+            return Promise.reject(make());
+          },
+          ...(hasOnError && { onError: () => {} }),
+          onClose: (_, __, { closeCode }) => log.add("close", closeCode),
+        });
+        const client = await connect(path);
+        client.send(text, "well");
+        const answer = await Promise.race([client.next().catch(() => "closed"), client.closed.then(() => "closed")]);
+        expect(["well", "closed"]).toContain(answer);
+        const { code } = hasOnError ? { code: 1011 } : await client.closed;
+        expect(code).toBe(1011);
+        client.socket.close(4000);
+        await vi.waitUntil(() => log.entries.length > 0, 30_000);
+        expect(log.entries).toHaveLength(1);
+      }
+    }
+  });
+});

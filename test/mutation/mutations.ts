@@ -389,7 +389,7 @@ export const mutations: readonly Mutation[] = [
     "R16",
     "without onError the session stays open",
     "dispatch.ts",
-    "callbacks.onError ? undefined : 1011",
+    "if (!callbacks.onError) session.close(1011);",
     "undefined",
   ),
   mutation(
@@ -582,5 +582,33 @@ export const mutations: readonly Mutation[] = [
     "turns.ts",
     "while (this.#earliest && this.#earliest.readAt <= oldest) this.#unlink(this.#earliest);",
     "",
+  ),
+  mutation(
+    "P16",
+    "each element of an array is looked up by its name",
+    "difference.ts",
+    "object.length > FEW && object.length <= MOST",
+    "object.length > MOST",
+  ),
+  mutation(
+    "R23",
+    "what the list of channels makes too large is kept without it",
+    "session-object.ts",
+    "      this.#restore(former);\n      throw error;",
+    "      throw error;",
+  ),
+  mutation(
+    "P27",
+    "of two containers the one with the other path answers",
+    "container.ts",
+    " && TABLES.size === 1;",
+    ";",
+  ),
+  mutation(
+    "P23",
+    "who reads an object after its session's end has it held",
+    "turns.ts",
+    "if (object.readAt === GONE || ",
+    "if (",
   ),
 ];
