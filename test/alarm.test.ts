@@ -336,6 +336,56 @@ describe("by a clock that is set", () => {
     expect(await clock.storage((storage) => storage.getAlarm())).toBe(own);
   });
 
+  it("R18: an own alarm that is to be tried again can be asked for, and deleted", async () => {
+    const clock = object({ idleTimeoutMs: 10 * MINUTES });
+    await clock.connect();
+    await clock.storage((storage) => storage.setAlarm(inMinutes(2)));
+    onAlarm.mockRejectedValueOnce(new Error("failed"));
+    await ringAtAlarm(clock.stub);
+    const next = Date.now() + 2000;
+    expect(await alarmOf(clock.stub)).toBe(next);
+    expect(await clock.storage((storage) => storage.getAlarm())).toBe(next);
+    await clock.storage((storage) => storage.deleteAlarm());
+    expect(await clock.storage((storage) => storage.getAlarm())).toBe(null);
+    passTime(5 * MINUTES);
+    await ring(clock.stub);
+    expect(onAlarm).toHaveBeenCalledTimes(1);
+  });
+
+  it("R18: the timeouts' alarm that comes while deleteAll is under way is not taken for the own one", async () => {
+    const clock = object({ idleTimeoutMs: 10 * MINUTES });
+    const silent = await clock.connect();
+    passTime(11 * MINUTES);
+    // It keeps the sharing up.
+    await clock.connect();
+    await runInDurableObject(clock.stub, async (instance: Clock, { storage }) => {
+      const deleting = storage.deleteAll();
+      await Promise.all([deleting, instance.alarm({ scheduledTime: Date.now(), isRetry: false, retryCount: 0 })]);
+    });
+    expect(await silent.closed).toMatchObject({ code: 1001 });
+    expect(onAlarm).not.toHaveBeenCalled();
+  });
+
+  it("R26: an own alarm comes behind the onClose of the sessions that a crash has ended", async () => {
+    const clock = object({ trackSessions: true });
+    const log = new Log();
+    const onClose = async () => {
+      await scheduler.wait(1);
+      log.add("close");
+    };
+    Object.assign(Clock.prototype, { onClose });
+    try {
+      onAlarm.mockImplementation(() => log.add("alarm"));
+      await clock.connect();
+      await evictDurableObject(clock.stub, { webSockets: "close" });
+      const info = { scheduledTime: Date.now(), isRetry: false, retryCount: 0 };
+      await runInDurableObject(clock.stub, (instance: Clock) => instance.alarm(info));
+      expect(log.entries).toEqual(["close", "alarm"]);
+    } finally {
+      Reflect.deleteProperty(Clock.prototype, "onClose");
+    }
+  });
+
   it("R18: in onAlarm the own alarm is gone, and a new one can be set", async () => {
     const clock = object({ idleTimeoutMs: 10 * MINUTES });
     const log = new Log();
@@ -446,7 +496,7 @@ describe("by a clock that is set", () => {
       const other = await connect(path);
       const silent = await clock.connect();
       await vi.waitUntil(() => logged.mock.calls.length > 0, 30_000);
-      expect(await alarmOf(clock.stub)).toBe(null);
+      expect([await rowsOf(clock.stub), await alarmOf(clock.stub)]).toEqual([[], null]);
       if (event === "a message") await other.ask("in");
       if (event === "a count") await clock.stub.openSessionCount();
       if (event === "another session") await connect(path);
@@ -524,6 +574,28 @@ describe("by a clock that is set", () => {
     expect(await client.ask("in")).toBe("in");
     await expect.poll(() => alarmOf(clock.stub)).not.toBe(null);
     expect(onAlarm).toHaveBeenCalledTimes(1);
+  });
+
+  it("P10: an own alarm that can't be set to be tried again is set behind it, also when no timeout is left", async () => {
+    const prototype = await object().storage(platform);
+    const set = vi.spyOn(prototype, "setAlarm");
+    const clock = object({ idleTimeoutMs: 10 * MINUTES });
+    const client = await clock.connect();
+    await clock.storage((storage) => storage.setAlarm(inMinutes(2)));
+    onAlarm.mockRejectedValue(new Error("failed"));
+    await ringAtAlarm(clock.stub);
+    await client.close(1000);
+    const again = Date.now() + 2000;
+    await expect.poll(() => alarmOf(clock.stub)).toBe(again);
+    onAlarm.mockImplementationOnce(() => {
+      set.mockRejectedValueOnce(new Error("refused"));
+      return Promise.reject(new Error("failed"));
+    });
+    await ringAtAlarm(clock.stub);
+    expect(logged.mock.calls.map(([, error]) => (error as Error).message)).toEqual(["failed", "failed", "refused"]);
+    await expect.poll(() => alarmOf(clock.stub)).toBe(again + 4000);
+    await ringAtAlarm(clock.stub);
+    expect(onAlarm.mock.calls.map(([info]) => info!.retryCount)).toEqual([0, 1, 2]);
   });
 
   it("P10: an onAlarm that has run doesn't run again where a timeout has no SQLite", async () => {

@@ -391,6 +391,28 @@ describe("the recovery after a crash", () => {
     expect(after.filter((_, index) => index % 2 === 1).every((entry) => entry.endsWith("ends"))).toBe(true);
     expect(after).toHaveLength(6);
   });
+
+  it("P8: takes the least tried first, of those that a reset has cut off", async () => {
+    const log = new Log();
+    let resets = 2;
+    const endpoint = serve<string>({
+      trackSessions: true,
+      onOpen: ({ queryString }) => queryString,
+      async onClose(name, { ctx }) {
+        log.add(name);
+        while (log.entries.length < 2) await scheduler.wait(1);
+        if (resets-- > 0) ctx.abort("reset");
+        await scheduler.wait(1);
+      },
+    });
+    for (const name of ["a", "b"]) await endpoint.connect(`?${name}`);
+    await crash(endpoint);
+    await vi.waitUntil(() => endpoint.connect("?new").then(Boolean, () => false), 30_000);
+    // Both together; one, which is reset again; the other, and then that one.
+    const [, , one, other, last] = log.entries;
+    expect(log.entries).toHaveLength(5);
+    expect([other !== one, last]).toEqual([true, one]);
+  });
 });
 
 describe("what looks at many sessions", () => {

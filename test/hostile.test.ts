@@ -13,6 +13,7 @@ import { afterEach, beforeEach, describe, expect, it, vi, type MockInstance } fr
 import { difference } from "../src/difference.ts";
 import { SessionObject } from "../src/session-object.ts";
 import { Turns } from "../src/turns.ts";
+import { upgrade } from "./support/client.ts";
 import { Log, recorded, serve } from "./support/endpoint.ts";
 
 let logged: MockInstance<typeof console.error>;
@@ -439,6 +440,15 @@ describe("a session that ends in onOpen", () => {
     await expect.poll(sockets).toBe(0);
     expect([messages, log.entries.length]).toEqual([["sorry"], 1]);
     expect(logged).not.toHaveBeenCalled();
+  });
+
+  it("P17: is let go by its object, whether its client answers the Close frame or not", async () => {
+    const endpoint = serve({ onOpen: (session) => session.close(4401) });
+    const { webSocket } = await upgrade(endpoint.path);
+    const closed = new Promise<number>((resolve) => webSocket!.addEventListener("close", ({ code }) => resolve(code)));
+    webSocket!.accept({ allowHalfOpen: true });
+    expect(await closed).toBe(4401);
+    await expect.poll(() => runInDurableObject(endpoint.stub, (_, ctx) => ctx.getWebSockets().length)).toBe(0);
   });
 
   it("P17: is held by the Worker for a client of the router, that gets what was sent", async () => {

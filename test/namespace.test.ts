@@ -72,11 +72,21 @@ describe("a class whose name is not that of its namespace", () => {
   it("P1: a binding that is not there is 500, and the log has its name", async () => {
     const path = freshPath();
     const container = new ServerContainer().addEndpoint(path, { durableObject: ChatRoom, binding: "NO" as "OTHER" });
-    const response = await container.fetch(upgrading(path), {} as Cloudflare.Env, createExecutionContext());
+    // It has the class's own.
+    const { CHAT_ROOM } = env;
+    const response = await container.fetch(upgrading(path), { CHAT_ROOM } as Cloudflare.Env, createExecutionContext());
     expect(response.status).toBe(500);
-    expect(lastLogged()).toMatch(/^No Durable Object NO for the class ChatRoom: env has none,/);
+    expect(lastLogged()).toMatch(/^No Durable Object NO for the class ChatRoom: env has CHAT_ROOM,/);
     expect(lastLogged()).toContain('name = "NO"\nclass_name = "ChatRoom"');
   });
+});
+
+it("R3: a binding's name in place of a class is looked for in env, and not among the exports", async () => {
+  const path = freshPath();
+  const container = new ServerContainer().addEndpoint(path, { durableObject: "Exported" as "Room" });
+  const response = await container.fetch(upgrading(path), {} as Cloudflare.Env, createExecutionContext());
+  expect(response.status).toBe(500);
+  expect(lastLogged()).toMatch(/^No Durable Object Exported for the class Endpoints: env has none,/);
 });
 
 /** An `env` that throws for what it doesn't have, as some tools make it. */
@@ -161,6 +171,19 @@ describe("an object of another class", () => {
     const request = new Request(`https://socle.test${path}/request`);
     expect(await answered(await container.fetch(request, env, ctx))).toEqual([500, "The endpoint failed"]);
     expect(lastLogged()).toContain("where the class WithRequest is registered");
+  });
+
+  it("P2: answers 500 where the other one extends it", async () => {
+    const path = freshPath();
+    class Further extends Room {}
+    const container = new ServerContainer()
+      .addEndpoint(path, Room)
+      .addEndpoint(`${path}/further`, { durableObject: Further, binding: "Room" });
+    await open(container, path);
+    const response = await container.fetch(upgrading(`${path}/further`), env, createExecutionContext());
+    expect(response.status).toBe(500);
+    expect(lastLogged()).toContain("An object of the class Room got a request");
+    expect(lastLogged()).toContain("where the class Further is registered");
   });
 
   it("P2: answers 500 where a class of the same path pattern is registered beside it", async () => {
@@ -317,6 +340,7 @@ describe("a class", () => {
         alarm = await this.ctx.storage.getAlarm();
         const load = ({ fetch = globalThis.fetch } = {}) => fetch(text);
         this.ctx.storage.kv.put("to stop; alarm = off", [alarm, await load()]);
+        if (this.webSocketClose === Endpoint.prototype.webSocketClose) this.broadcast(text);
       }
     }
     expect(add(Speaking)).not.toThrow();
@@ -421,6 +445,16 @@ describe("static options along the class chain", () => {
     Wrapper.prototype = Child.prototype as unknown;
     expect(await status(Wrapper as unknown as typeof Base, "https://a.test")).toBe(401);
     expect(await status(Wrapper as unknown as typeof Base, "https://b.test")).toBe(403);
+  });
+
+  it("P3: over them are those of the wrapper itself", async () => {
+    function Wrapper(...given: unknown[]): object {
+      return Reflect.construct(Base, given) as object;
+    }
+    Wrapper.prototype = Base.prototype as unknown;
+    Wrapper.options = { allowedOrigins: ["https://b.test"] };
+    expect(await status(Wrapper as unknown as typeof Base, "https://b.test")).toBe(401);
+    expect(await status(Wrapper as unknown as typeof Base, "https://a.test")).toBe(403);
   });
 
   it("P3: what is undefined takes nothing away", async () => {

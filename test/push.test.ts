@@ -344,6 +344,12 @@ describe("an object that fails", () => {
   const upgrading = { headers: { Upgrade: "websocket" } };
   const [retryable, overloaded] = [{ retryable: true }, { overloaded: true }];
 
+  it("R6: its 503 has none of the headers that the hook has given for the 101", async () => {
+    const { path } = serve({ onHandshake: () => ({ headers: { "Set-Cookie": "a=1" } }) });
+    const response = await ask(failing("Endpoints", overloaded).bindings, path, upgrading);
+    expect([response.status, response.headers.get("Set-Cookie")]).toEqual([503, null]);
+  });
+
   it("R8: is tried 3 times if the error is retryable, with a fresh stub each; then the answer is 503", async () => {
     const { path } = serve({});
     const { bindings, stubs } = failing("Endpoints", retryable, retryable, retryable, retryable);

@@ -1,7 +1,15 @@
 // Which paths lead where, and what is answered where no session opens.
 import { createExecutionContext } from "cloudflare:test";
 import { env } from "cloudflare:workers";
-import { addEndpoint, addEndpoints, DeploymentError, Endpoint, onOpenStartWsConnection, ServerContainer } from "socle";
+import {
+  addEndpoint,
+  addEndpoints,
+  DeploymentError,
+  Endpoint,
+  onOpenStartWsConnection,
+  ServerContainer,
+  type Session,
+} from "socle";
 import { describe, expect, it, vi } from "vitest";
 
 import { connect, request, upgrade } from "./support/client.ts";
@@ -58,6 +66,15 @@ describe("registration", () => {
     expect(add("/a", { idleTimeout: 5 })).toThrow("the unknown option idleTimeout:");
     expect(add("/a", { durableObject: Room, track: true })).toThrow("the unknown option track: use onHandshake,");
     expect(add("/a", { toString: 1 })).toThrow("the unknown option toString");
+  });
+
+  it("R1: what is refused changes nothing: the first at a path goes on", async () => {
+    const answering = (answer: string) => ({
+      onText: (_: unknown, __: string, session: Session) => session.asyncRemote.sendText(answer),
+    });
+    const endpoint = serve(answering("first"));
+    expect(() => addEndpoint(container, endpoint.path, answering("second"))).toThrow(DeploymentError);
+    expect(await (await endpoint.connect()).ask("")).toBe("first");
   });
 
   it("R1: options that contradict each other are refused", () => {

@@ -300,6 +300,24 @@ describe("what can't be kept", () => {
     expect(await stored(endpoint)).toHaveLength(size && 1);
   });
 
+  it.each(["awake", "hibernated"])("R21, R23: send channels in the former still send, %s", async (state) => {
+    const log = new Log();
+    const endpoint = serve<{ text?: string; send: SendChannel }>({
+      onOpen: (session) => ({ send: startWsConnection(session) }),
+      onText(object, text) {
+        if (text === "large") object.text = "x".repeat(2 ** 21);
+        else void object.send.put(text);
+      },
+      onError: (_, __, error) => log.add(error.name),
+    });
+    const client = await endpoint.connect();
+    client.send("large");
+    await log.has("SessionObjectError");
+    if (state === "hibernated") await endpoint.hibernate();
+    expect(await client.ask("small")).toBe("small");
+    expect(log.entries).toEqual(["SessionObjectError"]);
+  });
+
   it("R23: what fits into a row by a little is kept", async () => {
     const size = 2 ** 21 - 1000;
     const endpoint = serve({
@@ -684,6 +702,32 @@ describe("after a crash", () => {
     await isEmpty(endpoint);
     expect(log.entries).toHaveLength(3);
   }, 20_000);
+
+  it("R26: a session that opens while lost ones are still to come is not taken for one of them", async () => {
+    const log = new Log();
+    const released = new Set<string>();
+    const endpoint = serve<string>({
+      trackSessions: true,
+      onOpen: ({ queryString }) => queryString,
+      onText: (name, _, session) => session.asyncRemote.sendText(name),
+      async onClose(name) {
+        log.add("close", name);
+        while (!released.has(name)) await scheduler.wait(5);
+      },
+    });
+    // Eight that hold what is new, eight behind them that don't, and one that comes when these have settled.
+    for (let one = 0; one < 17; one++) await endpoint.connect("?lost");
+    await crash(endpoint);
+    // Rows come by their ids.
+    const uuid = vi.spyOn(crypto, "randomUUID").mockReturnValue("ffffffff-ffff-4fff-bfff-ffffffffffff");
+    const client = await endpoint.connect("?new");
+    uuid.mockRestore();
+    await vi.waitUntil(() => log.entries.length === 16, 30_000);
+    released.add("lost");
+    await expect.poll(() => stored(endpoint)).toHaveLength(1);
+    expect(await client.ask("")).toBe("new");
+    expect(log.entries).toEqual(Array.from({ length: 17 }, () => ["close", "lost"]));
+  }, 30_000);
 
   it("R26: an onClose under way runs again after another crash, and nobody else's", async () => {
     const log = new Log();
