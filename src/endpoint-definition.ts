@@ -187,8 +187,9 @@ function define(
   if ((options.configure?.(config) as unknown) instanceof Promise) refuse("needs a synchronous configure");
   const { path: samePath, userProperties, ...configured } = config;
   check(owner, configured, OPTIONS);
-  // What configure has put there is copied too, and the objects that it may have kept are another's.
-  Object.assign(config, copyOf({ ...filled, ...defined(configured) }, Object.freeze));
+  // What configure has put there is copied too: the objects that it may have kept are another's, and an accessor is the value of now.
+  const copied = copyOf({ ...filled, ...defined(configured) }, Object.freeze) as object;
+  Object.defineProperties(config, Object.getOwnPropertyDescriptors({ ...copied }));
   if (samePath !== path) refuse("needs the same path after its configure");
   if (!isPlain(userProperties)) refuse("needs a plain object as userProperties");
   const lost = loss(userProperties, () => structuredClone(userProperties));

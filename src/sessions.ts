@@ -12,6 +12,7 @@ import {
 } from "./attachment.ts";
 import { AutoResponse } from "./auto-response.ts";
 import { CloseReason } from "./close-reason.ts";
+import { isObject } from "./difference.ts";
 import { UNREADABLE, type SessionDefinition } from "./dispatch.ts";
 import { DeploymentError, toError } from "./errors.ts";
 import { ENDED, PROTOCOLS, unavailable, type Handshake } from "./handshake.ts";
@@ -258,14 +259,19 @@ export class Sessions implements SessionHost {
   }
 
   #begin(socket: WebSocket, remains: Remains, accepted = false): ServerSession {
-    // They are the same through hibernation: no callback can change them before it.
-    const facts = JSON.parse(remains.facts, (_, fact: unknown) => Object.freeze(fact)) as SessionFacts;
+    const facts = frozen(JSON.parse(remains.facts)) as SessionFacts;
     const definition = this.#defined(facts.path);
     const Session = (definition.Session ?? ServerSession) as typeof ServerSession;
     const session = new Session(this, socket, definition, facts, remains, accepted);
     this.#known.set(socket, session);
     return session;
   }
+}
+
+/** They are the same through hibernation: no callback can change them before it. */
+function frozen(facts: unknown): unknown {
+  if (isObject(facts)) for (const fact of Object.values(facts)) frozen(fact);
+  return Object.freeze(facts);
 }
 
 /** Why a socket failed: the platform tells the code in the text only. */

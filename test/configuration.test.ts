@@ -316,6 +316,27 @@ describe("two containers with one class", () => {
     ).not.toThrow();
   });
 
+  it("P22: what configure keeps of the draft, or hides behind an accessor, changes nothing", () => {
+    const path = freshPath();
+    let draft!: MutableEndpointConfig;
+    let given: EndpointConfig | undefined;
+    let limit = 100;
+    addEndpoint(container, path, {
+      configure(config) {
+        draft = config;
+        Object.defineProperty(config, "maxPendingMessages", { get: () => limit, enumerable: true, configurable: true });
+        config.rateLimit = { messages: 5, perMs: 1000 };
+      },
+      onOpen: (_, config) => void (given = config),
+    });
+    limit = 1;
+    expect(() => (draft.rateLimit!.messages = 1000)).toThrow(TypeError);
+    draft.userProperties.more = 1;
+    return connect(path).then(() =>
+      expect(given).toMatchObject({ maxPendingMessages: 100, rateLimit: { messages: 5 }, userProperties: {} }),
+    );
+  });
+
   it("P27: where one's path matches the other's too, the one that was asked holds, with its limits and its hook", async () => {
     const path = freshPath();
     const [wide, exact] = [new ServerContainer(), new ServerContainer()];

@@ -158,7 +158,7 @@ export const mutations: readonly Mutation[] = [
     "R24",
     "a woken session has an id of its own",
     "sessions.ts",
-    "const facts = JSON.parse(remains.facts, (_, fact: unknown) => Object.freeze(fact)) as SessionFacts;",
+    "const facts = frozen(JSON.parse(remains.facts)) as SessionFacts;",
     "const facts = { ...(JSON.parse(remains.facts) as SessionFacts), id: crypto.randomUUID() };",
   ),
   mutation(
@@ -660,13 +660,6 @@ export const mutations: readonly Mutation[] = [
     "container.ts",
     "this.#routes.add(path, route);",
     "type[ENDPOINTS]?.set(path, definition);\n    this.#routes.add(path, route);",
-  ),
-  mutation(
-    "R20",
-    "a property that is undefined may take another name",
-    "difference.ts",
-    "if (Object.is(value, kept) && Object.hasOwn(copy, key)) continue;",
-    "if (Object.is(value, kept)) continue;",
   ),
   mutation(
     "R26",
