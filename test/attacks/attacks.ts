@@ -234,6 +234,14 @@ const kept = (json: string) => async (scene: Scene) => {
   return `${before}; after hibernation ${after}; ${await scene.closed(1)}`;
 };
 
+/** What the client sends is kept, and then come small texts. */
+const wide = (json: string) => async (scene: Scene) => {
+  const client = await scene.connect("/wide");
+  client.send(json);
+  await client.next();
+  return `${milliseconds(await talk(client, 100))} a text`;
+};
+
 const nested = (levels: number) => "[".repeat(levels) + "]".repeat(levels);
 
 async function recovery(scene: Scene): Promise<string> {
@@ -422,6 +430,14 @@ const attacks: Attack[] = [
   { rule: "P16", name: "JSON of 1,000 levels, kept through hibernation", run: kept(nested(1000)) },
   { rule: "P16", name: "JSON of 3,000 levels, kept through hibernation", run: kept(nested(3000)) },
   { rule: "P16", name: "JSON of 30,000 levels, kept through hibernation", run: kept(nested(30_000)) },
+  { rule: "P16", name: "64 kB of JSON, of 32,000 numbers, then 100 texts", run: wide(`[${"0,".repeat(31_999)}0]`) },
+  // Each comparison notes the objects that it has met.
+  {
+    rule: "P16",
+    name: "64 kB of JSON, of 21,000 objects, then 100 texts",
+    allowed: 32,
+    run: wide(`[${"{},".repeat(20_999)}{}]`),
+  },
   {
     rule: "P21",
     name: "JSON that looks like the 4,294,967,294th send channel",

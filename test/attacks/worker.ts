@@ -69,6 +69,16 @@ addEndpoint(container, "/json", {
   onError: (_, session: Session, error) => session.asyncRemote.sendText(error.name),
 });
 
+addEndpoint(container, "/wide", {
+  ...one,
+  maxTextMessageBufferSize: 4 * SIZE,
+  onOpen: (): { value?: unknown } => ({}),
+  onText(own, text: string, { asyncRemote }: Session) {
+    if (text.length > 100) own.value = JSON.parse(text);
+    return asyncRemote.sendText(text.slice(0, 10));
+  },
+});
+
 addEndpoint(container, "/tracked", {
   ...one,
   trackSessions: true,
@@ -189,6 +199,11 @@ export class ByHand extends DurableObject<Env> {
     json: (socket, text) => {
       if (typeof text === "string" && /^[[{]/.test(text)) socket.serializeAttachment(JSON.parse(text, revive));
       else socket.send(text);
+    },
+    wide: (socket, message) => {
+      const text = message as string;
+      if (text.length > 100) this.ctx.storage.kv.put(socket.deserializeAttachment() as string, JSON.parse(text));
+      socket.send(text.slice(0, 10));
     },
     tracked: () => {},
     room: (socket, text) => {
