@@ -68,7 +68,7 @@ export class Dispatch {
   /** A callback is under way: events wait. */
   #busy = false;
   /** The end has come: nothing is taken behind it. */
-  #over = false;
+  isEnding = false;
   /** Goes on without waiting for the callback under way. */
   #release: (() => void) | undefined;
   #grace: ReturnType<typeof setTimeout> | undefined;
@@ -94,7 +94,7 @@ export class Dispatch {
    * if a callback never settles.
    */
   refuse(error: LimitExceededError): Promise<void> | undefined {
-    if (this.#over) return undefined;
+    if (this.isEnding) return undefined;
     this.#grace = setTimeout(() => {
       this.#isLate = true;
       this.#waiting = this.#waiting.filter((event) => event instanceof Error || event instanceof CloseReason);
@@ -109,8 +109,8 @@ export class Dispatch {
    * @returns a promise, which keeps the object awake, if a callback returned one
    */
   receive(event: SessionEvent): Promise<void> | undefined {
-    if (this.#over) return undefined;
-    this.#over = event instanceof CloseReason;
+    if (this.isEnding) return undefined;
+    this.isEnding = event instanceof CloseReason;
     if (this.#busy) {
       this.#waiting.push(event);
       return undefined;
@@ -127,16 +127,15 @@ export class Dispatch {
     return undefined;
   }
 
-  /** As {@link receive} of an error, with what the log is told where there is no `onError`. */
-  fail(error: Error, what: string): Promise<void> | undefined {
-    if (this.#busy || this.#over) return this.receive(error);
+  /** As {@link receive} of an error, before any event, with what the log is told where there is no `onError`. */
+  fail(error: Error, what: string): Promise<void> {
     this.#busy = true;
     return this.#drain(this.#failed(error, what));
   }
 
   /** The server ends the session: what waits is dropped, and `onClose` comes next. */
   end(reason: CloseReason): void {
-    this.#over = true;
+    this.isEnding = true;
     this.#waiting = [reason];
     if (this.#busy) return;
     this.#busy = true;

@@ -83,13 +83,18 @@ export class Sessions implements SessionHost {
   }
 
   awaken(session: ServerSession): void {
+    const { isEnding } = session.dispatch;
     try {
       const failure = session.load();
       if (!failure) return;
+      // Its end is on its way, which reads it again and tells.
+      session.object.isRead = !isEnding;
+      if (isEnding) return;
       // As after a failed onOpen, there is no session object to go on with.
       this.keepAwake(session.dispatch.fail(failure, UNREADABLE));
       session.close(1011);
     } catch (error) {
+      if (isEnding) return;
       this.#drop(session.webSocket, error, session);
       session.shut(new CloseReason(1011));
     }

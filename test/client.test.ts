@@ -7,6 +7,7 @@ import { describe, expect, it, onTestFinished, vi } from "vitest";
 
 import { connect, type Client } from "./support/client.ts";
 import { serve, type Served } from "./support/endpoint.ts";
+import { acknowledgement, bytes, number } from "./support/flow-client.ts";
 
 // The client's are taken away from it in some tests.
 const [Close, Message] = [CloseEvent, MessageEvent];
@@ -225,5 +226,66 @@ describe("the client", () => {
     await expect.poll(() => [closes, seen.map(shown)]).toEqual([[], expected]);
     expect(await untold(endpoint)).toBe(0);
     socket.close();
+  });
+});
+
+describe("the client, with a class under it of which the test tells the events", () => {
+  class Told extends EventTarget {
+    static last: Told;
+    readonly extensions = "";
+    readonly protocol = "socle.v1";
+    readonly sent: Uint8Array[] = [];
+    readonly closes: unknown[] = [];
+    readyState: number = WebSocket.CONNECTING;
+
+    constructor(readonly url: string) {
+      super();
+      Told.last = this;
+    }
+
+    send(data: Uint8Array): void {
+      if (this.readyState !== WebSocket.OPEN) throw new TypeError("It is closed.");
+      this.sent.push(data);
+    }
+
+    close(code?: number): void {
+      this.closes.push(code);
+      this.readyState = WebSocket.CLOSING;
+    }
+
+    receive(data: string | Uint8Array): void {
+      this.dispatchEvent(new Message("message", { data: typeof data === "string" ? data : data.buffer }));
+    }
+  }
+
+  function opened(): { socket: SocleWebSocket; told: Told } {
+    const socket = new SocleWebSocket("wss://told/", [], { WebSocket: Told });
+    Told.last.readyState = WebSocket.OPEN;
+    Told.last.dispatchEvent(new Event("open"));
+    return { socket, told: Told.last };
+  }
+
+  it("F9: an iteration gives what has come before the close, of which nothing is acknowledged any more", async () => {
+    const { socket, told } = opened();
+    const messages = socket[Symbol.asyncIterator]();
+    // With a window of 1 each is acknowledged at once.
+    for (const frame of [bytes(3, 1), "a", "b", "c"]) told.receive(frame);
+    expect(await messages.next()).toEqual({ done: false, value: "a" });
+    socket.close();
+    expect(await messages.next()).toEqual({ done: false, value: "b" });
+    told.readyState = WebSocket.CLOSED;
+    told.dispatchEvent(new Close("close", { code: 1000 }));
+    expect(await messages.next()).toEqual({ done: false, value: "c" });
+    expect(await messages.next()).toEqual({ done: true, value: undefined });
+    expect(told.sent).toEqual([acknowledgement(1)]);
+  });
+
+  it("F2: a number has 53 bits: one of more is malformed, though it would have done as a window", () => {
+    const most = opened().told;
+    most.receive(bytes(3, number(Number.MAX_SAFE_INTEGER)));
+    expect(most.closes).toEqual([]);
+    const more = opened().told;
+    more.receive(bytes(3, number(2 ** 53)));
+    expect(more.closes).toEqual([4002]);
   });
 });

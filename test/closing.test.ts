@@ -68,9 +68,11 @@ describe.each(modes)("session.close, hibernate: $hibernate", ({ serve }) => {
         if (text === "plain") session.close();
         if (text === "reason") session.close(new CloseReason(CloseCode.GOING_AWAY, "moving"));
         if (text === "code") session.close(4999, "own");
+        // What is no string is taken for its text.
+        if (text === "number") session.close(4000, 42 as unknown as string);
       },
     });
-    const answers = { plain: [1000, ""], reason: [1001, "moving"], code: [4999, "own"] };
+    const answers = { plain: [1000, ""], reason: [1001, "moving"], code: [4999, "own"], number: [4000, "42"] };
     for (const [text, [code, reason]] of Object.entries(answers)) {
       const client = await endpoint.connect();
       client.send(text);

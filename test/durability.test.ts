@@ -152,6 +152,34 @@ describe("what a callback sends", () => {
     expect(await client.ask("?")).toBe("0");
   });
 
+  it.each([
+    ["nothing", 1],
+    ["something more", 2],
+  ])(
+    "P7: what is undone is all of one callback and nothing of that before it, which changed %s when it had sent",
+    async (what, n) => {
+      const endpoint = serve<{ n: number; bad?: unknown }>({
+        trackSessions: true,
+        onOpen: () => ({ n: 0 }),
+        async onText(counted, text, session) {
+          if (text === "?") return session.asyncRemote.sendText(String(counted.n));
+          for (let round = text === "fail" ? 2 : 1; round > 0; round--) {
+            counted.n++;
+            await session.asyncRemote.sendText("kept");
+            await scheduler.wait(1);
+          }
+          if (text === "something more") counted.n++;
+          if (text === "fail") counted.bad = () => {};
+        },
+        onError: (_, session, error) => session.asyncRemote.sendText(error.name),
+      });
+      const client = await endpoint.connect();
+      client.send(what, "fail");
+      expect(await client.take(4)).toEqual(["kept", "kept", "kept", "SessionObjectError"]);
+      expect(await client.ask("?")).toBe(String(n));
+    },
+  );
+
   it("P7: waits for the sender's object, also where it goes to a session whose own callback is under way", async () => {
     const endpoint = tracked(async (counted, text, session: Session<string, Counted>) => {
       await scheduler.wait(text === "go" ? 60_000 : 1);
@@ -194,6 +222,33 @@ describe("what a callback sends", () => {
     await runInDurableObject(endpoint.stub, () => settle());
     const entries = await writing();
     bob.send("go");
+    expect(await bob.next()).toBe("1");
+    expect(entries).toEqual([["row", { n: 1 }], "1"]);
+  });
+
+  it("P7, P23: still waits when a callback that was silent for ten seconds has settled", async () => {
+    const log = new Log();
+    const released = Promise.withResolvers<void>();
+    const endpoint = tracked(async (counted, text, session) => {
+      if (text === "hang") {
+        log.add("hanging");
+        return released.promise;
+      }
+      await scheduler.wait(1);
+      counted.n++;
+      for (const { id, asyncRemote } of session.openSessions) {
+        if (id !== session.id) void asyncRemote.sendText(String(counted.n));
+      }
+    });
+    const [ann, bob] = [await endpoint.connect(), await endpoint.connect()];
+    ann.send("hang", "go");
+    await log.has("hanging");
+    const { now } = Date;
+    vi.spyOn(Date, "now").mockImplementation(() => now() + 10_001);
+    bob.send("go");
+    expect(await ann.next()).toBe("1");
+    const entries = await writing();
+    await runInDurableObject(endpoint.stub, () => released.resolve());
     expect(await bob.next()).toBe("1");
     expect(entries).toEqual([["row", { n: 1 }], "1"]);
   });
@@ -375,6 +430,8 @@ describe("the recovery after a crash", () => {
       onOpen: ({ queryString }) => queryString,
       async onClose(name, { ctx }) {
         log.add(`${name} begins`);
+        // However busy the machine is, the crash comes when all three are under way.
+        while (log.entries.length < 3) await scheduler.wait(1);
         await scheduler.wait(5);
         if (crashes-- > 0) ctx.abort("reset");
         log.add(`${name} ends`);
@@ -512,6 +569,68 @@ describe("what looks at many sessions", () => {
     ]);
   });
 
+  it("P9, R22: so it does where the client closes", async () => {
+    const log = new Log();
+    const endpoint = serve<Map<string, string>>({
+      serializeSession: () => "never again",
+      deserializeSession: (data) => {
+        throw new Error(String(data));
+      },
+      onOpen: () => new Map(),
+      onError: (object, _, error) => log.add("error", object, error.message),
+      onClose: (object, _, { closeCode }) => log.add("close", object, closeCode),
+    });
+    const client = await endpoint.connect();
+    await endpoint.hibernate();
+    expect((await client.close(4001)).code).toBe(4001);
+    await log.has(["close", undefined, 4001]);
+    expect(log.entries).toEqual([
+      ["error", undefined, "never again"],
+      ["close", undefined, 4001],
+    ]);
+  });
+
+  it.each([
+    ["can't be made again", () => {}, "never again"],
+    [
+      "has no row any more",
+      ({ kv }: DurableObjectStorage) => {
+        for (const [key] of kv.list({ prefix: ROW })) kv.delete(key);
+      },
+      expect.stringContaining("row in storage is gone"),
+    ],
+  ])(
+    "P9, R22, R23: so it does, once, of one that %s where somebody asks for it between the close and onClose",
+    async (_, spoil, message) => {
+      const log = new Log();
+      const endpoint = serve<Map<string, string>>({
+        serializeSession: () => "x".repeat(20_000),
+        deserializeSession: () => {
+          throw new Error("never again");
+        },
+        onOpen: () => new Map(),
+        async onError(object, _session, error) {
+          log.add("error", object, error.message);
+          await scheduler.wait(1);
+          log.add("told");
+        },
+        onClose: (object, _session, { closeCode }) => log.add("close", object, closeCode),
+      });
+      const client = await endpoint.connect();
+      await endpoint.hibernate();
+      await runInDurableObject(endpoint.stub, (object: { openSessions(): Set<Session> }, { storage }) => {
+        const [session] = object.openSessions();
+        spoil(storage);
+        session!.close(4001);
+        expect(session!.sessionObject).toBeUndefined();
+      });
+      expect((await client.closed).code).toBe(4001);
+      await log.has(["close", undefined, 4001]);
+      expect(log.entries).toEqual([["error", undefined, message], "told", ["close", undefined, 4001]]);
+      expect(logged).not.toHaveBeenCalled();
+    },
+  );
+
   it("P9: reads it for onError and onClose of a client that stalls", async () => {
     const log = new Log();
     const endpoint = serve({
@@ -526,6 +645,25 @@ describe("what looks at many sessions", () => {
     await endpoint.stub.broadcast("second");
     await log.has(["close", { n: 7 }, 1008]);
     expect(log.entries[0]).toEqual(["error", { n: 7 }, "LimitExceededError"]);
+  });
+
+  it("P9, R23: tells nobody but the log of a client that stalls, whose row is gone", async () => {
+    const log = new Log();
+    const endpoint = serve({
+      flowControl: { window: 1, stallTimeoutMs: 50 },
+      onOpen: () => "x".repeat(20_000),
+      onError: () => log.add("error"),
+      onClose: () => log.add("close"),
+    });
+    const client = await endpoint.connect("", { "Sec-WebSocket-Protocol": "socle.v1" });
+    await endpoint.hibernate();
+    await runInDurableObject(endpoint.stub, (_, { storage }) => {
+      for (const [key] of storage.kv.list({ prefix: ROW })) storage.kv.delete(key);
+    });
+    for (const text of ["first", "second"]) await endpoint.stub.broadcast(text);
+    expect((await client.closed).code).toBe(1011);
+    expect(log.entries).toEqual([]);
+    expect(logged.mock.calls).toContainEqual([logEntry("a session is closed with 1011"), expect.any(Error)]);
   });
 
   it("P9, P11: one whose row is gone has ended for its signal too", async () => {

@@ -270,11 +270,13 @@ describe.each(modes)("what comes in, hibernate: $hibernate", (mode) => {
     ["data over its limit", { maxBinaryMessageBufferSize: 3 }, batch(bytes(1, 2, 3), bytes(1, 2, 3, 4)), 1009],
     ["more than the rate allows", { rateLimit: { messages: 1, perMs: 600_000 } }, batch("abc", "d", "e"), 1008],
   ])(
-    "F2, R19: of a batch, %s exceeds the limit, and what is behind it is not taken",
+    "F2, R19: of a batch, %s exceeds the limit, and what is behind it is neither taken nor read",
     async (_, options, frame, code) => {
       const log = new Log();
       const client = await FlowClient.connect(listening(log, options));
-      client.client.send(frame);
+      // The 9 would be malformed.
+      client.client.send(bytes([...frame], 9));
+      expect(await client.client.closed).toMatchObject({ code });
       await log.has(["close", code]);
       expect(log.entries).toEqual([expect.anything(), ["LimitExceededError", code], ["close", code]]);
     },
@@ -647,7 +649,7 @@ describe.each(modes)("past the channel, hibernate: $hibernate", (mode) => {
         }
         log.add(asyncRemote.bufferedAmount);
       },
-      onClose: (_, __, { closeCode }) => log.add("close", closeCode),
+      onClose: (_, { asyncRemote }, { closeCode }) => log.add("close", closeCode, asyncRemote.bufferedAmount),
     });
 
   it("F5: sends wait in order as far as maxBufferedAmount goes, and then fail; bufferedAmount is what waits", async () => {
@@ -685,19 +687,19 @@ describe.each(modes)("past the channel, hibernate: $hibernate", (mode) => {
     expect(log.entries).toEqual([0, [0, "sent"], [1, "BufferFullError", expect.any(String)]]);
   });
 
-  it("F5: what waits when the session ends fails with SessionClosedError", async () => {
+  it("F5: what waits when the session ends fails with SessionClosedError, and waits no more", async () => {
     const log = new Log();
     const client = await FlowClient.connect(remote(log));
     client.client.send("4 0");
     await client.has(2);
     await client.client.close();
-    await log.has(["close", 1005]);
+    await log.has(["close", 1005, 0]);
     await expect
       .poll(() => sorted(log, 3))
       .toEqual([
         expect.stringMatching("^2,SessionClosedError"),
         expect.stringMatching("^3,SessionClosedError"),
-        "close,1005",
+        "close,1005,0",
       ]);
   });
 
@@ -1126,6 +1128,24 @@ describe("hibernation", () => {
     await buffered(endpoint);
     await endpoint.hibernate();
     client.client.send(acknowledgement(5));
+    expect(await client.client.closed).toMatchObject({ code: 1002 });
+  });
+
+  it("F8: is that after the last frame, also where others were kept before", async () => {
+    vi.spyOn(console, "error").mockImplementation(() => {});
+    const endpoint = serve({ ...TEN, onText: (_, message, { asyncRemote }) => asyncRemote.sendText(message) });
+    const client = await FlowClient.connect(endpoint);
+    const attachment = () => inside(endpoint, ({ webSocket }) => JSON.stringify(webSocket.deserializeAttachment()));
+    const kept = async (act: () => void) => {
+      const before = await attachment();
+      act();
+      await expect.poll(attachment).not.toBe(before);
+    };
+    for (let count = 1; count <= 3; count++) await kept(() => client.client.send(text(count)));
+    await client.has(3);
+    await kept(() => client.take());
+    await endpoint.hibernate();
+    client.client.send(acknowledgement(3));
     expect(await client.client.closed).toMatchObject({ code: 1002 });
   });
 

@@ -279,6 +279,7 @@ describe("a callback that never settles", () => {
           own.n = 1;
           for (const object of objects) object.n = 100;
         }
+        if (text === "read") for (const { sessionObject } of others) void sessionObject;
         if (text === "tell") {
           await scheduler.wait(1);
           own.n++;
@@ -381,6 +382,36 @@ describe("a callback that never settles", () => {
     expect(kept.map(({ who }) => who).toSorted()).toEqual(["client", "hung", "other-2", "other-3"]);
   });
 
+  it("P23: holds no user properties of one that has ended either", async () => {
+    const log = new Log();
+    const released = Promise.withResolvers<void>();
+    const endpoint = serve<void>({
+      onOpen: ({ userProperties, queryString }) => void (userProperties.who = queryString),
+      async onText(_, __, { openSessions, asyncRemote }) {
+        for (const { userProperties } of openSessions) log.add("read", userProperties.who);
+        await released.promise;
+        await asyncRemote.sendText("done");
+      },
+      onClose: (_, { queryString }) => log.add("close", queryString),
+    });
+    const [hung, other] = [await endpoint.connect("?hung"), await endpoint.connect("?other")];
+    hung.send("hang");
+    await log.has(["read", "hung"]);
+    await log.has(["read", "other"]);
+    await other.close(1000);
+    await log.has(["close", "other"]);
+    const kept: unknown[] = [];
+    // oxlint-disable-next-line typescript/unbound-method -- it is called with the `this` of each
+    const { keep } = SessionObject.prototype;
+    vi.spyOn(SessionObject.prototype, "keep").mockImplementation(function (this: SessionObject, isFinal) {
+      kept.push(this.value);
+      keep.call(this, isFinal);
+    });
+    await runInDurableObject(endpoint.stub, () => released.resolve());
+    expect(await hung.next()).toBe("done");
+    await expect.poll(() => kept).toEqual([undefined, { who: "hung" }]);
+  });
+
   it("P23: and whose object is in storage has it compared for ten seconds by what others send, then no more", async () => {
     const { log, hung, client, endpoint } = await room({ trackSessions: true });
     hung.send("hang");
@@ -409,6 +440,19 @@ describe("a callback that never settles", () => {
     await client.ask("?");
     await endpoint.hibernate();
     expect(await client.ask("?")).toBe("? 100");
+  });
+
+  it("P23: keeps at last what it changes in the objects that it has read, whatever others have read meanwhile", async () => {
+    const { log, endpoint, hung, client, release } = await room();
+    const other = await endpoint.connect("?other");
+    hung.send("hang");
+    await log.has("hanging");
+    later(10_001);
+    await client.ask("read");
+    await runInDurableObject(endpoint.stub, () => release());
+    expect(await hung.next()).toBe("hang 1");
+    await endpoint.hibernate();
+    expect(await other.ask("?")).toBe("? 100");
   });
 });
 

@@ -287,6 +287,21 @@ describe.each(modes)("a send channel, hibernate: $hibernate", (mode) => {
     }
   });
 
+  it("R28: a closed channel refuses a revoked proxy as any other value", async () => {
+    const log = new Log();
+    const endpoint = commanded({
+      go(send) {
+        send.close();
+        const { proxy, revoke } = Proxy.revocable({}, {});
+        revoke();
+        log.add(send.offer(proxy as string));
+        void send.put(proxy as string).then((taken) => log.add(taken));
+      },
+    });
+    (await endpoint.connect()).send("go");
+    await expect.poll(() => log.entries).toEqual([false, false]);
+  });
+
   it("R29: closing it sends what is buffered and what waits, then closes the session with 1000", async () => {
     const endpoint = commanded(
       {
@@ -527,6 +542,10 @@ describe.each(modes)("a send channel, hibernate: $hibernate", (mode) => {
     expect(messages.indexOf("itself")).toBeLessThan(messages.indexOf("behind"));
     expect(messages).toContain("second");
   });
+});
+
+it("R30: a size that no buffer has is refused where an onOpen is made, before any session", () => {
+  expect(() => onOpenStartWsConnection({ sendBufferOrN: -1 })).toThrow(BufferSizeError);
 });
 
 describe("a send channel in an object that hibernates", () => {

@@ -1,5 +1,12 @@
 // The session object: kept, compared, and refused where hibernation would change it.
-import { onOpenStartWsConnection, SessionObjectError, startWsConnection, type Session } from "socle";
+import {
+  onOpenStartWsConnection,
+  SessionObjectError,
+  startWsConnection,
+  WebSocketSendAsync,
+  type SendChannel,
+  type Session,
+} from "socle";
 import { describe, expect, it, vi } from "vitest";
 
 import { Log, serve } from "./support/endpoint.ts";
@@ -405,6 +412,29 @@ describe("refused", () => {
     });
     expect(await (await refusing.connect()).closed).toMatchObject({ code: 1011 });
     expect(log.entries).toEqual([[undefined, expect.stringContaining("sessionObject.user (User)")]]);
+  });
+
+  it("R22, R29: its channels stay the same where it becomes what it was before, and nothing waits for ever", async () => {
+    const log = new Log();
+    let former: SendChannel | undefined;
+    const spoiling = serve<{ send: SendChannel; bad?: unknown }>({
+      onOpen: (session) => ({ send: startWsConnection(session) }),
+      onText(object) {
+        former = object.send;
+        const never = { [WebSocketSendAsync]: () => new Promise<void>(() => {}) };
+        for (const payload of [never, "behind it"]) {
+          void former.send(payload).then((result) => log.add((result as Error).name));
+        }
+        object.bad = () => {};
+      },
+      onError: (object, session, error) => {
+        log.add(error.name, object?.send === former);
+        session.close(4000);
+      },
+    });
+    (await spoiling.connect()).send("go");
+    await log.has(["SessionObjectError", true]);
+    await expect.poll(() => log.entries.slice(1)).toEqual(["SessionClosedError", "SessionClosedError"]);
   });
 
   it("R23: an object over 2 MiB is refused with both sizes", async () => {

@@ -601,6 +601,28 @@ describe.each(modes)("what its end stops, hibernate: $hibernate", ({ hibernate, 
       ]);
   });
 
+  it("P11: so it has with a copy of that reason, though its own session has ended with another", async () => {
+    const log = new Log();
+    const endpoint = serve({
+      onOpen: ({ queryString }) => queryString,
+      onText(_, __, session) {
+        const other = [...session.openSessions].find(({ sessionObject }) => sessionObject === "other")!;
+        const { signal } = other;
+        log.add(session.signal.aborted);
+        session.close(4001);
+        other.close(4002);
+        return scheduler.wait(60_000, { signal });
+      },
+      onError: (_, __, { name }) => log.add(name),
+      onClose: (_, __, { closeCode }) => log.add(closeCode),
+    });
+    const client = await endpoint.connect();
+    await endpoint.connect("?other");
+    client.send("text");
+    await log.has(4001);
+    expect(log.entries).toEqual([false, 4002, "SessionClosedError", 4001]);
+  });
+
   it("P11: a listener that throws stops neither the end nor another session's, and the runtime tells of it", async () => {
     const reported: string[] = [];
     const report = (event: Event) => {

@@ -77,7 +77,7 @@ class BufferedChannel<T extends {}> extends Queue<T> implements Channel<T> {
   readonly #takes = new Line<(value: T | undefined) => void>();
 
   override offer(value: T): boolean {
-    const take = this.closed || (value ?? undefined) === undefined ? undefined : this.#takes.shift();
+    const take = (value ?? undefined) === undefined ? undefined : this.#takes.shift();
     take?.(value);
     return take !== undefined || super.offer(value);
   }

@@ -125,7 +125,7 @@ export class FrameReader {
 
   number(): number {
     let value = 0;
-    for (let unit = 1; value <= Number.MAX_SAFE_INTEGER && unit <= 2 ** 49; unit *= 128) {
+    for (let unit = 1; unit <= 2 ** 49; unit *= 128) {
       const byte = this.#bytes[this.#at++] ?? malformed("it ends within a number");
       value += (byte % 128) * unit;
       if (byte < 128 && value <= Number.MAX_SAFE_INTEGER) return value;

@@ -66,7 +66,7 @@ export class FlowSession extends ServerSession {
       if (frame.type === ACKNOWLEDGEMENT) {
         const count = frame.number();
         if (!frame.isAtEnd) malformed("more than a number");
-        if (this.isOpen) this.#remote.acknowledge(count);
+        this.#remote.acknowledge(count);
         this.hear();
         return undefined;
       }
