@@ -112,12 +112,15 @@ async function load(): Promise<Record<"Endpoints" | "Echo", new (ctx: object, en
 export async function ownPart(): Promise<Record<string, { "ns a message": number; sends: number; writes: number }>> {
   let socket = new CountingSocket();
   const ctx = {
+    id: { name: "own part" },
     storage: {
       kv: { list: () => [], put() {}, delete() {} },
       getAlarm() {},
       setAlarm() {},
       deleteAlarm() {},
       deleteAll() {},
+      transaction() {},
+      transactionSync() {},
     },
     acceptWebSocket() {},
     getWebSockets: () => [],

@@ -81,10 +81,13 @@ function compare(
   if (depth > MAX_DEPTH) throw new RangeError();
   const decided = same?.(live, copy);
   if (decided !== undefined) return decided ? undefined : ["", live];
-  if (Object.getPrototypeOf(live) !== Object.getPrototypeOf(copy)) return ["", live];
+  const prototype: unknown = Object.getPrototypeOf(live);
+  if (prototype !== Object.getPrototypeOf(copy)) return ["", live];
+  // Most are, and need not be asked what else they are.
+  const isBare = prototype === Object.prototype;
   // `Reflect.ownKeys` takes three times as long as names and symbols apart.
-  const keys = namesOf(live);
-  const plain = isPlain(live) || Array.isArray(live);
+  const keys = isBare ? Object.getOwnPropertyNames(live) : namesOf(live);
+  const plain = isBare || Array.isArray(live);
   // A pair once met stays a pair: what was one object twice must not come back as two, nor two as one.
   if (seen?.has(live) || seen?.has(copy)) {
     return seen.get(live) === copy && seen.get(copy) === live ? undefined : ["", live];
@@ -99,7 +102,7 @@ function compare(
       if (inside) return inside;
     }
   }
-  if (isLong(live)) {
+  if (!isBare && isLong(live)) {
     const others = copy as unknown[];
     if (live.length !== others.length) return ["", live];
     for (let index = 0; index < live.length; index++) {
@@ -124,7 +127,8 @@ function compare(
   // A copy has none.
   const [symbol] = Object.getOwnPropertySymbols(live);
   if (symbol) return [`.${String(symbol)}`, (live as Indexed)[symbol]];
-  return keys.length === namesOf(copy).length ? undefined : ["", live];
+  const others = isBare ? Object.getOwnPropertyNames(copy) : namesOf(copy);
+  return keys.length === others.length ? undefined : ["", live];
 }
 
 /**

@@ -142,18 +142,16 @@ export class SessionObject {
 
   #save(data: unknown): void {
     const former = this.#kept;
-    const found = new Set<SessionSendChannel>();
-    const note = (live: object): true | undefined => {
-      if (!isChannelOf(live, this.#link)) return undefined;
-      found.add(live);
-      return true;
-    };
+    // None in a session that has made none.
+    const found = this.#link.channels.length > 0 ? new Set<SessionSendChannel>() : undefined;
+    const note = found && ((live: object) => (isChannelOf(live, this.#link) && found.add(live) ? true : undefined));
     // Which they are shows when the copy is there: mostly those of before, at first those that onOpen has made.
     const likely = this.#isKept ? this.#channels : [...this.#link.channels];
     try {
       const lost = loss(data, () => this.#write(data, likely as SessionSendChannel[]), note);
       if (lost) throw this.#refusal(lost);
-      if (found.size !== likely.length || likely.some((one) => !found.has(one!))) this.#write(data, [...found]);
+      const isOther = found && (found.size !== likely.length || likely.some((one) => !found.has(one!)));
+      if (isOther) this.#write(data, [...found]);
       this.#isKept = true;
     } catch (error) {
       this.#restore(former);

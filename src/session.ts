@@ -209,7 +209,7 @@ export class ServerSession implements Session, Subject, SendLink, RemoteLink {
 
   /** Something came from the client, be it no message. */
   hear(): void {
-    this.#putOff(CLIENT_TIMEOUT, HEARD_UNTIL);
+    if (this.limits.length > CLIENT_TIMEOUT) this.#putOff(CLIENT_TIMEOUT, HEARD_UNTIL);
   }
 
   close(reason: CloseReason | number = 1000, phrase?: string): void {

@@ -80,10 +80,11 @@ export class Turns {
    */
   isHolding(own?: SessionObject): boolean {
     // What is sent keeps its order.
-    if (this.#held.length > 0 || own?.turn?.isStored) return true;
-    if (this.#stored === 0 && !this.#hasReadStored) return false;
+    if (this.#held.length > 0) return true;
+    if (this.#stored === 0 && this.#silent.size === 0 && !this.#hasReadStored) return false;
     this.#silence();
-    if (this.#stored > 0) return true;
+    if (this.#stored > 0 || own?.turn?.isStored) return true;
+    if (!this.#hasReadStored) return false;
     const since = (this.#current ?? first(this.#waiting))?.since ?? Infinity;
     return this.#clock > Math.min(since, own?.turn?.since ?? Infinity);
   }

@@ -144,8 +144,8 @@ export const mutations: readonly Mutation[] = [
     "R22",
     "a class instance is taken",
     "difference.ts",
-    'if (Object.getPrototypeOf(live) !== Object.getPrototypeOf(copy)) return ["", live];',
-    "if (Object.getPrototypeOf(live) !== Object.getPrototypeOf(copy)) return undefined;",
+    'if (prototype !== Object.getPrototypeOf(copy)) return ["", live];',
+    "if (prototype !== Object.getPrototypeOf(copy)) return undefined;",
   ),
   mutation(
     "R23",
