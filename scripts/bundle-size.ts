@@ -5,7 +5,7 @@ import { build } from "esbuild";
 
 /** In bytes, gzipped. Where Socle is to be, and what it may not grow past until it is there. */
 const GOAL = 5_000;
-const BOUND = 20_200;
+const BOUND = 20_600;
 /** What the client may add to a page, also in bytes, gzipped. */
 const CLIENT_BOUND = 2_560;
 const WORKER = `
