@@ -103,15 +103,15 @@ export class Attachment {
 
   constructor(
     socket: WebSocket,
-    storage: DurableObjectStorage,
+    ctx: Pick<DurableObjectState, "storage">,
     id: string,
     config: EndpointConfig,
     { facts, kept, limits, isLarge = false }: Remains,
   ) {
     this.#socket = socket;
-    this.#storage = storage;
+    this.#storage = ctx.storage;
     this.#id = id;
-    this.#place = { path: config.path, ctx: storage };
+    this.#place = { path: config.path, ctx };
     this.#facts = facts;
     this.#kept = kept;
     this.keeps = config.hibernate;

@@ -12,8 +12,10 @@ export interface Place {
 /** How often the same entry of an object stands in the log, and in which time in milliseconds. */
 const MOST = 10;
 const SPAN = 10_000;
-/** Of how many entries an object knows: clients may choose the path of a class that is registered nowhere. */
+/** How many entries of an object have a count of their own: clients may choose the path of a class that is registered nowhere. */
 const KNOWN = 100;
+/** In place of all others. */
+const OTHERS = "";
 
 /** When an entry was written last, the oldest first, and how many more there were since. */
 interface Written {
@@ -27,11 +29,9 @@ const written = new WeakMap<object, Map<string, Written>>();
 function countOf(entry: string, ctx: object): number | undefined {
   let entries = written.get(ctx);
   if (!entries) written.set(ctx, (entries = new Map<string, Written>()));
-  let known = entries.get(entry);
-  if (!known) {
-    entries.set(entry, (known = { times: [], more: 0 }));
-    if (entries.size > KNOWN) for (const [oldest] of entries) if (entries.size > KNOWN) entries.delete(oldest);
-  }
+  const key = entries.has(entry) || entries.size < KNOWN ? entry : OTHERS;
+  let known = entries.get(key);
+  if (!known) entries.set(key, (known = { times: [], more: 0 }));
   const { times, more } = known;
   const now = Date.now();
   if (times.length === MOST && now - times[0]! < SPAN) {

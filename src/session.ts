@@ -77,7 +77,7 @@ export class ServerSession implements Session, Subject, SendLink, RemoteLink {
     const { env, ctx, turns } = host;
     Object.assign(this, facts, { host, webSocket, definition, env, ctx, turns });
     const { config } = definition;
-    this.#attachment = new Attachment(webSocket, ctx.storage, facts.id, config, remains);
+    this.#attachment = new Attachment(webSocket, ctx, facts.id, config, remains);
     this.limits = this.#attachment.limits;
     this.asyncRemote = new Remote(webSocket, accepted, this);
     this.object = new SessionObject(this.#attachment, 1, this, !accepted, config);

@@ -65,10 +65,10 @@ export class Sessions implements SessionHost {
       }
     });
     if (isFull) return unavailable();
-    const headers = new Headers();
-    if (agreed.negotiatedSubprotocol) headers.set(PROTOCOLS, agreed.negotiatedSubprotocol);
+    const headers: Record<string, string> = {};
+    if (agreed.negotiatedSubprotocol) headers[PROTOCOLS] = agreed.negotiatedSubprotocol;
     if (session.isOpen) session.tell({ type: "open", session });
-    else headers.set(ENDED, "true");
+    else headers[ENDED] = "true";
     return new Response(null, { status: 101, webSocket, headers });
   }
 

@@ -124,7 +124,7 @@ describe("the client", () => {
       },
     ],
   ])(
-    "P19: takes the text of autoResponse in a batch as any other, and the text frame of it for none, by %s",
+    "P19: takes the text of autoResponse in a batch like every other, and the text frame of it for none, by %s",
     async (_, listen) => {
       const endpoint = serve({
         flowControl: { window: 1 },

@@ -546,9 +546,9 @@ describe("what looks at many sessions", () => {
     expect(log.entries).toHaveLength(2);
   });
 
-  it("P9: tells onError of one that can't be made again, and runs its onClose without it", async () => {
-    const log = new Log();
-    const endpoint = serve<Map<string, string>>({
+  /** Sessions whose objects can't be made again. */
+  const unreadable = (log: Log) =>
+    serve<Map<string, string>>({
       serializeSession: () => "never again",
       deserializeSession: (data) => {
         throw new Error(String(data));
@@ -557,6 +557,10 @@ describe("what looks at many sessions", () => {
       onError: (object, _, error) => log.add("error", object, error.message),
       onClose: (object, _, { closeCode }) => log.add("close", object, closeCode),
     });
+
+  it("P9: tells onError of one that can't be made again, and runs its onClose without it", async () => {
+    const log = new Log();
+    const endpoint = unreadable(log);
     const client = await endpoint.connect();
     await endpoint.hibernate();
     expect(await endpoint.stub.openSessionCount()).toBe(1);
@@ -571,15 +575,7 @@ describe("what looks at many sessions", () => {
 
   it("P9, R22: so it does where the client closes", async () => {
     const log = new Log();
-    const endpoint = serve<Map<string, string>>({
-      serializeSession: () => "never again",
-      deserializeSession: (data) => {
-        throw new Error(String(data));
-      },
-      onOpen: () => new Map(),
-      onError: (object, _, error) => log.add("error", object, error.message),
-      onClose: (object, _, { closeCode }) => log.add("close", object, closeCode),
-    });
+    const endpoint = unreadable(log);
     const client = await endpoint.connect();
     await endpoint.hibernate();
     expect((await client.close(4001)).code).toBe(4001);

@@ -32,7 +32,7 @@ it("R22: of an object without objects, what is kept in memory is what the attach
   const property = fc.property(flat, (object) => {
     const { 1: socket } = new WebSocketPair();
     const storage = {} as DurableObjectStorage;
-    const attachment = new Attachment(socket, storage, "id", { hibernate: true } as EndpointConfig, {
+    const attachment = new Attachment(socket, { storage }, "id", { hibernate: true } as EndpointConfig, {
       facts: "{}",
       kept: ["{}", undefined, undefined],
     });
@@ -54,7 +54,7 @@ function decoded(one: string): string | undefined {
   }
 }
 
-it("R1, R2: any path finds the template that the rules say, or none, and no two that match the same are taken", () => {
+it("R1, R2: each path finds the template that the rules say, or none, and no two that match the same are taken", () => {
   const property = fc.property(
     fc.array(template, { maxLength: 8 }),
     fc.array(segment, { maxLength: 4 }),
@@ -92,7 +92,7 @@ it("R1, R2: any path finds the template that the rules say, or none, and no two 
   fc.assert(property, options);
 });
 
-it("R4, R7: any handshake gets the answer that the rules say, and a neighbour stays as it is", async () => {
+it("R4, R7: each handshake gets the answer that the rules say, and a neighbour stays as it is", async () => {
   const logged = vi.spyOn(console, "error");
   const subprotocols = ["chat", "v2.chat"];
   const path = freshPath();
@@ -201,7 +201,7 @@ it("R17: session.close takes any code and phrase that a Close frame carries, and
 /** What the platform makes of half a character that a client sends: one replacement for each of its bytes. */
 const delivered = (sent: string) => sent.replace(/\p{Surrogate}/gu, "\ufffd".repeat(3));
 
-it("R13, R27, P6: any text and any bytes arrive, none too small, and what is no Unicode as its replacement", async () => {
+it("R13, R27, P6: all texts and all bytes arrive, none too small, and what is no Unicode as its replacement", async () => {
   const endpoint = serve({
     onText: (_, message, session) => session.asyncRemote.sendText(message),
     onBinary: (_, data, session) => session.asyncRemote.sendBinary(data),

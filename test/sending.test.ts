@@ -287,7 +287,7 @@ describe.each(modes)("a send channel, hibernate: $hibernate", (mode) => {
     }
   });
 
-  it("R28: a closed channel refuses a revoked proxy as any other value", async () => {
+  it("R28: a closed channel refuses a revoked proxy like every other value", async () => {
     const log = new Log();
     const endpoint = commanded({
       go(send) {

@@ -97,7 +97,7 @@ it("R4: a handshake of doubled, missing, huge or oddly spelt headers is 101 only
   expect(await left()).toBe(1);
 });
 
-it("R14, R15: any Close frame is answered or the connection ends, and onClose runs once", async () => {
+it("R14, R15: each Close frame is answered or the connection ends, and onClose runs once", async () => {
   const reason = fc.oneof(
     fc.string({ unit: "grapheme", maxLength: 40 }).map((text) => new TextEncoder().encode(text).slice(0, 123)),
     fc.uint8Array({ maxLength: 123 }),

@@ -1,4 +1,4 @@
-// Endpoints that keep what their clients choose, in one object with a neighbour: any value that a decoder makes, and any
+// Endpoints that keep what their clients choose, in one object with a neighbour: each value that a decoder makes, and any
 // frames of socle.v1.
 import { ServerContainer, type Session } from "socle";
 import "socle/flow-control";

@@ -82,6 +82,6 @@ it.each([
   ["a Host of IPv6", "GET /sample/x HTTP/1.1", "Host: [::1]:8080", /^HTTP\/1.1 101 /],
   ["a star as a segment", "GET /sample/* HTTP/1.1", "Host: a.test", /^HTTP\/1.1 101 /],
   ["two slashes", "GET //sample/x HTTP/1.1", "Host: a.test", /^HTTP\/1.1 404 /],
-])("P25: %s is as any other", async (_, target, host, status) => {
+])("P25: %s is like every other", async (_, target, host, status) => {
   expect(await head(target, host, ...UPGRADE)).toMatch(status);
 });
