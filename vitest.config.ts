@@ -19,7 +19,6 @@ const resolve = {
     { find: /^socle$/, replacement: source("index.ts") },
     { find: /^socle\/channel$/, replacement: source("channel/index.ts") },
     { find: /^socle\/client$/, replacement: source("client/index.ts") },
-    { find: /^socle\/flow-control$/, replacement: source("flow-control/index.ts") },
     { find: /^socle\/testing$/, replacement: source("testing/index.ts") },
   ],
 };

@@ -31,14 +31,14 @@ const WORKERS: Record<string, string> = {
   "Socle, order and session object alone": `
     export { Dispatch } from "../src/dispatch.ts";
     export { SessionSendChannel } from "../src/send-channel.ts";
-    export { SessionObject } from "../src/session-object.ts";`,
+    export { SessionObject } from "../src/session/session-object.ts";`,
   "the same with attachment and router": `
     export { Dispatch } from "../src/dispatch.ts";
     export { SessionSendChannel } from "../src/send-channel.ts";
-    export { SessionObject } from "../src/session-object.ts";
-    export { Attachment, readAttachment } from "../src/attachment.ts";
-    export { Turns } from "../src/turns.ts";
-    export { Router } from "../src/router.ts";`,
+    export { SessionObject } from "../src/session/session-object.ts";
+    export { Attachment, readAttachment } from "../src/hibernation/attachment.ts";
+    export { Turns } from "../src/session/turns.ts";
+    export { Router } from "../src/endpoint/router.ts";`,
   PartyServer: `
     import { routePartykitRequest, Server } from "partyserver";
     export class Echo extends Server {

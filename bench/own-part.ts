@@ -9,7 +9,7 @@ import { pathToFileURL } from "node:url";
 
 import { build } from "esbuild";
 
-import { isPlain } from "../src/difference.ts";
+import { isPlain } from "../src/hibernation/difference.ts";
 
 const root = join(import.meta.dirname, "..");
 
@@ -64,7 +64,6 @@ class CountingSocket {
 
 const WORKER = `
   import { Endpoint, onOpenStartWsConnection, ServerContainer } from "socle";
-  import "socle/flow-control";
   export const container = new ServerContainer();
   export class Echo extends Endpoint {
     onOpen() { return { name: "anonymous" }; }
@@ -94,7 +93,6 @@ async function load(): Promise<Record<"Endpoints" | "Echo", new (ctx: object, en
   await build({
     stdin: { contents: WORKER, resolveDir: root },
     alias: {
-      "socle/flow-control": join(root, "src/flow-control/index.ts"),
       socle: join(root, "src/index.ts"),
       "cloudflare:workers": runtime,
     },

@@ -1,11 +1,7 @@
-import type { Chat } from "./chat.ts";
-import type { Endpoints } from "./index.ts";
-import type { Ticker } from "./ticker.ts";
-
-/** The bindings of wrangler.toml. */
+/** The bindings of wrangler.toml. Of which class a namespace is says who asks for a stub, so that no class imports itself from here. */
 export interface Env {
   ASSETS: Fetcher;
-  Endpoints: DurableObjectNamespace<Endpoints>;
-  Chat: DurableObjectNamespace<Chat>;
-  Ticker: DurableObjectNamespace<Ticker>;
+  Endpoints: DurableObjectNamespace;
+  Chat: DurableObjectNamespace;
+  Ticker: DurableObjectNamespace;
 }

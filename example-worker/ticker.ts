@@ -1,6 +1,5 @@
 // A made-up price that an alarm pushes: subscribers start the alarm, and the last one to go stops it. One that is slow to
 // take prices is not given all of them, but the newest.
-import "socle/flow-control";
 import {
   Endpoint,
   slidingBuffer,

@@ -1,17 +1,12 @@
 // `socle`: Pedestal's WebSocket API on Cloudflare's Durable Objects.
-export { CloseCode, CloseReason, CloseReasonError } from "./close-reason.ts";
-export type { ContainerEvent } from "./container-event.ts";
-export {
-  addEndpoint,
-  addEndpoints,
-  defineEndpoint,
-  ServerContainer,
-  type EndpointLike,
-  type EndpointOfClass,
-  type EndpointsByPath,
-  type ServerContainerOptions,
-} from "./container.ts";
-export { Endpoint, type BroadcastOptions, type EndpointClass, type OtherEvent } from "./endpoint.ts";
+export { CloseCode, CloseReason, CloseReasonError } from "./api/close-reason.ts";
+export type { ContainerEvent } from "./api/container-event.ts";
+export { addEndpoint, addEndpoints, defineEndpoint } from "./worker/add-endpoint.ts";
+export type { ServerContainerOptions } from "./worker/container-options.ts";
+export { ServerContainer } from "./worker/container.ts";
+export type { EndpointLike, EndpointOfClass, EndpointsByPath } from "./worker/endpoint-like.ts";
+export type { BroadcastOptions } from "./object/broadcast.ts";
+export { Endpoint, type EndpointClass, type OtherEvent } from "./object/endpoint.ts";
 export {
   BufferFullError,
   DeploymentError,
@@ -21,35 +16,31 @@ export {
   PayloadError,
   SessionClosedError,
   SessionObjectError,
-} from "./errors.ts";
+} from "./api/errors.ts";
 export {
   extendWebSocketSendAsync,
   WebSocketSendAsync,
   wsSendAsync,
   type Payload,
   type SendsItself,
-} from "./payload.ts";
-export { ProtocolError } from "./flow-control/frame.ts";
-export type { RemoteEndpointAsync, SendResult } from "./remote.ts";
-export type { ResponseChannel, SendChannel, SendValue } from "./send-channel.ts";
-export type { PathParameters, Session } from "./types.ts";
+} from "./sending/payload.ts";
+export { ProtocolError } from "./wire/frame.ts";
+export type { RemoteEndpointAsync, SendResult } from "./api/remote-endpoint.ts";
+export type { ResponseChannel, SendChannel, SendValue } from "./sending/send-channel.ts";
+export type { PathParameters, Session } from "./api/session.ts";
+export type { Callbacks } from "./api/callbacks.ts";
 export type {
-  Callbacks,
   EndpointConfig,
-  BindingName,
   EndpointOptions,
-  FlowControl,
-  HandshakeClosure,
   HandshakeContext,
-  HandshakeDecision,
-  HandshakeResult,
   MapOptions,
   MutableEndpointConfig,
-  NamespaceBinding,
-  RateLimit,
-  SessionCodec,
-  WorkerContext,
-  WsEndpointMap,
-} from "./ws-endpoint-map.ts";
-export { onOpenStartWsConnection, startWsConnection, type WsConnectionOptions } from "./ws-connection.ts";
+} from "./api/endpoint-options.ts";
+export type { FlowControl } from "./api/flow-control.ts";
+export type { HandshakeClosure, HandshakeDecision, HandshakeResult, WorkerContext } from "./api/handshake-decision.ts";
+export type { BindingName, NamespaceBinding } from "./api/namespace-binding.ts";
+export type { RateLimit } from "./api/rate-limit.ts";
+export type { SessionCodec } from "./api/session-codec.ts";
+export type { WsEndpointMap } from "./api/ws-endpoint-map.ts";
+export { onOpenStartWsConnection, startWsConnection, type WsConnectionOptions } from "./session/ws-connection.ts";
 export * from "./channel/index.ts";

@@ -1,6 +1,5 @@
 // Sessions whose clients are gone without a word: what is sent to them is no sign of life.
 import { runInDurableObject } from "cloudflare:test";
-import "socle/flow-control";
 import { DeploymentError, type EndpointOptions, type Session } from "socle";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 

@@ -1,6 +1,5 @@
 // `socle/client` in workerd, at the other end of a session of its own endpoint.
 import { runInDurableObject } from "cloudflare:test";
-import "socle/flow-control";
 import { onOpenStartWsConnection, type Session } from "socle";
 import { SocleWebSocket } from "socle/client";
 import { describe, expect, it, onTestFinished, vi } from "vitest";

@@ -11,7 +11,6 @@ import {
   type MutableEndpointConfig,
   type Session,
 } from "socle";
-import "socle/flow-control";
 import * as testing from "socle/testing";
 import { describe, expect, it } from "vitest";
 

@@ -2,7 +2,6 @@
 // not read.
 import { createExecutionContext, evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
-import "socle/flow-control";
 import { startWsConnection, type ContainerEvent, type SendChannel, type Session, type WsEndpointMap } from "socle";
 import { connect } from "socle/testing";
 import { afterEach, beforeEach, describe, expect, it, vi, type MockInstance } from "vitest";

@@ -1,6 +1,5 @@
 // `flowControl`: what a client offers, what waits for it, and what goes together.
 import { runInDurableObject } from "cloudflare:test";
-import "socle/flow-control";
 import * as fc from "fast-check";
 import {
   BufferFullError,

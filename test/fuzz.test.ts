@@ -3,8 +3,8 @@ import * as fc from "fast-check";
 import { addEndpoint, CloseReasonError, type EndpointConfig } from "socle";
 import { assert, expect, inject, it, vi } from "vitest";
 
-import { Attachment, readAttachment } from "../src/attachment.ts";
-import { Router } from "../src/router.ts";
+import { Router } from "../src/endpoint/router.ts";
+import { Attachment, readAttachment } from "../src/hibernation/attachment.ts";
 import { request } from "./support/client.ts";
 import { freshPath, serve } from "./support/endpoint.ts";
 import { container } from "./support/worker.ts";

@@ -10,9 +10,9 @@ import {
 } from "socle";
 import { afterEach, beforeEach, describe, expect, it, vi, type MockInstance } from "vitest";
 
-import { difference } from "../src/difference.ts";
-import { SessionObject } from "../src/session-object.ts";
-import { Turns } from "../src/turns.ts";
+import { difference } from "../src/hibernation/difference.ts";
+import { SessionObject } from "../src/session/session-object.ts";
+import { Turns } from "../src/session/turns.ts";
 import { upgrade } from "./support/client.ts";
 import { Log, recorded, serve } from "./support/endpoint.ts";
 

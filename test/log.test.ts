@@ -2,7 +2,7 @@
 import { droppingBuffer, startWsConnection, WebSocketSendAsync, type SendChannel } from "socle";
 import { afterEach, beforeEach, expect, it, vi, type MockInstance } from "vitest";
 
-import { report } from "../src/log.ts";
+import { report } from "../src/reporting/log.ts";
 import { serve } from "./support/endpoint.ts";
 
 let logged: MockInstance<typeof console.error>;

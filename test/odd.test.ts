@@ -13,8 +13,8 @@ import {
 } from "socle";
 import { afterEach, beforeEach, describe, expect, it, vi, type MockInstance } from "vitest";
 
-import { toError } from "../src/errors.ts";
-import { report } from "../src/log.ts";
+import { report } from "../src/reporting/log.ts";
+import { toError } from "../src/reporting/thrown.ts";
 import { Client, connect, upgrade } from "./support/client.ts";
 import { freshPath, Log, modes, recorded } from "./support/endpoint.ts";
 import { logEntry } from "./support/log.ts";

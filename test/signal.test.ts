@@ -1,7 +1,6 @@
 // session.signal: what it tells of a session's end, when, and what it stops.
 import { createExecutionContext, evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
-import "socle/flow-control";
 import {
   CloseReason,
   LimitExceededError,

@@ -8,7 +8,6 @@ import {
   ServerContainer,
 } from "socle";
 // oxlint-disable-next-line import/no-unassigned-import -- it has the option
-import "socle/flow-control";
 
 const container = new ServerContainer();
 

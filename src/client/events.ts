@@ -1,5 +1,5 @@
 // The platform's events; and where it has none, as in older React Native, what a WebSocket needs of them.
-import { made } from "../flow-control/frame.ts";
+import { made } from "../wire/frame.ts";
 
 /** What calls it back. */
 type Listener<E> = ((event: E) => unknown) | { handleEvent(event: E): unknown } | null;

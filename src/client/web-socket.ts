@@ -1,16 +1,15 @@
 // The client's end of `socle.v1`, as a WebSocket. What the application took is acknowledged, and nothing else.
 import {
   acknowledgement,
-  dataFrame,
   FrameReader,
   lengthOf,
-  made,
   malformed,
   OVERHEAD,
   PROTOCOL,
   SETTINGS,
   WINDOW,
-} from "../flow-control/frame.ts";
+} from "../wire/frame.ts";
+import { binaryFrame, blobOf } from "./blob.ts";
 import { eventOf, report, Target, type TargetOf } from "./events.ts";
 
 /** How long what was taken may stay unacknowledged, in milliseconds. */
@@ -289,18 +288,4 @@ export class SocleWebSocket extends (Target as new () => TargetOf<ClientEvents>)
   #wake(): void {
     for (const goOn of this.#iterations.splice(0)) goOn();
   }
-}
-
-/** Undefined where the platform makes no Blob of bytes: React Native's throws, or makes a text of them. */
-function blobOf(bytes: ArrayBuffer): Blob | undefined {
-  const blob = made(() => new Blob([bytes]));
-  return blob?.size === bytes.byteLength ? blob : undefined;
-}
-
-function binaryFrame(data: ArrayBuffer | ArrayBufferView | Blob): Uint8Array | Blob {
-  // Without a mention of the global, which may be missing.
-  if ((data as Blob).size === undefined) return dataFrame(data as ArrayBuffer);
-  const type = blobOf(new ArrayBuffer(1));
-  if (!type) throw new TypeError("This platform makes no Blob of bytes: send an ArrayBuffer.");
-  return new Blob([type, data]);
 }

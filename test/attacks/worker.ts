@@ -12,7 +12,6 @@ import {
   type SendChannel,
   type Session,
 } from "socle";
-import "socle/flow-control";
 import unsafe from "workerd:unsafe";
 
 interface Env {

@@ -1,5 +1,4 @@
 // An endpoint with flow control, which tells the test over HTTP what it knows; and others that know nothing of it.
-import "socle/flow-control";
 import {
   addEndpoints,
   Endpoint,

@@ -1,7 +1,6 @@
 // Endpoints for clients of `socle.v1`, and for one without it that tells the object what to send, and asks it what is so.
 import { addEndpoint, ServerContainer, slidingBuffer, startWsConnection, type Session } from "socle";
 import { SocleWebSocket } from "socle/client";
-import "socle/flow-control";
 
 interface Env {
   Endpoints: DurableObjectNamespace<Endpoints>;

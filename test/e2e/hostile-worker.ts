@@ -1,7 +1,6 @@
 // Endpoints that keep what their clients choose, in one object with a neighbour: each value that a decoder makes, and any
 // frames of socle.v1.
 import { ServerContainer, type Session } from "socle";
-import "socle/flow-control";
 import unsafe from "workerd:unsafe";
 
 import { build, digest, type Node } from "./hostile-values.ts";

@@ -212,7 +212,6 @@ export const isPut: boolean = await chan<string>(1).put("text", { signal: AbortS
 const WORKER = `
 import { addEndpoint, onOpenStartWsConnection, ServerContainer } from "socle";
 import { SocleWebSocket } from "socle/client";
-import "socle/flow-control";
 
 const container = new ServerContainer();
 addEndpoint(container, "/echo", {
@@ -229,7 +228,7 @@ export async function first(url: string) {
 }
 `;
 
-describe("socle/channel, socle/client and socle/flow-control", () => {
+describe("socle/channel, socle/client and flowControl", () => {
   it.each([
     ["page", PAGE, ["es2024", "dom"], []],
     ["program", PROGRAM, ["es2024"], ["node"]],
@@ -285,16 +284,7 @@ describe("socle/channel, socle/client and socle/flow-control", () => {
     expect(new TextDecoder().decode(code)).not.toMatch(/\bimport\b|flowControl|DurableObject/);
   });
 
-  it("F1: the import of socle/flow-control survives a bundler, and a Worker without it has none of it", async () => {
-    const own = /The client took nothing for/;
-    const text = async (code: string) => new TextDecoder().decode(await bundled(code));
-    const server = `export { addEndpoint, ServerContainer } from "socle";`;
-    expect(await text(`${server} import "socle/flow-control";`)).toMatch(own);
-    expect(await text(server)).not.toMatch(own);
-    expect(await text(`${server} export { SocleWebSocket } from "socle/client";`)).not.toMatch(own);
-  });
-
-  it("F1: a Worker that imports it speaks socle.v1, as wrangler builds it", async () => {
+  it("F1: a Worker speaks socle.v1 with nothing imported beside socle, as wrangler builds it", async () => {
     await writeFile(join(folder, "flow.ts"), WORKER);
     await writeFile(
       join(folder, "flow.toml"),

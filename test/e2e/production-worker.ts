@@ -9,7 +9,6 @@ import {
   type SendChannel,
   type Session,
 } from "socle";
-import "socle/flow-control";
 
 /** What has happened in the process, object by object. */
 const journals = new Map<string, string[]>();

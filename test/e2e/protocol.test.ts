@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vites
 import { WebSocket, WebSocketServer } from "ws";
 
 import { SocleWebSocket } from "../../src/client/index.ts";
-import { Credit } from "../../src/flow-control/credit.ts";
+import { Credit } from "../../src/options/flow-control/credit.ts";
 import {
   acknowledgement,
   ACKNOWLEDGEMENT,
@@ -22,7 +22,7 @@ import {
   ProtocolError,
   SETTINGS,
   type Item,
-} from "../../src/flow-control/frame.ts";
+} from "../../src/wire/frame.ts";
 import { clientWithout } from "./realm.ts";
 import { Client, workerd, type Server } from "./server.ts";
 

@@ -1,6 +1,5 @@
 // Rooms that talk: each text goes to all, and so does who has gone.
 import { Endpoint, ServerContainer, type CloseReason, type EndpointOptions, type Session } from "socle";
-import "socle/flow-control";
 
 interface Env {
   Room: DurableObjectNamespace<Room>;

@@ -9,7 +9,6 @@ import {
   type SendChannel,
   type Session,
 } from "socle";
-import "socle/flow-control";
 
 interface Env {
   Endpoints: DurableObjectNamespace<Endpoints>;

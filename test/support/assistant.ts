@@ -1,6 +1,5 @@
 // A Worker that streams answers, and stops them: docs/streaming.md shows it.
 import { addEndpoint, Endpoint, ServerContainer, type Session } from "socle";
-import "socle/flow-control";
 
 interface Env {
   /** The URL of a model that answers a text with a text, which it streams. */

@@ -1,6 +1,5 @@
 // One object with several sessions, in workerd, whose callbacks play the scripts that their clients send.
 import { evictDurableObject, runInDurableObject } from "cloudflare:test";
-import "socle/flow-control";
 import {
   startWsConnection,
   WebSocketSendAsync,
@@ -12,8 +11,8 @@ import {
 } from "socle";
 import { assert, vi } from "vitest";
 
-import type { FlowSession } from "../../src/flow-control/session.ts";
-import type { ServerSession } from "../../src/session.ts";
+import type { FlowSession } from "../../src/options/flow-control/session.ts";
+import type { ServerSession } from "../../src/session/session.ts";
 import { passTime, ring } from "./alarm.ts";
 import type { Client } from "./client.ts";
 import { serve, type Served } from "./endpoint.ts";

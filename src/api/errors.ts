@@ -1,0 +1,86 @@
+// What Socle refuses. Each message says what to change; none of it is ever sent to a client.
+import type { CloseReason } from "./close-reason.ts";
+
+/**
+ * An endpoint or a container is declared wrongly. Thrown where it is declared; logged where only a request can show it
+ * (a class without a binding).
+ *
+ * @see Jakarta: `DeploymentException`
+ */
+export class DeploymentError extends Error {
+  override readonly name = "DeploymentError";
+}
+
+/**
+ * A message was sent on a session that has ended or is closing, or put on a channel that is closed: look at
+ * `session.isOpen` first. It is also the reason of `session.signal`.
+ */
+export class SessionClosedError extends Error {
+  override readonly name = "SessionClosedError";
+  /** Why the session ended, where that is known: it is in the reason of `session.signal`. */
+  declare readonly closeReason?: CloseReason;
+
+  constructor(closeReason?: CloseReason) {
+    super(
+      closeReason
+        ? `The session has ended with ${closeReason.closeCode}: see closeReason.`
+        : "Not sent: the session is closed, see session.isOpen.",
+    );
+    if (closeReason) this.closeReason = closeReason;
+  }
+}
+
+/** What was sent is no payload, or what is to send it is no session. */
+export class PayloadError extends TypeError {
+  override readonly name = "PayloadError";
+}
+
+/**
+ * More waits for the client than `maxBufferedAmount` allows: it takes messages more slowly than they are sent. Look at
+ * `session.asyncRemote.bufferedAmount` first, or send by a {@link SendChannel}, whose `put` waits.
+ */
+export class BufferFullError extends Error {
+  override readonly name = "BufferFullError";
+}
+
+/** A dropping or sliding buffer dropped this message before it was sent. */
+export class MessageDroppedError extends Error {
+  override readonly name = "MessageDroppedError";
+}
+
+/**
+ * A session object that hibernation would lose or change. The message names the property; the last object that could
+ * be kept stays.
+ */
+export class SessionObjectError extends TypeError {
+  override readonly name = "SessionObjectError";
+}
+
+/** A limit that can't be, assigned to a session's `maxIdleTimeout` or one of its sizes; the former stays. */
+export class LimitError extends RangeError {
+  override readonly name = "LimitError";
+}
+
+/**
+ * The client has exceeded a limit. Given to `onError`, or logged without one; the session then closes with
+ * {@link closeCode}.
+ *
+ * ```ts
+ * onError(_, session, error) {
+ *   if (error instanceof LimitExceededError) console.warn(session.id, error.closeCode);
+ * }
+ * ```
+ */
+export class LimitExceededError extends Error {
+  override readonly name = "LimitExceededError";
+  /**
+   * 1008 for too many messages in a time, or for taking none under `flowControl`; 1009 for one too large; 1013 for too many
+   * that wait.
+   */
+  declare readonly closeCode: 1008 | 1009 | 1013;
+
+  constructor(closeCode: LimitExceededError["closeCode"], message: string) {
+    super(message);
+    this.closeCode = closeCode;
+  }
+}

@@ -1,0 +1,108 @@
+// An endpoint as it was registered: checked once, in the form that the Worker and the object use.
+import type { Callbacks } from "../api/callbacks.ts";
+import type { EventListener } from "../api/container-event.ts";
+import type { EndpointConfig, EndpointOptions, MutableEndpointConfig } from "../api/endpoint-options.ts";
+import { DeploymentError } from "../api/errors.ts";
+import { BINARY_SIZE, CLIENT_TIMEOUT, IDLE_TIMEOUT, limitsOf, TEXT_SIZE, type Limits } from "../hibernation/limits.ts";
+import { isObject } from "../hibernation/plain-data.ts";
+import { check, defined, FUNCTION, type Checks } from "../options/check.ts";
+import { configured } from "../options/configure.ts";
+import type { Defaults, Registration } from "../options/option.ts";
+import { CHECKS, defaultsOf, register, wayUnder } from "../options/options.ts";
+import type { Way } from "../session/way.ts";
+
+const CALLBACKS: Checks<keyof Callbacks> = {
+  onOpen: FUNCTION,
+  onText: FUNCTION,
+  onBinary: FUNCTION,
+  onClose: FUNCTION,
+  onError: FUNCTION,
+};
+
+export interface EndpointDefinition extends Pick<Registration, "protocols" | "offers"> {
+  readonly config: EndpointConfig;
+  /** Absent for a class: its objects have the callbacks. */
+  readonly callbacks?: Callbacks;
+  /** What the options do with the endpoint's sessions. */
+  readonly way: Way;
+  readonly wayOf: (limits: Limits) => Way;
+  /** The container's. */
+  readonly onEvent?: EventListener | undefined;
+}
+
+/** With the callbacks of a map, or of the object of a class. */
+export interface CompleteDefinition extends EndpointDefinition {
+  readonly callbacks: Callbacks;
+}
+
+/**
+ * A copy of options, of which no list and no object is the application's.
+ *
+ * @param seal freezes each, or leaves it as it is
+ */
+function copyOf(value: unknown, seal: (copy: object) => object = (copy) => copy): unknown {
+  if (!isObject(value)) return value;
+  if (Array.isArray(value)) return seal(value.map((one) => copyOf(one, seal)));
+  return seal(Object.fromEntries(Object.entries(value).map(([name, one]) => [name, copyOf(one, seal)])));
+}
+
+/** A frozen configuration with changes. A spread would make one of all the user properties that it has. */
+export const amended = <T extends EndpointConfig>(config: T, changes: Partial<T>): T =>
+  Object.freeze(
+    Object.defineProperties({} as T, {
+      ...Object.getOwnPropertyDescriptors(config),
+      ...Object.getOwnPropertyDescriptors(changes),
+    }),
+  );
+
+/**
+ * Checks an endpoint.
+ *
+ * @param options the map, or the options of a class
+ * @param container has the defaults
+ * @throws {@link DeploymentError}
+ */
+export function define(
+  path: string,
+  options: EndpointOptions<unknown> & Callbacks,
+  isClass: boolean,
+  container: Defaults = {},
+): EndpointDefinition {
+  const owner = `The endpoint at "${path}"`;
+  const refuse = (what: string): never => {
+    throw new DeploymentError(`${owner} ${what}.`);
+  };
+  const callback = isClass && Object.keys(options).find((name) => Object.hasOwn(CALLBACKS, name));
+  if (callback) refuse(`has a class, and beside it ${callback}: make it a method of the class`);
+  check(owner, options, isClass ? CHECKS : { ...CALLBACKS, ...CHECKS });
+  const filled = defaultsOf(container);
+  const given = Object.entries({ ...filled, ...defined(options) });
+  const own = Object.fromEntries(given.filter(([name]) => Object.hasOwn(CHECKS, name)));
+  const config = { ...(copyOf(own) as object), path, userProperties: {} } as MutableEndpointConfig;
+  const now = configured(options, config, { refuse });
+  check(owner, now, CHECKS);
+  // What configure has put there is copied too: the objects that it may have kept are another's, and an accessor is the value of now.
+  const copied = copyOf({ ...filled, ...defined(now) }, Object.freeze) as object;
+  Object.defineProperties(config, Object.getOwnPropertyDescriptors({ ...copied }));
+  const endpoint: Registration = { config, isClass, protocols: config.subprotocols, offers: (name) => [name], refuse };
+  register(endpoint);
+  const properties = structuredClone(config.userProperties);
+  // They may hold what can't be frozen, such as a Map.
+  Object.defineProperty(config, "userProperties", { get: () => structuredClone(properties) });
+  Object.freeze(config);
+  const { protocols, offers } = endpoint;
+  const limits = limitsOf(config);
+  const way = wayUnder(config, limits);
+  return {
+    config,
+    protocols,
+    offers,
+    way,
+    wayOf: (others) => (haveSameParts(others, limits) ? way : wayUnder(config, others)),
+    ...(!isClass && { callbacks: Object.freeze({ ...options }) }),
+  };
+}
+
+/** Which parts a session has depends on no other of its limits. */
+const haveSameParts = (one: Limits, other: Limits): boolean =>
+  [IDLE_TIMEOUT, TEXT_SIZE, BINARY_SIZE, CLIENT_TIMEOUT].every((index) => one[index] === other[index]);

@@ -1,0 +1,80 @@
+// The opening handshake, which the Worker and the object share: what is refused, what is agreed on, and what the Worker tells.
+import { DeploymentError } from "../api/errors.ts";
+import type { Handshake } from "../hibernation/facts.ts";
+import { isAllowed } from "../options/allowed-origins.ts";
+import { offeredBy } from "../options/subprotocols.ts";
+import { report } from "../reporting/log.ts";
+import type { EndpointDefinition } from "./definition.ts";
+import type { ClassOfEndpoints, Route } from "./endpoint-class.ts";
+
+const Upgrade = "websocket";
+
+export const isUpgrade = ({ headers }: Request): boolean => headers.get("Upgrade")?.toLowerCase() === Upgrade;
+
+export const answer = (status: number, text: string, headers: HeadersInit = {}): Response =>
+  new Response(text, { status, headers });
+
+/** The answer where an object can take no more. */
+export const unavailable = (): Response => answer(503, "Try again later", { "Retry-After": "5" });
+
+/**
+ * The path of a request; "" for a target of "*", and for a Host that can't be: the platform puts the one behind the other as
+ * they are, and "http://a*" is a URL with the path "/".
+ */
+export function pathOf({ url, headers }: Request): string {
+  const isWrong = /^[^/]*\/\/[^/?#]*\*$/.test(url) || /[\s/?#@\\]/.test(headers.get("Host") ?? "");
+  return (isWrong ? undefined : URL.parse(url)?.pathname) ?? "";
+}
+
+/** The answer where there is no endpoint. */
+export function notFound(request: Request): Response {
+  try {
+    if (decodeURI(pathOf(request))) return answer(404, "No endpoint at this path");
+    return answer(400, "The URL is malformed");
+  } catch {
+    return answer(400, "The path has a malformed escape");
+  }
+}
+
+/** What client and endpoint agree on, or the answer to a request that opens no session. */
+export function shakeHands(
+  request: Request,
+  { config, protocols }: Pick<EndpointDefinition, "config" | "protocols">,
+  pathParameters: Handshake["pathParameters"],
+): Handshake | Response {
+  const { headers, method } = request;
+  if (method !== "GET") return answer(405, "Use GET", { Allow: "GET" });
+  if (!isUpgrade(request)) return answer(426, "This is a WebSocket endpoint", { Upgrade });
+  // A Worker's own fetch sends no version.
+  if ((headers.get("Sec-WebSocket-Version") ?? "13") !== "13") {
+    return answer(426, "The WebSocket version is 13", { Upgrade, "Sec-WebSocket-Version": "13" });
+  }
+  if (!isAllowed(request, config)) return answer(403, "This origin may not connect");
+  const offered = protocols.length > 0 ? offeredBy(request) : [];
+  const negotiatedSubprotocol = protocols.find((name) => offered.includes(name)) ?? "";
+  return { path: config.path, pathParameters, negotiatedSubprotocol };
+}
+
+/** In an object's 101: its session has ended in or before `onOpen`. */
+export const ENDED = "Socle-Ended";
+
+/** The request as the object gets it. No client can set `cf`, as it could set a header. */
+export const tell = (request: Request, socle: Handshake): Request =>
+  new Request(request, { cf: { ...request.cf, socle } as CfProperties });
+
+/** What the Worker told the object; undefined if the request came past the router. */
+export const told = ({ cf }: Request): Handshake | undefined => (cf as { socle?: Handshake } | undefined)?.socle;
+
+/** The answer of an object that stands where another class's is looked for. */
+export function misled(
+  pathname: string,
+  { name }: ClassOfEndpoints,
+  { className, config: { path } }: Route,
+  ctx: DurableObjectState,
+): Response {
+  const error = new DeploymentError(
+    `An object of the class ${name} got a request for "${path}", where the class ${className} is registered: give that its binding, as in { durableObject: ${className}, binding: "NAME" }.`,
+  );
+  report(`500 for ${pathname}`, error, { ctx });
+  return answer(500, "The endpoint failed");
+}

@@ -1,0 +1,102 @@
+// The path table: templates of segments, found by a concrete path.
+import { DeploymentError } from "../api/errors.ts";
+
+/** "/", then segments: a parameter, or a text. */
+const TEMPLATE = /^(\/(\{[\w-]+}|:[\w-]+|(?!:)[^{}*?#/]*))+$/;
+
+/** Stands for a parameter in a route's shape: sorts behind every text. */
+const PARAMETER = "\uffff";
+
+interface Route<V> {
+  readonly path: string;
+  /** The canonical path without its parameters' names: the same for two that match the same. */
+  readonly shape: string;
+  /** The shape, with a group for each parameter. */
+  readonly pattern: RegExp;
+  readonly names: readonly string[];
+  readonly value: V;
+}
+
+/** A value found by a path. */
+export interface Match<V> {
+  readonly value: V;
+  readonly pathParameters: Readonly<Record<string, string>>;
+  /** The path in its canonical spelling, whatever the request's. */
+  readonly concretePath: string;
+}
+
+/**
+ * Decodes each segment, and encodes it as URLs mostly do; "" if it has a malformed escape.
+ *
+ * @param names takes the names of parameters
+ */
+function canonical(path: string, names?: string[]): string {
+  try {
+    // What has no other characters is as it should be.
+    return path.replace(/(?<=\/)[\w.-]*[^\w/.-][^/]*/g, (segment) => {
+      if (!names || !/^[{:]/.test(segment)) {
+        return encodeURI(decodeURIComponent(segment)).replace(/[/?#]/g, encodeURIComponent);
+      }
+      names.push(segment.replace(/[{}:]/g, ""));
+      return PARAMETER;
+    });
+  } catch {
+    return "";
+  }
+}
+
+/**
+ * The shape of a template, and its parameters' names.
+ *
+ * @throws {@link DeploymentError} for a path that is no template
+ */
+function shapeOf(path: string): [shape: string, names: string[]] {
+  const names: string[] = [];
+  const shape = TEMPLATE.test(path) && canonical(path, names);
+  if (shape && new Set(names).size === names.length) return [shape, names];
+  throw new DeploymentError(
+    `No path: "${path}". Begin it with "/", make each parameter a whole segment {name} of its own name, and escape {}*?#%.`,
+  );
+}
+
+export class Router<V> {
+  /** In the order in which they are tried: texts before parameters, compared from the left. */
+  readonly #routes: Route<V>[] = [];
+
+  /** @throws {@link DeploymentError} for a path that is no template, or that matches the same paths as another */
+  add(path: string, value: V): void {
+    const [shape, names] = shapeOf(path);
+    const rival = this.#routes.find((route) => route.shape === shape);
+    if (rival) throw new DeploymentError(`"${path}" matches the same as "${rival.path}": remove one.`);
+    const group = (character: string) => (character === PARAMETER ? "([^/]+)" : `\\${character}`);
+    const pattern = RegExp(`^${shape.replace(/[^\w/]/g, group)}$`);
+    this.#routes.push({ path, shape, pattern, names, value });
+    this.#routes.sort((a, b) => (a.shape < b.shape ? -1 : 1));
+  }
+
+  get values(): V[] {
+    return this.#routes.map(({ value }) => value);
+  }
+
+  /**
+   * What stands at a template that matches the same paths.
+   *
+   * @throws {@link DeploymentError} for a path that is no template
+   */
+  at(path: string): V | undefined {
+    const [shape] = shapeOf(path);
+    return this.#routes.find((route) => route.shape === shape)?.value;
+  }
+
+  /** The value whose template matches a URL's path best. A path with a malformed escape matches none. */
+  match(pathname: string): Match<V> | undefined {
+    const concretePath = canonical(pathname);
+    for (const { pattern, names, value } of this.#routes) {
+      const values = pattern.exec(concretePath)?.slice(1).map(decodeURIComponent);
+      if (!values) continue;
+      const pathParameters = Object.freeze(Object.fromEntries(names.map((name, i) => [name, values[i]!])));
+      return { value, pathParameters, concretePath };
+    }
+    return undefined;
+  }
+}

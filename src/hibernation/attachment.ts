@@ -1,0 +1,274 @@
+// What a session leaves behind while its object hibernates: in the socket's attachment, and in a row what is too large for that
+// or has to outlive a crash. Only this file reads and writes the attachment; it knows nothing of callbacks.
+import type { EndpointConfig } from "../api/endpoint-options.ts";
+import { SessionObjectError } from "../api/errors.ts";
+import { attempt, type Place } from "../reporting/log.ts";
+import type { SessionFacts } from "./facts.ts";
+import { limitsOf, type Limits } from "./limits.ts";
+import { isFlat } from "./plain-data.ts";
+import { wrote } from "./rollback.ts";
+import { deleteRow, dropRow, MAX_ROW, putRow, rowOf, type Channels, type Kept } from "./row.ts";
+
+/**
+ * The number of the attachment's form. It stands beside the items of an array, as a property that structured clone keeps: no
+ * decoder makes such an array of what a client sends, so that no socket of the application's own is taken for ours.
+ */
+const FORM = 1;
+
+/** All is in the attachment; the greater part is in storage; the session has ended. */
+const WHOLE = 0;
+const PART = 1;
+const ENDED = 2;
+
+/** Where the send channels of a slot are listed. */
+const CHANNELS = { 1: 4, 2: 5 } as const;
+
+/**
+ * What the socket holds. A flat tuple, because names of properties and what is nested would cost with each change. The
+ * limits are there if they are no longer the endpoint's. In place of facts that don't fit stands the session's id.
+ */
+type Attached = [
+  kind: typeof WHOLE | typeof PART | typeof ENDED,
+  factsOrId?: string,
+  object?: unknown,
+  limits?: Limits | undefined,
+  userProperties?: unknown,
+  inObject?: Channels,
+  inProperties?: Channels,
+];
+
+/** What was found in an attachment. */
+export interface Remains {
+  readonly facts: string;
+  /** Absent for one whose session object nobody has asked for. */
+  readonly kept?: Kept | undefined;
+  readonly limits?: Limits | undefined;
+  readonly isLarge?: boolean;
+}
+
+export class Attachment {
+  declare readonly limits: Limits;
+  /** False for a session that doesn't hibernate, and for one that has ended. */
+  declare keeps: boolean;
+  readonly #socket: WebSocket;
+  readonly #storage: DurableObjectStorage;
+  readonly #id: string;
+  readonly #place: Place;
+  readonly #isTracked: boolean;
+  #facts: string;
+  #kept: Kept | undefined;
+  /** The limits are no longer the endpoint's. */
+  #isLimited: boolean;
+  /** The session object is in storage. */
+  #isLarge: boolean;
+  /** It was so in this life. */
+  #hadRow: boolean;
+  /** Its `onClose` has settled. */
+  #isForgotten = false;
+
+  constructor(
+    socket: WebSocket,
+    ctx: Pick<DurableObjectState, "storage">,
+    id: string,
+    config: EndpointConfig,
+    { facts, kept, limits, isLarge = false }: Remains,
+  ) {
+    this.#socket = socket;
+    this.#storage = ctx.storage;
+    this.#id = id;
+    this.#place = { path: config.path, ctx };
+    this.#facts = facts;
+    this.#kept = kept;
+    this.keeps = config.hibernate;
+    this.limits = limits ?? limitsOf(config);
+    this.#isLimited = limits !== undefined;
+    this.#isTracked = config.trackSessions;
+    this.#isLarge = this.#hadRow = isLarge;
+  }
+
+  /**
+   * What was kept last: read when it is first asked for.
+   *
+   * @throws {@link SessionObjectError} if its row is gone; what storage throws
+   */
+  get kept(): Kept {
+    return (this.#kept ??= this.#read());
+  }
+
+  /** The send channels in what was kept last. */
+  channelsOf(slot: 1 | 2): Channels {
+    return this.kept[CHANNELS[slot]];
+  }
+
+  /** Changes are kept in storage too. */
+  get isStored(): boolean {
+    return this.keeps && (this.#isTracked || this.#isLarge);
+  }
+
+  /**
+   * Keeps another session object, or other user properties.
+   *
+   * @param channels the send channels in it
+   * @param flat whether it is a plain object of primitives
+   * @returns the copy of it that will come back
+   * @throws the platform's error, or {@link SessionObjectError} if they are too large; the former stay
+   */
+  write(slot: 1 | 2, data: unknown, channels: Channels, flat = isFlat(data)): unknown {
+    const { kept } = this;
+    const list = CHANNELS[slot];
+    const former = { data: kept[slot], channels: kept[list] };
+    kept[slot] = data;
+    kept[list] = channels;
+    try {
+      this.#save();
+      // A spread makes of plain data what the platform does, and to read that back costs 2 µs more.
+      const copy = flat ? undefined : this.#read();
+      kept[list] = copy?.[list];
+      return (kept[slot] = copy ? copy[slot] : { ...(data as object) });
+    } catch (error) {
+      kept[slot] = former.data;
+      kept[list] = former.channels;
+      try {
+        // A save that failed halfway may have replaced a part of it.
+        this.#save();
+      } catch {
+        this.#attach(this.#isLarge);
+      }
+      throw error;
+    }
+  }
+
+  /** Adds to the facts of a session that has not been kept yet. */
+  settle(facts: Partial<SessionFacts>): void {
+    this.kept[0] = this.#facts = JSON.stringify({ ...(JSON.parse(this.#facts) as SessionFacts), ...facts });
+  }
+
+  limit<Index extends keyof Limits>(index: Index, value: Limits[Index]): void {
+    this.limits[index] = value;
+    this.#isLimited = true;
+    // In memory they hold: no message is lost for it.
+    attempt(
+      "a session's limits can't be kept",
+      () => {
+        if (this.keeps && this.#attach(this.#isLarge)) this.#save();
+      },
+      this.#place,
+    );
+  }
+
+  /** Writes again, or deletes again, what a transaction may have taken along. */
+  rewrite(): void {
+    if (this.#isForgotten) return this.forget();
+    const write = () => {
+      if (!this.keeps) return this.#put();
+      this.#isLarge = this.#hadRow;
+      this.#save();
+    };
+    attempt("a session can't be kept after a rollback", write, this.#place);
+  }
+
+  /** Marks the session as ended: events that the platform still delivers for the socket are nobody's. */
+  end(): void {
+    const { keeps } = this;
+    this.keeps = false;
+    if (keeps) markEnd(this.#socket, this.#place);
+  }
+
+  /** `onClose` has settled: nothing is left of the session. */
+  forget(): void {
+    this.#isForgotten = true;
+    if (this.#hadRow || this.#isTracked) {
+      dropRow(this.#storage, this.#id, this.#place);
+      wrote(this.#storage, this);
+    }
+  }
+
+  #read(): Kept {
+    return this.#isLarge ? rowOf(this.#storage, this.#id) : keptIn(attachedTo(this.#socket) ?? [ENDED], this.#facts);
+  }
+
+  #save(): void {
+    const size = this.#attach(false);
+    if (size > MAX_ROW) {
+      throw new SessionObjectError(
+        `The session object can't be kept: with the session's facts it has ${size} bytes, and a row takes ${MAX_ROW}. Keep parts in rows of your own.`,
+      );
+    }
+    if (size || this.#isTracked) this.#put();
+    // From here on there is a row to delete.
+    this.#isLarge ||= size > 0;
+    this.#hadRow ||= this.#isLarge;
+    if (size) this.#attach(true);
+    else if (this.#isLarge && !this.#isTracked) {
+      deleteRow(this.#storage, this.#id);
+      wrote(this.#storage, this);
+    }
+    this.#isLarge = size > 0;
+  }
+
+  #put(): void {
+    putRow(this.#storage, this.#id, this.kept);
+    wrote(this.#storage, this);
+  }
+
+  /** @returns the size in bytes of what doesn't fit; 0 if it does */
+  #attach(isLarge: boolean): number {
+    const limits = this.#isLimited ? this.limits : undefined;
+    if (isLarge) {
+      const fit = (factsOrId: string) => attach(this.#socket, [PART, factsOrId, undefined, limits]);
+      return fit(this.#facts) && fit(this.#id);
+    }
+    // Not put by: who sends to many needs none of their session objects.
+    const [facts, object, userProperties, , inObject, inProperties] = this.#kept ?? this.#read();
+    return attach(this.#socket, [WHOLE, facts, object, limits, userProperties, inObject, inProperties]);
+  }
+}
+
+/** @returns the size in bytes of what doesn't fit; 0 if it does */
+function attach(socket: WebSocket, attached: Attached): number {
+  while (attached.at(-1) === undefined) attached.pop();
+  (attached as { socle?: number }).socle = FORM;
+  try {
+    socket.serializeAttachment(attached);
+  } catch (error) {
+    const [, size] = /was (\d+) bytes/.exec(String(error)) ?? [];
+    if (!size) throw error;
+    return Number(size);
+  }
+  return 0;
+}
+
+/** From here on events that the platform delivers for the socket are nobody's. */
+export const markEnd = (socket: WebSocket, place: Place): void =>
+  attempt("a socket took no mark of its end", () => attach(socket, [ENDED]), place);
+
+function attachedTo(socket: WebSocket): Attached | undefined {
+  const attached = socket.deserializeAttachment() as (Attached & { socle?: number }) | null;
+  return Array.isArray(attached) && attached.socle === FORM ? attached : undefined;
+}
+
+const keptIn = ([, , object, , userProperties, inObject, inProperties]: Attached, facts: string): Kept => [
+  facts,
+  object,
+  userProperties,
+  undefined,
+  inObject,
+  inProperties,
+];
+
+/** Whether Socle has accepted a socket. */
+export const isOurs = (socket: WebSocket): boolean => attachedTo(socket) !== undefined;
+
+/** What was kept; undefined for a session that has ended, and for a socket that Socle did not accept. */
+export function readAttachment(socket: WebSocket, storage: DurableObjectStorage): Remains | undefined {
+  const attached = attachedTo(socket) ?? [ENDED];
+  const [kind, factsOrId, , limits] = attached;
+  if (kind === ENDED) return undefined;
+  if (kind === WHOLE) return { facts: factsOrId!, kept: keptIn(attached, factsOrId!), limits };
+  // JSON of an object, or an id.
+  const facts = factsOrId!.startsWith("{") ? factsOrId! : rowOf(storage, factsOrId!)[0];
+  return { facts, limits, isLarge: true };
+}
+
+/** The limits alone, which are in the attachment however large the rest is. */
+export const readLimits = (socket: WebSocket): Limits | undefined => attachedTo(socket)?.[3];

@@ -1,0 +1,27 @@
+// The object's life, which hibernation doesn't end and a crash does.
+
+/** The most that the platform takes for the time of an event: seven days. */
+const MAX_EVENT = 604_800_000;
+
+/** Those without a mark, by their storage. */
+const unmarked = new WeakMap<DurableObjectStorage, DurableObjectState>();
+
+/** An object wakes: its life has no mark if it is new, if a crash lies behind it, or if nothing in storage has asked for one. */
+export function beginLife(ctx: DurableObjectState): void {
+  if (isUnmarked(ctx)) unmarked.set(ctx.storage, ctx);
+}
+
+/**
+ * Marks the life of the object that writes something which a crash leaves. The list of its sockets doesn't tell a crash: it lacks
+ * those whose close is about to be delivered, which may be all. But an event's time limit is kept as long as the sockets. It
+ * costs each event of the object 0.1 to 0.3 µs, so objects that write nothing have no mark.
+ */
+export function markLife(storage: DurableObjectStorage): void {
+  const ctx = unmarked.get(storage);
+  if (!ctx) return;
+  unmarked.delete(storage);
+  // The application may have set one.
+  if (isUnmarked(ctx)) ctx.setHibernatableWebSocketEventTimeout(MAX_EVENT);
+}
+
+export const isUnmarked = (ctx: DurableObjectState): boolean => ctx.getHibernatableWebSocketEventTimeout() === null;

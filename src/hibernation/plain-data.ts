@@ -1,0 +1,21 @@
+// What plain data is: what structured clone brings back as it was.
+
+export const isObject = (value: unknown): value is object => typeof value === "object" && value !== null;
+
+export const isPlain = (value: unknown): value is Record<string, unknown> =>
+  isObject(value) && Object.getPrototypeOf(value) === Object.prototype;
+
+/** Whether it is a plain object of primitives alone, with nothing hidden: of those a spread makes what structured clone does. */
+export function isFlat(value: unknown): value is Record<string, unknown> {
+  if (!isPlain(value)) return false;
+  let count = 0;
+  for (const key in value) {
+    const descriptor = Object.getOwnPropertyDescriptor(value, key);
+    const type = typeof descriptor?.value;
+    // An accessor is "undefined" too, and so is what the prototype has.
+    if (type === "undefined" ? !descriptor?.writable : type === "function" || type === "symbol") return false;
+    if (type === "object" && descriptor!.value !== null) return false;
+    count++;
+  }
+  return Object.getOwnPropertyNames(value).length === count && Object.getOwnPropertySymbols(value).length === 0;
+}

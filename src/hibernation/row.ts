@@ -1,0 +1,70 @@
+// A session's row in the object's storage: what is too large for the attachment, or has to outlive a crash.
+import { SessionObjectError } from "../api/errors.ts";
+import { attempt, placeOf, report, type Place } from "../reporting/log.ts";
+import { toError } from "../reporting/thrown.ts";
+import { markLife } from "./life.ts";
+
+const ROW = "socle:session:";
+/** The platform's limit for a stored value; local workerd takes more. */
+export const MAX_ROW = 2 ** 21;
+
+/** The send channels in a value. Structured clone makes plain objects of them: that they are listed tells them from what looks like one. */
+export type Channels = readonly object[] | undefined;
+
+/**
+ * The facts of a session as JSON, the session object, the user properties. The facts are one string because it is made once,
+ * and copied as it is with each change. In a row it is marked while `onOpen` runs: a crash in it ends no session. Later
+ * the mark is how often the `onClose` of the lost session was begun.
+ */
+export type Kept = [
+  facts: string,
+  object: unknown,
+  userProperties: unknown,
+  isOpeningOrTries?: true | number | undefined,
+  inObject?: Channels,
+  inProperties?: Channels,
+];
+
+export function putRow(storage: DurableObjectStorage, id: string, kept: Kept): void {
+  storage.kv.put(ROW + id, kept);
+  markLife(storage);
+}
+
+export const readRow = ({ kv }: DurableObjectStorage, id: string): Kept | undefined => kv.get<Kept>(ROW + id);
+
+/** @throws {@link SessionObjectError} if it is gone */
+export function rowOf(storage: DurableObjectStorage, id: string): Kept {
+  const kept = readRow(storage, id);
+  if (!kept) throw new SessionObjectError("The session's row in storage is gone: delete none that begins with socle.");
+  return kept;
+}
+
+export const deleteRow = ({ kv }: DurableObjectStorage, id: string): boolean => kv.delete(ROW + id);
+
+/** Deletes the row of a session that has ended, or tells the log. */
+export const dropRow = (storage: DurableObjectStorage, id: string, place: Place): void =>
+  attempt("the row of an ended session is left", () => deleteRow(storage, id), place);
+
+/** The id of the session whose row comes next. One at a time: all rows together may be more than the memory. */
+export function nextRow(ctx: DurableObjectState, id?: string): string | undefined {
+  try {
+    const after = id === undefined ? {} : { startAfter: ROW + id };
+    for (const [key] of ctx.storage.kv.list({ prefix: ROW, ...after, limit: 1 })) return key.slice(ROW.length);
+  } catch (error) {
+    // An object without SQLite has no rows. Those that can't be read are looked for again in the object's next life.
+    if (!isWithoutSqlite(error)) report("a lost session's onClose can't run", error, placeOf(ctx));
+  }
+  return undefined;
+}
+
+/** Counts in its row that the `onClose` of a lost session is about to run. */
+export function countTry({ kv }: DurableObjectStorage, id: string, kept: Kept): void {
+  kept[3] = triesOf(kept) + 1;
+  kv.put(ROW + id, kept);
+}
+
+/** How often the `onClose` of a lost session was begun. */
+export const triesOf = ([, , , tries]: Kept): number => (typeof tries === "number" ? tries : 0);
+
+/** Whether storage threw because the object has no SQLite. */
+export const isWithoutSqlite = (error: unknown): boolean => /SQLite-backed/.test(toError(error).message);

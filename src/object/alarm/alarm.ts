@@ -1,0 +1,281 @@
+// The object's one alarm, shared by the timeouts of its sessions and by the subclass that sets its own.
+import { isUnmarked, markLife } from "../../hibernation/life.ts";
+import { wrote } from "../../hibernation/rollback.ts";
+import { isWithoutSqlite } from "../../hibernation/row.ts";
+import { placeOf, report, type Place } from "../../reporting/log.ts";
+import { shareMethods, type SharedAlarm, type Subclass } from "./storage-methods.ts";
+import {
+  LATEST,
+  NONE,
+  OVERDUE,
+  readTimes,
+  stateOf,
+  writeTimes,
+  type Own,
+  type Platform,
+  type State,
+  type Times,
+} from "./times.ts";
+
+/** As many as the platform makes, with its delays: 2 s first, then twice as long each time. */
+const RETRIES = 6;
+/** How often is looked whether an alarm that a crash has cut off comes again, in milliseconds. */
+const PAUSE = 500;
+
+export class Alarm implements SharedAlarm {
+  readonly #storage: DurableObjectStorage;
+  readonly subclass: Subclass;
+  readonly #platform: Platform;
+  readonly #state: State;
+  readonly sweep: (now: number) => number | undefined;
+  /** The object is new, or a crash lies behind it: all its sockets have come since. */
+  readonly isFresh: boolean;
+  readonly #place: Place;
+
+  /**
+   * Takes the place of the storage's methods for alarms, so that the subclass goes on using them.
+   *
+   * @param sweep looks at the idle timeouts, and tells when to look again
+   */
+  constructor(ctx: DurableObjectState, subclass: Subclass, sweep: (now: number) => number | undefined) {
+    const { storage } = ctx;
+    this.#storage = storage;
+    this.subclass = subclass;
+    this.sweep = sweep;
+    this.#place = placeOf(ctx);
+    // As in lostSessions: a crash is known by the mark that it takes along.
+    this.isFresh = isUnmarked(ctx);
+    this.#state = stateOf(storage);
+    this.#platform = this.#state.platform;
+    shareMethods(storage, this.#state, this);
+  }
+
+  /** Has the idle timeouts looked at, at this time or before, and at a time before for which there was no alarm. */
+  async wake(time: number): Promise<void> {
+    const state = this.#state;
+    // What is in the row is the sessions' of this life.
+    if (time < Infinity) markLife(this.#storage);
+    if (time < state.idle || state.idle <= Date.now() - OVERDUE) {
+      state.wanted = Math.min(state.wanted, time);
+      // The platform's alarm is not touched while it rings: it would not be tried again.
+      if (state.isRinging) {
+        const [, ...own] = this.times ?? ([Infinity, ...state.running] as Times);
+        writeTimes(this.#storage, [state.wanted, ...own]);
+        wrote(this.#storage, this);
+        this.#watch();
+      }
+    }
+    if (state.wanted < Infinity) await (state.arming ??= this.#arm().finally(() => (state.arming = undefined)));
+  }
+
+  /** An alarm could not be set, and the object has an event. */
+  get isMissing(): boolean {
+    return this.#state.wanted < Infinity && !this.#state.arming && !this.#state.isRinging;
+  }
+
+  /** A transaction has taken along what was set in it: whether there is an alarm has to be looked at again. */
+  rewrite(): void {
+    const state = this.#state;
+    state.wanted = Math.min(state.wanted, state.idle);
+    state.idle = Infinity;
+    const [, own, tries] = this.times ?? [];
+    const [handled, begun] = state.running;
+    if (state.isRinging) state.isHandled = own === handled && tries === begun;
+  }
+
+  /** The last session with a timeout has gone. */
+  async release(): Promise<void> {
+    const state = this.#state;
+    state.isReleased = state.isRinging;
+    await state.sharing;
+    const times = this.times;
+    if (times && !state.isRinging) await this.set([Infinity, times[1], times[2]]);
+  }
+
+  /**
+   * The platform's alarm has come: at its time, late, or a second time.
+   *
+   * @param info absent only if a test's runner calls the alarm, which has deleted the subclass's before
+   */
+  async ring(info: AlarmInvocationInfo | undefined): Promise<void> {
+    const state = this.#state;
+    state.isRinging = true;
+    state.running = NONE;
+    try {
+      await state.sharing;
+      const times = this.times;
+      await (times ? this.#ring(times, info) : this.#ringAlone(info));
+    } finally {
+      clearTimeout(state.timer);
+      Object.assign(state, { isRinging: false, isHandled: false, isReleased: false });
+    }
+    await this.#unlessRun(this.wake(Infinity));
+  }
+
+  async #ring([looked, own, begun]: Times, info: AlarmInvocationInfo | undefined): Promise<void> {
+    const state = this.#state;
+    const now = Date.now();
+    // A time that nobody has looked at in this life is of sessions that a crash has ended.
+    const isStale = this.isFresh && state.idle === Infinity;
+    const next = looked > now && !isStale ? looked : (this.sweep(now) ?? Infinity);
+    state.idle = next;
+    const isDue = own === null ? !info : own <= now;
+    // A crash in the middle of an onAlarm is a failure too, of which the platform tells.
+    const tries = Math.max(begun, info?.retryCount ?? 0);
+    if (next === Infinity && tries === 0) {
+      // From here on the platform's alarm is the subclass's alone.
+      writeTimes(this.#storage, undefined);
+      if (!isDue) return own === null ? undefined : await this.#platform.setAlarm(own);
+      await this.#storage.sync();
+      return this.#ringAlone(info);
+    }
+    let rest: Own = isDue ? NONE : [own, begun];
+    if (isDue && tries <= RETRIES) {
+      const scheduledTime = own ?? now;
+      writeTimes(this.#storage, [next, scheduledTime, tries + 1]);
+      // It may reset the object, which takes along what is not committed.
+      await this.#storage.sync();
+      rest = await this.#run({ scheduledTime, isRetry: tries > 0, retryCount: tries });
+    }
+    if (state.isReleased) state.idle = this.sweep(Date.now()) ?? Infinity;
+    await this.#goOn([Math.min(state.idle, state.wanted), ...rest]);
+  }
+
+  /** The object is awake while `onAlarm` runs, which may take minutes: a timer closes what falls due meanwhile. */
+  #watch(): void {
+    const state = this.#state;
+    clearTimeout(state.timer);
+    const due = Math.min(state.idle, state.wanted);
+    if (due === Infinity) return;
+    state.timer = setTimeout(() => {
+      Object.assign(state, { idle: this.sweep(Date.now()) ?? Infinity, wanted: Infinity });
+      this.#watch();
+    }, due - Date.now());
+  }
+
+  /** If it can't be set it is wanted, and the object's next event sees to it. */
+  #goOn(times: Times): Promise<void> {
+    const setting = this.set(times).catch((error: unknown) => {
+      this.#state.wanted = Math.min(this.#state.wanted, times[0], times[1] ?? Infinity);
+      throw error;
+    });
+    return this.#unlessRun(setting);
+  }
+
+  /** What fails has the platform ring again, and is only told when onAlarm has run: that must not run again. */
+  async #unlessRun(setting: Promise<void>): Promise<void> {
+    try {
+      await setting;
+    } catch (error) {
+      if (this.#state.running === NONE) throw error;
+      report("the idle timeouts have no alarm", error, this.#place);
+    }
+  }
+
+  /** The platform tries the subclass's alarm again, unless a session with a timeout has opened meanwhile. */
+  async #ringAlone(info: AlarmInvocationInfo | undefined): Promise<void> {
+    const { scheduledTime = Date.now(), retryCount = 0 } = info ?? {};
+    const state = this.#state;
+    state.running = [scheduledTime, retryCount + 1];
+    let failure: { error: unknown } | undefined;
+    try {
+      await this.subclass.onAlarm?.(info);
+    } catch (error) {
+      failure = { error };
+    }
+    const times = this.times;
+    if (!times && failure) throw failure.error;
+    if (!times) return;
+    const set = await this.#platform.getAlarm();
+    const rest: Own = failure ? this.#failed(failure.error, retryCount) : NONE;
+    await this.#goOn([times[0], ...(set === null ? rest : ([set, 0] as const))]);
+  }
+
+  /** Runs the subclass's alarm. @returns its next */
+  async #run(info: AlarmInvocationInfo): Promise<Own> {
+    const state = this.#state;
+    let rest: Own = NONE;
+    state.isHandled = true;
+    state.running = [info.scheduledTime, info.retryCount + 1];
+    this.#watch();
+    try {
+      await this.subclass.onAlarm?.(info);
+    } catch (error) {
+      rest = this.#failed(error, info.retryCount);
+    }
+    // It may have set another, or deleted it.
+    if (!state.isHandled) [, ...rest] = this.times ?? [Infinity, ...NONE];
+    return rest;
+  }
+
+  /** We try it again, with the platform's delays: it would try the idle timeouts again with it, and give up on both. */
+  #failed(error: unknown, tries: number): Own {
+    report("onAlarm failed", error, this.#place);
+    return tries < RETRIES ? [Date.now() + 2000 * 2 ** tries, tries + 1] : NONE;
+  }
+
+  /** Sees to it that the platform's alarm comes by the time that is wanted. While it rings its end does so. */
+  async #arm(): Promise<void> {
+    const state = this.#state;
+    for (let waited = 0; state.wanted < Infinity && !state.isRinging; waited += PAUSE) {
+      await state.sharing;
+      const sharing = this.#share(waited >= OVERDUE).finally(() => (state.sharing = undefined));
+      state.sharing = sharing;
+      if (!(await sharing)) await scheduler.wait(PAUSE);
+    }
+  }
+
+  /**
+   * Shares the platform's alarm with the subclass, whose alone it was, or moves it to an earlier time. It does nothing to one that a
+   * crash has cut off: that comes again, and would not if it was moved; or it doesn't, and is soon gone.
+   *
+   * @returns whether that was not so
+   */
+  async #share(isLate: boolean): Promise<boolean> {
+    const state = this.#state;
+    try {
+      const alarm = await this.#platform.getAlarm();
+      const times = this.times;
+      const { wanted } = state;
+      const now = Date.now();
+      const isGone = alarm === null || alarm <= now - OVERDUE;
+      if (state.isRinging) return true;
+      if (this.isFresh && !isGone && alarm <= now && !isLate) return false;
+      // Without a row the alarm is the subclass's alone.
+      const [idle, ...set] = times ?? ([Infinity, alarm, 0] as Times);
+      // What is due and has no alarm has been given up, or was aborted not to come again.
+      const rest: Own = isGone && (set[0] ?? 0) <= now ? NONE : set;
+      if (times && !isGone && alarm <= idle && idle <= wanted) state.idle = idle;
+      else await this.set([Math.min(idle, wanted), ...rest], isGone ? null : alarm, times === undefined);
+      if (state.wanted === wanted) state.wanted = Infinity;
+      return true;
+    } catch (error) {
+      // An object without SQLite never has one.
+      if (isWithoutSqlite(error)) state.wanted = Infinity;
+      throw error;
+    }
+  }
+
+  /** @param alarm the platform's, if it was read: one that comes before need not be moved */
+  async set(times: Times, alarm?: number | null, isNew = false): Promise<void> {
+    const [idle, own, tries] = times;
+    const state = this.#state;
+    wrote(this.#storage, this);
+    writeTimes(this.#storage, idle === Infinity && tries === 0 ? undefined : times);
+    try {
+      const time = Math.min(idle, own ?? Infinity, LATEST);
+      if (idle === Infinity && own === null) await this.#platform.deleteAlarm();
+      else if ((alarm ?? Infinity) > time) await this.#platform.setAlarm(time);
+      state.idle = idle;
+      if (idle <= state.wanted) state.wanted = Infinity;
+    } catch (error) {
+      // Without an alarm there is no row either.
+      if (isNew) writeTimes(this.#storage, undefined);
+      throw error;
+    }
+  }
+
+  get times(): Times | undefined {
+    return readTimes(this.#storage);
+  }
+}

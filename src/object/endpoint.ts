@@ -1,0 +1,288 @@
+// The Durable Object: takes the platform's events for its sockets to their sessions.
+import { DurableObject } from "cloudflare:workers";
+
+import type { Callbacks } from "../api/callbacks.ts";
+import { CloseReason } from "../api/close-reason.ts";
+import type { EventListener } from "../api/container-event.ts";
+import type { EndpointOptions } from "../api/endpoint-options.ts";
+import type { Session } from "../api/session.ts";
+import { amended, define, type CompleteDefinition, type EndpointDefinition } from "../endpoint/definition.ts";
+import {
+  checkMethods,
+  ENDPOINTS,
+  LISTENERS,
+  optionsOf,
+  SERVES_MAPS,
+  TABLES,
+  type Route,
+} from "../endpoint/endpoint-class.ts";
+import { answer, isUpgrade, misled, notFound, pathOf, shakeHands, told } from "../endpoint/handshake.ts";
+import type { Match } from "../endpoint/router.ts";
+import type { Handshake } from "../hibernation/facts.ts";
+import { hasLostSessions } from "../options/track-sessions/lost-sessions.ts";
+import { tellOf } from "../reporting/listener.ts";
+import { placeOf, report } from "../reporting/log.ts";
+import { toError } from "../reporting/thrown.ts";
+import { closeSocket, reasonOf } from "../sending/close-frame.ts";
+import type { Payload } from "../sending/payload.ts";
+import { Alarm } from "./alarm/alarm.ts";
+import { broadcast, type BroadcastOptions } from "./broadcast.ts";
+import { Sessions } from "./sessions.ts";
+
+/** A class that extends {@link Endpoint}. */
+export type EndpointClass<Env = unknown, T = unknown, Path extends string = string> = new (
+  ctx: DurableObjectState,
+  env: Env,
+) => Endpoint<Env, T, Path>;
+
+// oxlint-disable-next-line typescript/no-unsafe-declaration-merging -- the callbacks are optional: a subclass has those it writes
+export interface Endpoint<Env = Cloudflare.Env, T = unknown, Path extends string = string> extends Callbacks<
+  Env,
+  T,
+  Path
+> {
+  /**
+   * Answers the requests to the endpoint's path that open no WebSocket, of any method. No check runs before it.
+   * Without it they are refused with 405 or 426.
+   */
+  onRequest?(request: Request): Response | Promise<Response>;
+  /**
+   * Runs for the alarms that the class set by `this.ctx.storage.setAlarm`, which throws a {@link DeploymentError}
+   * without it. Write it instead of `alarm`, which the idle timeouts share. If it throws it is tried again, as the
+   * platform does.
+   */
+  onAlarm?(info?: AlarmInvocationInfo): void | Promise<void>;
+  /**
+   * Gets the events of the object's sockets that Socle did not accept: those of the code before a migration, or the class's
+   * own. None of Socle's rules holds for them, but that a Close frame is answered once this has settled.
+   *
+   * ```ts
+   * onOtherSocket(socket: WebSocket, event: OtherEvent) {
+   *   if (typeof event === "string") socket.send(`old: ${event}`);
+   * }
+   * ```
+   */
+  onOtherSocket?(socket: WebSocket, event: OtherEvent): void | Promise<void>;
+}
+
+/** What happens to a socket that Socle did not accept: a text, bytes, a failure, or its end. */
+export type OtherEvent = string | ArrayBuffer | Error | CloseReason;
+
+/**
+ * A Durable Object that serves WebSockets. Write the callbacks as methods; storage, alarms, RPC methods and
+ * `onRequest` are yours as in any Durable Object.
+ *
+ * ```ts
+ * export class Chat extends Endpoint<Env, { name: string }> {
+ *   onOpen(session: Session) {
+ *     return { name: session.requestParameterMap.get("name") ?? "anonymous" };
+ *   }
+ *   onText(user: { name: string }, text: string) {
+ *     this.broadcast(`${user.name}: ${text}`);
+ *   }
+ * }
+ * addEndpoint(container, "/chat/{room}", Chat);
+ * ```
+ *
+ * @typeParam Env the Worker's bindings
+ * @typeParam T the session object that `onOpen` returns
+ * @typeParam Path the path at which it is registered, for typed path parameters
+ * @see Jakarta: `Endpoint`
+ */
+// oxlint-disable-next-line no-unused-vars -- the callbacks of the interface above have them
+export class Endpoint<Env = Cloudflare.Env, T = unknown, Path extends string = string> extends DurableObject<Env> {
+  /**
+   * The options of the class, wherever it is registered; those given there win.
+   *
+   * ```ts
+   * static override options: EndpointOptions = { idleTimeoutMs: 60_000 };
+   * ```
+   *
+   * Those of the classes that it extends hold too, where its own don't say otherwise. An option that is undefined says nothing.
+   */
+  static options?: EndpointOptions<unknown>;
+
+  /**
+   * True for a class that has a `fetch`, `alarm`, `webSocketMessage`, `webSocketClose` or `webSocketError` of its own, and calls
+   * `super` in it. Without it such a class is refused, because its callbacks would never run.
+   */
+  static overrides?: boolean;
+
+  /** What the container tells the objects of the class. */
+  declare static [ENDPOINTS]?: Map<string, EndpointDefinition>;
+  declare static [LISTENERS]?: Set<EventListener>;
+  declare static [SERVES_MAPS]?: boolean;
+
+  readonly #definitions = new Map<string, CompleteDefinition>();
+  /** By the class's own options. */
+  #own: EndpointDefinition | undefined;
+  readonly #alarm = new Alarm(this.ctx, this, (now) => this.#sessions.closeIdle(now));
+  readonly #sessions = new Sessions({
+    ctx: this.ctx,
+    env: this.env,
+    alarm: this.#alarm,
+    definition: (path) => this.#definition(path),
+  });
+  /** The sessions that a crash has ended come before anything new. */
+  #recovery: Promise<void> | undefined;
+
+  constructor(ctx: DurableObjectState, env: Env) {
+    super(ctx, env);
+    // A registered class was checked, and a wrapper around it calls it. A fetch in place of ours shows with the first client.
+    if (!this.#class[ENDPOINTS] || this.#class[SERVES_MAPS]) checkMethods(this.#class, Endpoint, "fetch");
+    for (const onEvent of this.#class[LISTENERS] ?? []) tellOf(onEvent, { type: "wake", id: ctx.id }, env, { ctx });
+    if (!hasLostSessions(ctx)) return;
+    // Not before the constructor of the subclass has run, and what it blocks for. What is called by RPC waits too.
+    this.#recovery = Promise.resolve().then(() => ctx.blockConcurrencyWhile(() => this.#sessions.endLost()));
+  }
+
+  /**
+   * The open sessions of this object: not those still in `onOpen`, nor those that are closing.
+   *
+   * @param tag only those with this tag
+   * @see Jakarta: `Session.getOpenSessions`
+   */
+  openSessions(tag?: string): Set<Session<string, T, Env>> {
+    return new Set(this.#sessions.all(tag)) as Set<unknown> as Set<Session<string, T, Env>>;
+  }
+
+  /**
+   * How many open sessions there are: not those still in `onOpen`, nor those that are closing. By RPC too.
+   *
+   * ```ts
+   * await container.stub(env, "/chat/lobby").openSessionCount();
+   * ```
+   *
+   * @param tag only those with this tag
+   */
+  openSessionCount(tag?: string): number {
+    return this.#sessions.all(tag).length;
+  }
+
+  /**
+   * Closes every open session. By RPC too, where the reason is a code, or an object with the two properties of a
+   * {@link CloseReason}.
+   *
+   * ```ts
+   * await container.stub(env, "/chat/lobby").closeAll({ closeCode: 1012, reasonPhrase: "new version" });
+   * ```
+   *
+   * @param reason 1000 if absent
+   * @returns how many it closed
+   * @throws {@link CloseReasonError} for a code that may not be sent, or a phrase over 123 bytes of UTF-8
+   */
+  closeAll(reason: number | { closeCode: number; reasonPhrase?: string } = 1000): number {
+    const { closeCode, reasonPhrase } = typeof reason === "number" ? { closeCode: reason } : reason;
+    const closeReason = new CloseReason(closeCode, reasonPhrase);
+    closeReason.check();
+    const sessions = this.#sessions.all();
+    for (const session of sessions) session.close(closeReason);
+    return sessions.length;
+  }
+
+  /**
+   * Sends to every open session of this object, past their send channels. A session whose send fails keeps it from no
+   * other; the failure is logged. By RPC too, where the payload is a text or bytes, and `except` ids.
+   *
+   * ```ts
+   * this.broadcast(`${user.name} has joined`, { except: session });
+   * await container.stub(env, "/chat/lobby").broadcast("maintenance at 9", { tag: "staff" });
+   * ```
+   *
+   * @returns how many sessions it went to
+   * @throws {@link PayloadError} for what is no payload
+   */
+  broadcast(payload: Payload, options: BroadcastOptions = {}): number {
+    return broadcast(this.#sessions, payload, options);
+  }
+
+  /** Opens a session, or answers what opens none. The container's router comes here, and so may your own routing. */
+  override async fetch(request: Request): Promise<Response> {
+    await this.#recovery;
+    this.#sessions.rearm();
+    const pathname = pathOf(request);
+    if (!pathname) return notFound(request);
+    const isOpening = isUpgrade(request);
+    const agreed = told(request);
+    // A request that no router has sent may have any path: it is the Worker's own.
+    if (!isOpening && !agreed && this.onRequest) return this.onRequest(request);
+    const found = [...TABLES].flatMap((table) => table.match(pathname) ?? []);
+    const match = found.find(({ value: { type } }) => type[ENDPOINTS] === this.#class[ENDPOINTS]);
+    const [other] = found;
+    if (!match && other && !found.some(({ value }) => value.isByName)) {
+      return misled(pathname, this.#class, other.value, this.ctx);
+    }
+    if (!isOpening && this.onRequest) return this.onRequest(request);
+    const handshake = (isOpening && agreed) || this.#shakeHands(request, pathname, match);
+    return handshake instanceof Response ? handshake : this.#sessions.open(request, handshake);
+  }
+
+  override webSocketMessage(socket: WebSocket, message: string | ArrayBuffer): Promise<void> | void {
+    const session = this.#sessions.of(socket);
+    return session ? session.receive(message) : this.#other(socket, message);
+  }
+
+  override webSocketClose(socket: WebSocket, code: number, phrase: string): Promise<void> | void {
+    const reason = new CloseReason(code, phrase);
+    const session = this.#sessions.of(socket);
+    // It has an answer in any case.
+    return session ? session.lost(reason) : this.#other(socket, reason).then(() => closeSocket(socket, reason));
+  }
+
+  override webSocketError(socket: WebSocket, error: unknown): Promise<void> | void {
+    const session = this.#sessions.of(socket);
+    return session ? session.lost(reasonOf(error), toError(error)) : this.#other(socket, toError(error));
+  }
+
+  /** The idle timeouts share it with {@link onAlarm}. */
+  override async alarm(info?: AlarmInvocationInfo): Promise<void> {
+    await this.#recovery;
+    await this.#alarm.ring(info);
+  }
+
+  /** Of a socket that Socle did not accept. What it throws is logged. */
+  async #other(socket: WebSocket, event: OtherEvent): Promise<void> {
+    if (!this.onOtherSocket || !this.#sessions.isOther(socket)) return;
+    try {
+      await this.onOtherSocket(socket, event);
+    } catch (error) {
+      report("onOtherSocket failed", error, placeOf(this.ctx));
+    }
+  }
+
+  /** A request that came past the router passes the same checks, but nobody has asked the hook. */
+  #shakeHands(request: Request, pathname: string, match: Match<Route> | undefined): Handshake | Response {
+    const definition = match?.value ?? this.#definition(pathname);
+    if (!definition) return notFound(request);
+    // At a path where the class is not registered the checks of all its paths hold.
+    const others = match ? [] : (this.#class[ENDPOINTS]?.values() ?? []);
+    let agreed!: Handshake | Response;
+    for (const one of [...others, definition]) {
+      agreed = shakeHands(request, one, match?.pathParameters ?? {});
+      if (agreed instanceof Response) return agreed;
+      if (one.config.onHandshake) return answer(403, "Come by the router");
+    }
+    return agreed;
+  }
+
+  get #class(): typeof Endpoint {
+    return this.constructor as typeof Endpoint;
+  }
+
+  /** The endpoint behind a path as it was registered; of a class that was not registered there, by its own options. */
+  #definition(path: string): CompleteDefinition | undefined {
+    const known = this.#definitions.get(path);
+    if (known) return known;
+    const callbacks = this as Callbacks;
+    const found = this.#class[ENDPOINTS]?.get(path);
+    if (!found) {
+      if (this.#class[SERVES_MAPS]) return undefined;
+      this.#own ??= define(path, optionsOf(this.#class, Endpoint), true);
+      // Not put by: such paths are the clients' choice, and have no end.
+      return Object.freeze({ callbacks, ...this.#own, config: amended(this.#own.config, { path }) });
+    }
+    const definition = Object.freeze({ callbacks, ...found });
+    this.#definitions.set(path, definition);
+    return definition;
+  }
+}

@@ -1,0 +1,246 @@
+// The sessions of a Durable Object: opened, found again by their sockets, and ended when their time is over.
+import { CloseReason } from "../api/close-reason.ts";
+import { DeploymentError } from "../api/errors.ts";
+import { ENDED, unavailable } from "../endpoint/handshake.ts";
+import { isOurs, markEnd, readAttachment, readLimits, type Remains } from "../hibernation/attachment.ts";
+import type { Handshake, SessionFacts } from "../hibernation/facts.ts";
+import { beginLife } from "../hibernation/life.ts";
+import type { Limits } from "../hibernation/limits.ts";
+import { isObject } from "../hibernation/plain-data.ts";
+import { watchRollbacks } from "../hibernation/rollback.ts";
+import type { Kept } from "../hibernation/row.ts";
+import { PROTOCOLS } from "../options/subprotocols.ts";
+import { dueTime, hasTimeout } from "../options/timeouts.ts";
+import { LostSessions } from "../options/track-sessions/lost-sessions.ts";
+import { placeOf, report, type Place } from "../reporting/log.ts";
+import { toError } from "../reporting/thrown.ts";
+import { closeSocket } from "../sending/close-frame.ts";
+import { UNREADABLE } from "../session/dispatch.ts";
+import { ServerSession, type SessionHost } from "../session/session.ts";
+import { Turns } from "../session/turns.ts";
+import type { Served } from "../session/way.ts";
+import type { Alarm } from "./alarm/alarm.ts";
+
+export class Sessions implements SessionHost {
+  declare readonly ctx: DurableObjectState;
+  declare readonly env: unknown;
+  declare readonly alarm: Alarm;
+  /** The endpoint at a path as it was registered. */
+  declare readonly definition: (path: string) => Served | undefined;
+  readonly turns = new Turns();
+  /** Those that had an event since the object woke. */
+  readonly #known = new Map<WebSocket, ServerSession>();
+  /** Those whose sockets may have taken no mark of it. */
+  readonly #ended = new WeakSet<WebSocket>();
+
+  constructor(parts: Pick<Sessions, "ctx" | "env" | "alarm" | "definition">) {
+    Object.assign(this, parts);
+    beginLife(this.ctx);
+    watchRollbacks(this.ctx.storage, () => this.rearm());
+  }
+
+  /** Opens a session: the 101. */
+  async open(request: Request, { userProperties, ...agreed }: Handshake): Promise<Response> {
+    const { 0: webSocket, 1: socket } = new WebSocketPair();
+    const { config, onEvent } = this.#defined(agreed.path);
+    const facts: SessionFacts = {
+      id: crypto.randomUUID(),
+      uri: request.url,
+      path: agreed.path,
+      pathParameters: agreed.pathParameters,
+      negotiatedSubprotocol: agreed.negotiatedSubprotocol,
+      ...(agreed.userPrincipal !== undefined && { userPrincipal: agreed.userPrincipal }),
+      tags: typeof config.tags === "object" ? config.tags : [],
+      ...(onEvent && { since: Date.now() }),
+    };
+    const properties = { ...config.userProperties, ...userProperties };
+    const json = JSON.stringify(facts);
+    // Without any properties there is nothing to write again with each change of the session object.
+    const kept: Kept = [json, undefined, Object.keys(properties).length > 0 ? properties : undefined, true];
+    const session = this.#begin(socket, { facts: json, kept }, false, facts);
+    let isFull = false;
+    const opening = session.dispatch.open(() => {
+      try {
+        if (session.isOpen) {
+          session.way.accept(session);
+          session.way.accepted?.(session);
+        } else this.#refuse(socket, session);
+        session.asyncRemote.accepted();
+      } catch (error) {
+        isFull = true;
+        void session.lost(new CloseReason(1013), toError(error));
+      }
+    });
+    if (opening) await opening;
+    if (isFull) return unavailable();
+    const headers: Record<string, string> = {};
+    if (agreed.negotiatedSubprotocol) headers[PROTOCOLS] = agreed.negotiatedSubprotocol;
+    if (session.isOpen) session.tell({ type: "open", session });
+    else headers[ENDED] = "true";
+    return new Response(null, { status: 101, webSocket, headers });
+  }
+
+  /** The session of a socket that has an event, from memory or out of hibernation; undefined once it has ended. */
+  of(socket: WebSocket): ServerSession | undefined {
+    this.rearm();
+    const known = this.#known.get(socket);
+    if (known?.object.isRead) return known;
+    const session = known ?? this.#find(socket, true);
+    if (session) this.awaken(session);
+    return this.#known.get(socket);
+  }
+
+  awaken(session: ServerSession): void {
+    const { isEnding } = session.dispatch;
+    try {
+      const failure = session.load();
+      if (!failure) return;
+      // Its end is on its way, which reads it again and tells.
+      session.object.isRead = !isEnding;
+      if (isEnding) return;
+      // As after a failed onOpen, there is no session object to go on with.
+      this.keepAwake(session.dispatch.fail(failure, UNREADABLE));
+      session.close(1011);
+    } catch (error) {
+      if (isEnding) return;
+      this.#drop(session.webSocket, error, session);
+      session.shut(new CloseReason(1011));
+    }
+  }
+
+  /** The open sessions: not those still in `onOpen`, nor those that are closing. */
+  all(tag?: string): ServerSession[] {
+    this.rearm();
+    const sessions = this.ctx.getWebSockets(tag).map((socket) => this.#find(socket));
+    for (const session of this.#known.values()) {
+      const { config } = session.definition;
+      if (!config.hibernate && (tag === undefined || session.tags.includes(tag))) sessions.push(session);
+    }
+    return sessions.filter((session) => session?.asyncRemote.isReady) as ServerSession[];
+  }
+
+  openSessions(path: string): Set<ServerSession> {
+    return new Set(this.all().filter((session) => session.path === path));
+  }
+
+  forget(socket: WebSocket): void {
+    const limits = this.#known.get(socket)?.limits;
+    this.#known.delete(socket);
+    this.#ended.add(socket);
+    // After hibernation there may be others: to look for them would wake them, so the alarm does.
+    if (limits && hasTimeout(limits) && this.#known.size === 0 && this.alarm.isFresh) this.#share(this.alarm.release());
+  }
+
+  /** Whether Socle has nothing to do with a socket of the object: it is not even one whose session has ended. */
+  isOther(socket: WebSocket): boolean {
+    return !this.#ended.has(socket) && !isOurs(socket);
+  }
+
+  keepAwake(pending: Promise<void> | undefined): void {
+    if (pending) this.ctx.waitUntil(pending);
+  }
+
+  wake(time: number): void {
+    this.#share(this.alarm.wake(time));
+  }
+
+  /** An alarm could not be set before, of which the log was told then. */
+  rearm(): void {
+    if (this.alarm.isMissing) this.keepAwake(this.alarm.wake(Infinity).catch(() => {}));
+  }
+
+  #share(sharing: Promise<void>): void {
+    this.keepAwake(
+      sharing.catch((error: unknown) => report("the idle timeouts have no alarm", error, placeOf(this.ctx))),
+    );
+  }
+
+  /**
+   * Closes the sessions that have been silent for too long, without waking the others.
+   *
+   * @returns when to look again; undefined if none has a timeout
+   */
+  closeIdle(now: number): number | undefined {
+    let next = Infinity;
+    for (const socket of new Set([...this.#known.keys(), ...this.ctx.getWebSockets()])) {
+      const known = this.#known.get(socket);
+      if (known && !known.asyncRemote.isReady) continue;
+      const limits = known ? known.limits : this.#limits(socket);
+      if (!limits || !hasTimeout(limits)) continue;
+      const due = dueTime(limits, this.ctx.getWebSocketAutoResponseTimestamp(socket)?.getTime() ?? 0);
+      if (due > now) next = Math.min(next, due);
+      else this.#find(socket)?.close(1001);
+    }
+    return next < Infinity ? next : undefined;
+  }
+
+  /** Ends the sessions that a crash left behind. */
+  endLost(): Promise<void> {
+    return new LostSessions(this).end();
+  }
+
+  restore(kept: Kept): ServerSession {
+    return this.#begin(new WebSocketPair()[1], { facts: kept[0], kept, isLarge: true });
+  }
+
+  has(id: string): boolean {
+    for (const session of this.#known.values()) if (session.id === id) return true;
+    return false;
+  }
+
+  /** The limits of a session that need not wake for them. */
+  #limits(socket: WebSocket): Limits | undefined {
+    try {
+      return readLimits(socket);
+    } catch {
+      // One that can't be read is closed.
+      return this.#find(socket)?.limits;
+    }
+  }
+
+  /** Without reading the session object, unless it is for an event of its own. */
+  #find(socket: WebSocket, isForEvent = false): ServerSession | undefined {
+    const known = this.#known.get(socket);
+    if (known || this.#ended.has(socket)) return known;
+    try {
+      const remains = readAttachment(socket, this.ctx.storage);
+      return remains && this.#begin(socket, isForEvent ? remains : { ...remains, kept: undefined }, true);
+    } catch (error) {
+      this.#drop(socket, error, placeOf(this.ctx));
+      closeSocket(socket, new CloseReason(1011));
+      return undefined;
+    }
+  }
+
+  #drop(socket: WebSocket, error: unknown, place: Place): void {
+    report("a session is closed with 1011", error, place);
+    markEnd(socket, place);
+    this.forget(socket);
+  }
+
+  /** It has ended already. A socket that can't hibernate would keep the object awake until its client answers, which may be never. */
+  #refuse(socket: WebSocket, session: ServerSession): void {
+    this.ctx.acceptWebSocket(socket);
+    markEnd(socket, session);
+  }
+
+  #defined(path: string): Served {
+    const definition = this.definition(path);
+    if (definition) return definition;
+    throw new DeploymentError(`No endpoint at ${path}: register it while the Worker's module loads.`);
+  }
+
+  /** @param facts those of the remains, if they were made here */
+  #begin(socket: WebSocket, remains: Remains, isAccepted = false, facts?: SessionFacts): ServerSession {
+    const settled = frozen(facts ?? JSON.parse(remains.facts)) as SessionFacts;
+    const session = new ServerSession(this, socket, this.#defined(settled.path), settled, remains, isAccepted);
+    this.#known.set(socket, session);
+    return session;
+  }
+}
+
+/** They are the same through hibernation: no callback can change them before it. */
+function frozen(facts: unknown): unknown {
+  if (isObject(facts)) for (const fact of Object.values(facts)) frozen(fact);
+  return Object.freeze(facts);
+}

@@ -1,0 +1,63 @@
+// `autoResponse`: a text to which the platform answers without waking the object, and Socle where the platform doesn't.
+import type { Subject } from "../session/subject.ts";
+import { spend } from "./budget.ts";
+import { isPair, isShort } from "./check.ts";
+import type { Option } from "./option.ts";
+
+export const autoResponse = {
+  checks: {
+    autoResponse: [
+      "{ request, response } of strings of at most 2,048 bytes",
+      isPair("request,response", isShort(2048)),
+    ],
+  },
+  register({ config }) {
+    if (!config.autoResponse) return;
+    // As everything that is sent: what is no Unicode ends the connection of a browser.
+    const [request, response] = [
+      config.autoResponse.request.toWellFormed(),
+      config.autoResponse.response.toWellFormed(),
+    ];
+    config.autoResponse = Object.freeze({ request, response });
+  },
+  part({ autoResponse: pair, hibernate }) {
+    if (!pair || !hibernate) return undefined;
+    const { request, response } = pair;
+    return {
+      accept({ ctx, webSocket, tags }: Subject) {
+        ctx.setWebSocketAutoResponse(new WebSocketRequestResponsePair(request, response));
+        ctx.acceptWebSocket(webSocket, [...tags]);
+      },
+    };
+  },
+} as const satisfies Option<"autoResponse">;
+
+/** Twenty at once, then one each second: nobody is told whether the client reads them, and what it doesn't is kept. */
+const BUDGET = { messages: 20, perMs: 20_000 };
+
+export class AutoResponse {
+  readonly #send: () => void;
+  #spentUntil = 0;
+  #timer: ReturnType<typeof setTimeout> = 0 as never;
+
+  constructor(send: () => void) {
+    this.#send = send;
+  }
+
+  /** Answers a ping; those past the budget by one answer, a second later. */
+  ping(): void {
+    if (!this.#timer) this.#answer();
+  }
+
+  end(): void {
+    clearTimeout(this.#timer);
+  }
+
+  readonly #answer = (): void => {
+    const spentUntil = spend(BUDGET, this.#spentUntil, Date.now());
+    this.#timer = spentUntil ? (0 as never) : setTimeout(this.#answer, 1000);
+    if (!spentUntil) return;
+    this.#spentUntil = spentUntil;
+    this.#send();
+  };
+}

@@ -1,0 +1,29 @@
+// `configure`: is given the configuration when the endpoint is registered, and may change it.
+import type { EndpointOptions, MutableEndpointConfig } from "../api/endpoint-options.ts";
+import { loss } from "../hibernation/difference.ts";
+import { isPlain } from "../hibernation/plain-data.ts";
+import { FUNCTION } from "./check.ts";
+import type { Option, Registration } from "./option.ts";
+
+export const configure = { checks: { configure: FUNCTION } } as const satisfies Option<"configure">;
+
+/**
+ * Calls it, if it is there.
+ *
+ * @returns the options as they are now
+ * @throws {@link DeploymentError} for what it can't do; what it throws
+ */
+export function configured(
+  options: Pick<EndpointOptions, "configure">,
+  config: MutableEndpointConfig,
+  { refuse }: Pick<Registration, "refuse">,
+): object {
+  const { path } = config;
+  if ((options.configure?.(config) as unknown) instanceof Promise) refuse("needs a synchronous configure");
+  const { path: samePath, userProperties, ...now } = config;
+  if (samePath !== path) refuse("needs the same path after its configure");
+  if (!isPlain(userProperties)) refuse("needs a plain object as userProperties");
+  const lost = loss(userProperties, () => structuredClone(userProperties));
+  if (lost) refuse(`needs plain data as userProperties${lost[0]}`);
+  return now;
+}

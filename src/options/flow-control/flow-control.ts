@@ -1,0 +1,48 @@
+// `flowControl`: messages wait for the client's credit, and small ones go together, for clients that speak `socle.v1`.
+import type { FlowControl } from "../../api/flow-control.ts";
+import { isPlain } from "../../hibernation/plain-data.ts";
+import { PROTOCOL, WINDOW } from "../../wire/frame.ts";
+import { check, defined, isWhole, SWITCH, type Check, type Checks } from "../check.ts";
+import type { Option } from "../option.ts";
+import { isFlowControlled, join, receive } from "./session.ts";
+
+const DEFAULTS: Required<FlowControl> = {
+  window: WINDOW,
+  maxBufferedAmount: 1_048_576,
+  stallTimeoutMs: 30_000,
+  batchMs: 0,
+};
+
+/** A timer takes no longer time. */
+const MOST = 2 ** 31 - 1;
+
+const whole = (least: number): Check => [`a whole number from ${least} to ${MOST}`, isWhole(least, MOST)];
+
+const SETTINGS: Checks<keyof FlowControl> = {
+  window: whole(1),
+  maxBufferedAmount: whole(0),
+  stallTimeoutMs: whole(1),
+  batchMs: whole(0),
+};
+
+const [, isSwitch] = SWITCH;
+
+/** By what names a subprotocol is offered: with `socle.v1` first. */
+const offers = (name: string): readonly string[] => [`${name}+${PROTOCOL}`, name];
+
+export const flowControl = {
+  checks: { flowControl: ["true, false, or an object of settings", isSwitch!, isPlain] },
+  register(endpoint) {
+    const { config } = endpoint;
+    if (!config.flowControl) return;
+    if (config.subprotocols.some(isFlowControlled)) {
+      endpoint.refuse(`has flowControl, and a subprotocol that ends in ${PROTOCOL}: leave that to it`);
+    }
+    const settings = config.flowControl === true ? {} : config.flowControl;
+    check(`The flowControl of the endpoint at "${config.path}"`, settings, SETTINGS);
+    config.flowControl = Object.freeze({ ...DEFAULTS, ...defined(settings) });
+    endpoint.protocols = [...config.subprotocols.flatMap(offers), PROTOCOL];
+    endpoint.offers = offers;
+  },
+  part: ({ flowControl: settings }) => (settings ? { join, receive } : undefined),
+} as const satisfies Option<"flowControl">;

@@ -1,0 +1,223 @@
+import type { CloseReason } from "../../api/close-reason.ts";
+import { BufferFullError } from "../../api/errors.ts";
+import type { FlowControl } from "../../api/flow-control.ts";
+import type { SendResult } from "../../api/remote-endpoint.ts";
+// The client's end of a session that speaks `socle.v1`: messages wait for its credit, and small ones go together.
+import type { ChannelBuffer } from "../../channel/buffer.ts";
+import { attempt } from "../../reporting/log.ts";
+import { checkData } from "../../sending/data.ts";
+import { Remote, SENT, type RemoteLink } from "../../sending/remote.ts";
+import {
+  BATCH,
+  dataFrame,
+  encode,
+  frameOf,
+  MOST_IN_BATCH,
+  OVERHEAD,
+  SETTINGS,
+  WINDOW,
+  type Item,
+} from "../../wire/frame.ts";
+import type { Credit } from "./credit.ts";
+
+/** What is at least as large goes as a frame of its own, in bytes: to copy it would cost more than that. */
+const LARGE = 16_384;
+
+/**
+ * After how many microtasks without another message the turn is over: a loop that awaits each `put` takes a few. They are
+ * reactions of a promise: for `queueMicrotask` the runtime makes a function each time, 3.5 µs.
+ */
+const QUIET = 8;
+
+/** What it needs of its session. */
+export interface FlowLink {
+  readonly settings: Required<FlowControl>;
+  readonly credit: Credit;
+  /** As a text frame it is the answer to a ping, which nobody counts: that the platform sends without telling. */
+  readonly uncounted: string | undefined;
+  readonly session: RemoteLink;
+  /** The credit has changed. */
+  readonly keep: () => void;
+  /** The client took nothing for too long. */
+  stalled(): void;
+  /** Until it settles the object doesn't hibernate. */
+  keepAwake(sending: Promise<unknown>): void;
+}
+
+/** A message as a frame of its own, and as an item of a batch; a large text is part of none. */
+interface Message {
+  readonly data: string | Uint8Array<ArrayBuffer>;
+  readonly length: number;
+  readonly item: Item | undefined;
+}
+
+interface Waiting {
+  /** Absent for a channel that slides, which has its messages itself. */
+  readonly message: Message | undefined;
+  readonly settle: (error?: Error) => void;
+}
+
+/** A broadcast sends the same text to many. */
+let last: Message | undefined;
+
+function messageOf(data: string | ArrayBuffer | ArrayBufferView): Message {
+  if (typeof data !== "string") {
+    const frame = dataFrame(data);
+    return { data: frame, length: frame.length - 1, item: { bytes: frame.subarray(1), isBinary: true } };
+  }
+  if (last?.data === data) return last;
+  const bytes = encode(data);
+  const { length } = bytes;
+  if (length >= LARGE) return { data, length, item: undefined };
+  return (last = { data, length, item: { bytes, isBinary: false } });
+}
+
+export class FlowRemote extends Remote {
+  readonly #link: FlowLink;
+  /** Messages that go with this turn. */
+  #batch: Message[] = [];
+  #batchLength = 0;
+  /** How many microtasks the last of them has waited for. */
+  #quiet = 0;
+  #isDue = false;
+  /** Messages that the client has no credit for. */
+  readonly #waiting: Waiting[] = [];
+  /** When it last took something, or the first began to wait. */
+  #since = 0;
+  #stall: ReturnType<typeof setTimeout> = 0 as never;
+
+  /** What slides is to send the newest of then. What doesn't keeps its place among what waits. */
+  override readonly turn = ({ kind }: ChannelBuffer): Promise<void> | undefined =>
+    kind !== "sliding" || !this.isOpen || (this.#waiting.length === 0 && this.#link.credit.has(0))
+      ? undefined
+      : this.#wait();
+
+  constructor(socket: WebSocket, accepted: boolean, link: FlowLink) {
+    super(socket, accepted, link.session);
+    this.#link = link;
+    const { settings, uncounted } = link;
+    if (accepted || (settings.window === WINDOW && uncounted === undefined)) return;
+    const items = uncounted === undefined ? [] : [{ bytes: encode(uncounted), isBinary: false }];
+    void super.send(frameOf(SETTINGS, [settings.window], items));
+  }
+
+  override send(data: unknown): Promise<void> | undefined;
+  override send(data: unknown, isPatient: true): Promise<SendResult> | undefined;
+  override send(data: unknown, isPatient = false): Promise<never> | undefined {
+    checkData(data);
+    if (!this.isOpen) throw this.#link.session.closedError;
+    const message = messageOf(data);
+    const { credit, settings } = this.#link;
+    if (this.#waiting.length === 0 && credit.has(message.length)) {
+      this.#add(message);
+      return undefined;
+    }
+    const size = this.bufferedAmount + message.length + (this.#waiting.length + 1) * OVERHEAD;
+    if (!isPatient && size > settings.maxBufferedAmount) {
+      throw new BufferFullError(
+        `Not sent: ${this.bufferedAmount} bytes in ${this.#waiting.length} messages wait for the client, each of which counts ${OVERHEAD} more, and with the ${message.length} of this one that is more than maxBufferedAmount. Send by a channel, whose put waits, or look at bufferedAmount first.`,
+      );
+    }
+    this.bufferedAmount += message.length;
+    return this.#wait(message, isPatient);
+  }
+
+  /**
+   * The client has taken so many messages.
+   *
+   * @throws {@link ProtocolError} if it can't have
+   */
+  acknowledge(count: number): void {
+    const { credit, keep } = this.#link;
+    credit.acknowledge(count);
+    this.#since = Date.now();
+    let gone = 0;
+    for (const { message, settle } of this.#waiting) {
+      if (!credit.has(message?.length ?? 0)) break;
+      gone++;
+      if (message) {
+        this.bufferedAmount -= message.length;
+        this.#add(message);
+      }
+      settle();
+    }
+    // All at once: to shift a long array takes as long as the array.
+    this.#waiting.splice(0, gone);
+    if (this.#waiting.length === 0) clearTimeout(this.#stall);
+    keep();
+  }
+
+  override accepted(): void {
+    this.#flush();
+    super.accepted();
+  }
+
+  override close(reason: CloseReason): void {
+    this.#flush();
+    clearTimeout(this.#stall);
+    super.close(reason);
+    for (const { settle } of this.#waiting.splice(0)) settle(this.#link.session.closedError);
+    this.bufferedAmount = 0;
+  }
+
+  /** Until the message is sent, or a channel may go on. Who is patient gets the result, the others a rejection. */
+  #wait(message?: Message, isPatient = true): Promise<never> {
+    // Only what has gone can be taken.
+    this.#flush();
+    if (this.#waiting.length === 0) {
+      this.#since = Date.now();
+      this.#watch(this.#link.settings.stallTimeoutMs);
+    }
+    const waiting = new Promise<SendResult>((resolve, reject) => {
+      const settle = (error?: Error) => (error && !isPatient ? reject(error) : resolve(error ?? "success"));
+      this.#waiting.push({ message, settle });
+    }) as Promise<never>;
+    this.#link.keepAwake(waiting.catch(() => {}));
+    return waiting;
+  }
+
+  #add(message: Message): void {
+    const { credit, settings } = this.#link;
+    credit.use(message.length);
+    const isLarge = message.length >= LARGE;
+    if (isLarge) this.#flush();
+    this.#batch.push(message);
+    this.#batchLength += message.length;
+    this.#quiet = 0;
+    if (isLarge || this.#batchLength >= LARGE || this.#batch.length === MOST_IN_BATCH) return this.#flush();
+    if (this.#isDue) return;
+    this.#isDue = true;
+    if (settings.batchMs > 0) this.#link.keepAwake(scheduler.wait(settings.batchMs).then(this.#due));
+    else void SENT.then(this.#tick);
+  }
+
+  readonly #tick = (): void => (this.#quiet++ < QUIET ? void SENT.then(this.#tick) : this.#due());
+
+  readonly #due = (): void => {
+    this.#isDue = false;
+    this.#flush();
+  };
+
+  #flush(): void {
+    const batch = this.#batch;
+    if (batch.length === 0) return;
+    this.#batch = [];
+    this.#batchLength = 0;
+    const { uncounted, session, keep } = this.#link;
+    const [{ data }] = batch as [Message];
+    const isAnswer = uncounted !== undefined && typeof data === "string" && data.toWellFormed() === uncounted;
+    const isAlone = batch.length === 1 && !isAnswer;
+    const items = batch.map(({ item }) => item!);
+    const send = () => super.send(isAlone ? data : frameOf(BATCH, [], items));
+    attempt("a message was not sent", send, session);
+    keep();
+  }
+
+  #watch(milliseconds: number): void {
+    this.#stall = setTimeout(() => {
+      const rest = this.#since + this.#link.settings.stallTimeoutMs - Date.now();
+      if (rest > 0) this.#watch(rest);
+      else this.#link.stalled();
+    }, milliseconds);
+  }
+}

@@ -1,0 +1,123 @@
+// A session whose client speaks `socle.v1`: its frames are read here, and what they carry goes the way of all messages.
+import { CloseReason } from "../../api/close-reason.ts";
+import { LimitExceededError } from "../../api/errors.ts";
+import type { FlowControl } from "../../api/flow-control.ts";
+import { CREDIT } from "../../hibernation/limits.ts";
+import { toError } from "../../reporting/thrown.ts";
+import type { Subject } from "../../session/subject.ts";
+import type { Take } from "../../session/way.ts";
+import { ACKNOWLEDGEMENT, BATCH, FrameReader, malformed, MOST_IN_BATCH, PROTOCOL } from "../../wire/frame.ts";
+import { Credit } from "./credit.ts";
+import { FlowRemote } from "./remote.ts";
+
+/** Whether the subprotocol on the wire is `socle.v1`, alone or with one of the application's. */
+export const isFlowControlled = (name: string): boolean => name === PROTOCOL || name.endsWith(`+${PROTOCOL}`);
+
+/** Whether a batch has too many messages, by their headers: none of them is read. */
+function isLong(batch: ArrayBuffer): boolean {
+  const reader = new FrameReader(batch);
+  let count = 0;
+  try {
+    for (; !reader.isAtEnd && count <= MOST_IN_BATCH; count++) reader.take(Math.floor(reader.number() / 2));
+  } catch {
+    // What stands before the malformed part is delivered.
+  }
+  return count > MOST_IN_BATCH;
+}
+
+/** How long the credit may be in memory only, in milliseconds: to write it takes as long as a tenth of a message. */
+const KEEP = 20;
+
+/** The sessions of an object whose credit is not in their attachments yet. Until it is the object doesn't hibernate. */
+const changed = new WeakMap<DurableObjectState, Set<FlowSession>>();
+
+/** A session whose client speaks it. */
+export interface FlowSession extends Subject {
+  readonly asyncRemote: FlowRemote;
+  readonly credit: Credit;
+}
+
+/** Puts the client's end that waits for credit in the place of the usual one. */
+export function join(session: Subject, isAccepted: boolean): void {
+  if (!isFlowControlled(session.negotiatedSubprotocol)) return;
+  const { webSocket, ctx } = session;
+  const { autoResponse, flowControl } = session.definition.config;
+  const settings = flowControl as Required<FlowControl>;
+  const credit = new Credit(settings.window, session.limits[CREDIT]);
+  const asyncRemote = new FlowRemote(webSocket, isAccepted, {
+    settings,
+    credit,
+    uncounted: autoResponse?.response,
+    session,
+    keep: () => keep(session as FlowSession),
+    stalled() {
+      const text = `The client took nothing for ${settings.stallTimeoutMs} ms: see stallTimeoutMs.`;
+      const ended = session.lost(new CloseReason(1008), new LimitExceededError(1008, text));
+      if (ended) ctx.waitUntil(ended);
+    },
+    keepAwake: (sending) => ctx.waitUntil(sending),
+  });
+  const negotiatedSubprotocol = session.negotiatedSubprotocol.slice(0, -PROTOCOL.length - 1);
+  Object.assign(session, { negotiatedSubprotocol, asyncRemote, credit });
+}
+
+/** Reads a frame, and has what it carries taken. */
+export function receive(session: Subject, message: string | ArrayBuffer, take: Take): Promise<void> | undefined {
+  const { asyncRemote, dispatch } = session;
+  if (typeof message === "string" || !(asyncRemote instanceof FlowRemote)) return take(session, message);
+  let pending: Promise<void> | undefined;
+  try {
+    const frame = new FrameReader(message);
+    if (frame.type === ACKNOWLEDGEMENT) {
+      const count = frame.number();
+      if (!frame.isAtEnd) malformed("more than a number");
+      asyncRemote.acknowledge(count);
+      session.heard();
+      return undefined;
+    }
+    if (dispatch.isFull) return undefined;
+    const exceeded = frame.type === BATCH && exceededBy(message, session);
+    if (exceeded) return dispatch.refuse(new LimitExceededError(1009, exceeded));
+    for (const data of frame.messages()) {
+      const received = take(session, data);
+      pending ??= received;
+      // What is left of it would be nobody's.
+      if (!session.isOpen || dispatch.isFull) break;
+    }
+  } catch (error) {
+    const ended = session.lost(new CloseReason(1002), toError(error));
+    pending ??= ended;
+  }
+  return pending;
+}
+
+/** What a batch has too much of, as it is told. */
+function exceededBy(batch: ArrayBuffer, session: Subject): string | undefined {
+  const { maxTextMessageBufferSize: text, maxBinaryMessageBufferSize: binary } = session;
+  const max = Math.max(text, binary);
+  if (batch.byteLength > max) {
+    const name = text < binary ? "maxBinaryMessageBufferSize" : "maxTextMessageBufferSize";
+    return `The client sent a batch of over ${max} bytes: see ${name}.`;
+  }
+  // Each has a byte at least, for its header.
+  if (batch.byteLength - 1 <= MOST_IN_BATCH || !isLong(batch)) return undefined;
+  return `The client sent a batch of over ${MOST_IN_BATCH} messages: it has to send several.`;
+}
+
+function keep(session: FlowSession): void {
+  const { ctx, definition } = session;
+  if (!definition.config.hibernate) return;
+  let sessions = changed.get(ctx);
+  if (!sessions) {
+    sessions = new Set();
+    changed.set(ctx, sessions);
+    ctx.waitUntil(scheduler.wait(KEEP).then(() => keepAll(ctx)));
+  }
+  sessions.add(session);
+}
+
+function keepAll(ctx: DurableObjectState): void {
+  const sessions = changed.get(ctx)!;
+  changed.delete(ctx);
+  for (const session of sessions) session.limit(CREDIT, session.credit.kept);
+}

@@ -1,0 +1,87 @@
+// `onHandshake`: asked in the Worker, before an object is woken.
+import { CloseReason } from "../api/close-reason.ts";
+import type { HandshakeContext } from "../api/endpoint-options.ts";
+import { DeploymentError } from "../api/errors.ts";
+import type { HandshakeClosure, HandshakeResult } from "../api/handshake-decision.ts";
+import { MAX_DEPTH } from "../hibernation/difference.ts";
+import type { Handshake } from "../hibernation/facts.ts";
+import { isObject, isPlain } from "../hibernation/plain-data.ts";
+import { closeSocket } from "../sending/close-frame.ts";
+import { defined, FUNCTION } from "./check.ts";
+import type { Option, Registration } from "./option.ts";
+import { offeredBy, PROTOCOLS } from "./subprotocols.ts";
+
+export const onHandshake = { checks: { onHandshake: FUNCTION } } as const satisfies Option<"onHandshake">;
+
+const RESULT = ["headers", "userProperties", "userPrincipal", "subprotocol"];
+const CLOSURE = ["headers", "closeCode", "reasonPhrase"];
+
+/**
+ * Asks the endpoint's hook.
+ *
+ * @param agreed what client and endpoint have agreed on
+ * @returns that with what the hook adds, and the headers for the 101; or the answer that opens no session
+ * @throws {@link DeploymentError} for a result that can't be, {@link CloseReasonError} for a closure that can't; what the
+ * hook throws
+ */
+export async function consult(
+  request: Request,
+  agreed: Handshake,
+  { offers }: Pick<Registration, "offers">,
+  context: HandshakeContext,
+): Promise<Response | readonly [Handshake, Headers]> {
+  const result = (await context.config.onHandshake!(request, context)) ?? {};
+  if (result instanceof Response) return result;
+  const given: HandshakeResult & Partial<HandshakeClosure> = isPlain(result) ? defined(result) : {};
+  const { headers, userProperties = {}, userPrincipal, subprotocol, closeCode, reasonPhrase = "" } = given;
+  const known = closeCode === undefined ? RESULT : CLOSURE;
+  const offered = offeredBy(request);
+  const chosen = subprotocol && offers(subprotocol).find((name) => offered.includes(name));
+  const wrong =
+    !isPlain(result) || Object.keys(given).some((name) => !known.includes(name))
+      ? "something else"
+      : !isPlain(userProperties)
+        ? "userProperties that are no plain object"
+        : subprotocol && !chosen
+          ? "a subprotocol that the client did not offer"
+          : (notJson(userPrincipal ?? null, "userPrincipal") ?? notJson(userProperties, "userProperties"));
+  const extra = new Headers(headers);
+  const own = [...extra.keys()].find((name) => /^(sec-websocket-.*|upgrade|connection)$/.test(name));
+  if (wrong || own) {
+    throw new DeploymentError(
+      `onHandshake must return nothing, a Response or { headers, userProperties, userPrincipal } of JSON values, not ${wrong || `the header ${own}, which is Socle's`}. With these may be the subprotocol, one that the client offered; in their place { closeCode, reasonPhrase, headers }.`,
+    );
+  }
+  if (closeCode !== undefined) {
+    // A browser fails a connection that agrees on none of those that it offered, and its page is not told the code.
+    const [first] = offered;
+    return closed(new CloseReason(closeCode, reasonPhrase), agreed.negotiatedSubprotocol || first, extra);
+  }
+  return [{ ...agreed, userProperties, userPrincipal, ...(chosen && { negotiatedSubprotocol: chosen }) }, extra];
+}
+
+/** A 101 whose connection the Worker closes at once. */
+function closed(reason: CloseReason, subprotocol: string | undefined, headers: Headers): Response {
+  reason.check();
+  const { 0: webSocket, 1: socket } = new WebSocketPair();
+  socket.accept();
+  closeSocket(socket, reason);
+  if (subprotocol) headers.set(PROTOCOLS, subprotocol);
+  return new Response(null, { status: 101, webSocket, headers });
+}
+
+/** The path of what is no JSON in a value: what JSON would leave out, or bring back as something else. */
+function notJson(value: unknown, path: string, within: readonly unknown[] = []): string | undefined {
+  if (!isObject(value)) {
+    const isJson = value === null || typeof value === "string" || typeof value === "boolean" || Number.isFinite(value);
+    return isJson ? undefined : path;
+  }
+  const isList = Array.isArray(value) && Object.keys(value).length === value.length;
+  if ((!isList && !isPlain(value)) || within.includes(value) || within.length === MAX_DEPTH) return path;
+  for (const key of isList ? value.keys() : Reflect.ownKeys(value)) {
+    const member: unknown = typeof key === "symbol" ? key : Reflect.get(value, key);
+    const found = notJson(member, `${path}.${String(key)}`, [...within, value]);
+    if (found) return found;
+  }
+  return undefined;
+}

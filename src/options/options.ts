@@ -1,0 +1,70 @@
+// All options of endpoints, in the order in which their parts get a message.
+import type { EndpointConfig, MutableEndpointConfig } from "../api/endpoint-options.ts";
+import type { Limits } from "../hibernation/limits.ts";
+import { wayOf, type Way } from "../session/way.ts";
+import { allowedOrigins } from "./allowed-origins.ts";
+import { autoResponse } from "./auto-response.ts";
+import type { Checks } from "./check.ts";
+import { configure } from "./configure.ts";
+import { flowControl } from "./flow-control/flow-control.ts";
+import { hibernate } from "./hibernate.ts";
+import { onHandshake } from "./on-handshake.ts";
+import type { Defaults, Option, OptionName, Registration } from "./option.ts";
+import { pending } from "./pending.ts";
+import { placement } from "./placement.ts";
+import { rateLimit } from "./rate-limit.ts";
+import { sessionCodec } from "./session-codec.ts";
+import { sizes } from "./sizes.ts";
+import { subprotocols } from "./subprotocols.ts";
+import { tags } from "./tags.ts";
+import { timeouts } from "./timeouts.ts";
+import { trackSessions } from "./track-sessions/track-sessions.ts";
+
+const OPTIONS: readonly Option<never>[] = [
+  onHandshake,
+  configure,
+  placement,
+  sessionCodec,
+  subprotocols,
+  allowedOrigins,
+  flowControl,
+  timeouts,
+  rateLimit,
+  sizes,
+  pending,
+  tags,
+  autoResponse,
+  hibernate,
+  trackSessions,
+];
+
+/** What each option may be. */
+export const CHECKS: Checks<OptionName> = {
+  ...onHandshake.checks,
+  ...configure.checks,
+  ...placement.checks,
+  ...sessionCodec.checks,
+  ...subprotocols.checks,
+  ...allowedOrigins.checks,
+  ...flowControl.checks,
+  ...timeouts.checks,
+  ...rateLimit.checks,
+  ...sizes.checks,
+  ...pending.checks,
+  ...tags.checks,
+  ...autoResponse.checks,
+  ...hibernate.checks,
+  ...trackSessions.checks,
+};
+
+/** What options are that are absent. */
+export const defaultsOf = (container: Defaults): Partial<MutableEndpointConfig> =>
+  Object.assign({}, ...OPTIONS.map(({ defaults }) => defaults?.(container))) as Partial<MutableEndpointConfig>;
+
+export function register(endpoint: Registration): void {
+  for (const option of OPTIONS) option.register?.(endpoint);
+}
+
+/** What the options of an endpoint do with its sessions that have these limits. */
+export const wayUnder = (config: EndpointConfig, limits: Limits): Way =>
+  wayOf(OPTIONS.flatMap(({ part }) => part?.(config, limits) ?? []));

@@ -1,0 +1,59 @@
+import type { EndpointConfig } from "../api/endpoint-options.ts";
+// `durableObject`, `binding`, `instance`, `locationHint`, `jurisdiction`: which object serves a path, and where it is.
+import { DeploymentError } from "../api/errors.ts";
+import { FUNCTION, isText, oneOf, orFunction } from "./check.ts";
+import type { Option } from "./option.ts";
+
+export const placement = {
+  checks: {
+    instance: FUNCTION,
+    durableObject: orFunction(["a binding's name", isText(/./)], "a class or a binding's name"),
+    binding: ["the name of a class's binding", isText(/./)],
+    locationHint: oneOf(
+      "wnam, enam, sam, weur, eeur, apac, apac-ne, apac-se, oc, afr or me",
+      "the request and the path parameters",
+    ),
+    jurisdiction: oneOf("eu, us, fedramp or fedramp-high", "the path parameters"),
+  },
+  register({ config, isClass, refuse }) {
+    if (config.binding && !isClass) refuse("has a binding, and no class: name it as durableObject");
+  },
+} as const satisfies Option<"durableObject" | "binding" | "instance" | "locationHint" | "jurisdiction">;
+
+/** The name of the object for a request, and where it is to be. */
+export interface Place {
+  readonly name: string;
+  readonly jurisdiction: DurableObjectJurisdiction | undefined;
+  readonly locationHint: DurableObjectLocationHint | undefined;
+}
+
+/** @throws {@link DeploymentError} if a function returns what can't be; what it throws */
+export function placeOf(
+  { instance, jurisdiction, locationHint }: EndpointConfig,
+  request: Request,
+  pathParameters: Readonly<Record<string, string>>,
+  concretePath: string,
+): Place {
+  const name = instance ? instance(request, pathParameters) : concretePath;
+  if (!name || typeof name !== "string") {
+    throw new DeploymentError("The option instance must return the name of an object.");
+  }
+  return {
+    name,
+    jurisdiction: chosen("jurisdiction", jurisdiction, pathParameters),
+    locationHint: chosen("locationHint", locationHint, request, pathParameters),
+  };
+}
+
+/** The value of an option that may be a function. */
+function chosen<T, Given extends unknown[]>(
+  option: "locationHint" | "jurisdiction",
+  value: T | ((...given: Given) => T | undefined) | undefined,
+  ...given: Given
+): T | undefined {
+  if (typeof value !== "function") return value;
+  const found = (value as (...given: Given) => T | undefined)(...given);
+  const [what, fits] = placement.checks[option];
+  if (found === undefined || fits!(found)) return found;
+  throw new DeploymentError(`The option ${option} has returned something else: it must be ${what}.`);
+}

@@ -1,0 +1,30 @@
+// `maxTextMessageBufferSize`, `maxBinaryMessageBufferSize`: how large a message may be.
+import { LimitExceededError } from "../api/errors.ts";
+import { BINARY_SIZE, TEXT_SIZE } from "../hibernation/limits.ts";
+import { isOver } from "../sending/data.ts";
+import { BYTES } from "./check.ts";
+import type { Option } from "./option.ts";
+
+/** The platform's own limit, past which it ends the connection by itself. */
+const PLATFORM = 2 ** 25;
+
+export const sizes = {
+  checks: { maxTextMessageBufferSize: BYTES, maxBinaryMessageBufferSize: BYTES },
+  defaults: (container) => ({
+    maxTextMessageBufferSize: container.defaultMaxTextMessageBufferSize ?? PLATFORM,
+    maxBinaryMessageBufferSize: container.defaultMaxBinaryMessageBufferSize ?? PLATFORM,
+  }),
+  part(_, limits) {
+    if (limits[TEXT_SIZE] >= PLATFORM && limits[BINARY_SIZE] >= PLATFORM) return undefined;
+    return {
+      receive(session, message, take) {
+        const name = typeof message === "string" ? "maxTextMessageBufferSize" : "maxBinaryMessageBufferSize";
+        const max = session[name];
+        if (!isOver(message, max)) return take(session, message);
+        return session.dispatch.refuse(
+          new LimitExceededError(1009, `The client sent a message of over ${max} bytes: see ${name}.`),
+        );
+      },
+    };
+  },
+} as const satisfies Option<"maxTextMessageBufferSize" | "maxBinaryMessageBufferSize">;

@@ -1,0 +1,13 @@
+// `subprotocols`: the one on which client and endpoint agree.
+import { isList } from "./check.ts";
+import type { Option } from "./option.ts";
+
+export const subprotocols = {
+  checks: { subprotocols: ["an array of names", isList(/^[\w!#$%&'*+.^`|~-]+$/)] },
+  defaults: () => ({ subprotocols: [] }),
+} as const satisfies Option<"subprotocols">;
+
+/** The subprotocols that a client offers, and in a 101 the one that was agreed on. */
+export const PROTOCOLS = "Sec-WebSocket-Protocol";
+
+export const offeredBy = ({ headers }: Request): string[] => headers.get(PROTOCOLS)?.split(/\s*,\s*/) ?? [];

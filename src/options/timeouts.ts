@@ -1,0 +1,71 @@
+// `idleTimeoutMs`, `clientTimeoutMs`: how long a session may be silent. The object's alarm has what is due looked at.
+import { ACTIVE_UNTIL, CLIENT_TIMEOUT, HEARD_UNTIL, IDLE_TIMEOUT, type Limits } from "../hibernation/limits.ts";
+import type { Subject } from "../session/subject.ts";
+import { TIMEOUT } from "./check.ts";
+import type { Option } from "./option.ts";
+
+/** What of the limits each timeout is: its milliseconds, and until when it is put off. */
+const IDLE = [IDLE_TIMEOUT, ACTIVE_UNTIL] as const;
+const CLIENT = [CLIENT_TIMEOUT, HEARD_UNTIL] as const;
+
+export const timeouts = {
+  checks: { idleTimeoutMs: TIMEOUT, clientTimeoutMs: TIMEOUT },
+  defaults: (container) => ({ idleTimeoutMs: container.defaultMaxSessionIdleTimeout ?? 0 }),
+  part(_, limits) {
+    const sent = limits[IDLE_TIMEOUT] ? (session: Subject) => putOff(session, IDLE) : undefined;
+    const heard = limits[CLIENT_TIMEOUT] ? (session: Subject) => putOff(session, CLIENT) : undefined;
+    if (!sent && !heard) return undefined;
+    const came = (session: Subject) => {
+      sent?.(session);
+      heard?.(session);
+    };
+    return {
+      accepted(session) {
+        // Also if onOpen has set a timeout: until now the sweep passed it over.
+        session.limits[ACTIVE_UNTIL] = 0;
+        came(session);
+      },
+      receive(session, message, take) {
+        if (!session.dispatch.isFull) came(session);
+        return take(session, message);
+      },
+      // What is sent to a client is no sign of it.
+      sent,
+      heard,
+    };
+  },
+} as const satisfies Option<"idleTimeoutMs" | "clientTimeoutMs">;
+
+function putOff(session: Subject, [timeout, until]: typeof IDLE | typeof CLIENT): void {
+  const { limits } = session;
+  const milliseconds = limits[timeout];
+  if (!milliseconds || !session.isOpen) return;
+  const now = Date.now();
+  if (now < limits[until]!) return;
+  const end = spanEnd(now, milliseconds);
+  session.limit(until, end);
+  session.wake(end + milliseconds);
+}
+
+export const hasTimeout = (limits: Limits): boolean => Boolean(limits[IDLE_TIMEOUT] || limits[CLIENT_TIMEOUT]);
+
+/**
+ * When the first of a session's timeouts is due; Infinity if it has none.
+ *
+ * @param answered when the platform last answered the client by itself: that puts off all of them
+ */
+export const dueTime = (limits: Limits, answered: number): number =>
+  [IDLE, CLIENT].reduce((due, [timeout, until]) => {
+    const milliseconds = limits[timeout];
+    if (!milliseconds) return due;
+    return Math.min(due, Math.max(limits[until]!, answered && spanEnd(answered, milliseconds)) + milliseconds);
+  }, Infinity);
+
+/**
+ * The end of the span in which a message came. Activity is written once per span, a twentieth of the timeout or a second.
+ * All sessions with the same timeout have the same spans, so that one alarm serves many of them.
+ */
+function spanEnd(time: number, timeout: number): number {
+  const span = Math.max(Math.ceil(timeout / 20), 1000);
+  return (Math.floor(time / span) + 1) * span;
+}

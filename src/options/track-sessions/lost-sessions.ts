@@ -1,0 +1,129 @@
+// The sessions that a crash has ended: their rows are read and their `onClose` runs when the object next wakes.
+import { CloseReason } from "../../api/close-reason.ts";
+import { isUnmarked } from "../../hibernation/life.ts";
+import { countTry, dropRow, nextRow, readRow, triesOf, type Kept } from "../../hibernation/row.ts";
+import { placeOf, report } from "../../reporting/log.ts";
+import type { ServerSession } from "../../session/session.ts";
+
+/** How long the `onClose` of a lost session may hold what is new, and the other lost sessions, in milliseconds. */
+const PATIENCE = 10_000;
+
+/** How many are ended at once: all of them may be more than the memory. */
+const FEW = 8;
+
+/** How often an `onClose` may be begun: one that resets the object would do so for ever. */
+const TRIES = 3;
+
+/** What it needs of the object's sessions. */
+interface Host {
+  readonly ctx: DurableObjectState;
+  /** Makes the session of a row, whose socket is gone. */
+  restore(kept: Kept): ServerSession;
+  /** Whether it has opened in this life: such a session has a row too. */
+  has(id: string): boolean;
+}
+
+/**
+ * Whether sessions ended with the object's last life and left rows. Asked when an object wakes: where no row is left, nothing else
+ * is looked at, however many sockets there are.
+ */
+export const hasLostSessions = (ctx: DurableObjectState): boolean =>
+  isUnmarked(ctx) && nextRow(ctx) !== undefined && ctx.getWebSockets().length === 0;
+
+export class LostSessions {
+  readonly #host: Host;
+
+  constructor(host: Host) {
+    this.#host = host;
+  }
+
+  /** Ends them, a few at a time. What doesn't settle stops holding what is new after a while. */
+  async end(): Promise<void> {
+    const ending = this.#endAll();
+    await inTime(ending);
+    this.#host.ctx.waitUntil(ending);
+  }
+
+  async #endAll(): Promise<void> {
+    const { ctx } = this.#host;
+    const running = new Set<Promise<void>>();
+    const tried: [id: string, tries: number][] = [];
+    for (let id = nextRow(ctx); id !== undefined; id = nextRow(ctx, id)) {
+      if (this.#host.has(id)) continue;
+      const kept = this.#read(id);
+      const tries = kept ? triesOf(kept) : 0;
+      if (tries > 0) tried.push([id, tries]);
+      else if (kept) {
+        const ending = inTime(this.#end(id, kept)).finally(() => running.delete(ending));
+        running.add(ending);
+      }
+      // What was read is freed when the event loop has turned: 57 MiB for 150 rows of 1 MB.
+      await scheduler.wait(0);
+      if (running.size >= FEW) await Promise.race(running);
+    }
+    await Promise.all(running);
+    // One of these may have reset the object: each alone, the least tried first.
+    for (const [id] of tried.toSorted(([, one], [, other]) => one - other)) await inTime(this.#end(id, this.#read(id)));
+  }
+
+  /** Undefined, and told, for a row that storage refuses: it is found again in the object's next life. */
+  #read(id: string): Kept | undefined {
+    try {
+      return readRow(this.#host.ctx.storage, id);
+    } catch (error) {
+      this.#failed(error);
+      return undefined;
+    }
+  }
+
+  async #end(id: string, kept: Kept | undefined): Promise<void> {
+    if (!kept) return;
+    const { storage } = this.#host.ctx;
+    try {
+      const session = this.#restored(kept, (error) => {
+        this.#failed(error);
+        dropRow(storage, id, placeOf(this.#host.ctx));
+      });
+      if (!session) return;
+      if (kept[3] === true || !session.definition.config.trackSessions) return session.forget();
+      if (triesOf(kept) >= TRIES) return giveUp(session);
+      countTry(storage, id, kept);
+      // A crash must not forget it.
+      await storage.sync();
+      await session.lost(new CloseReason(1006), session.object.resume(true));
+    } catch (error) {
+      this.#failed(error);
+    }
+  }
+
+  #failed(error: unknown): void {
+    report("a lost session's onClose can't run", error, placeOf(this.#host.ctx));
+  }
+
+  /** Undefined, and told, for one whose endpoint is gone. */
+  #restored(kept: Kept, failed: (error: unknown) => void): ServerSession | undefined {
+    try {
+      return this.#host.restore(kept);
+    } catch (error) {
+      failed(error);
+      return undefined;
+    }
+  }
+}
+
+function giveUp(session: ServerSession): void {
+  const error = new Error(`Its onClose was begun ${TRIES} times, and the object was reset each time.`);
+  const reason = new CloseReason(1006);
+  report("a lost session is given up", error, session);
+  session.shut(reason);
+  session.tell({ type: "error", session, error });
+  session.forget(reason);
+}
+
+/** Settles with a promise, or after a while. */
+async function inTime(promise: Promise<void>): Promise<void> {
+  const patience = new AbortController();
+  const { signal } = patience;
+  await Promise.race([promise, scheduler.wait(PATIENCE, { signal }).catch(() => {})]);
+  patience.abort();
+}

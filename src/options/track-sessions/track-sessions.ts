@@ -1,0 +1,9 @@
+// `trackSessions`: each session has a row in storage, so that a crash leaves what its `onClose` needs. The attachment writes
+// the row, and lost-sessions.ts reads those that are left.
+import { SWITCH } from "../check.ts";
+import type { Option } from "../option.ts";
+
+export const trackSessions = {
+  checks: { trackSessions: SWITCH },
+  defaults: () => ({ trackSessions: false }),
+} as const satisfies Option<"trackSessions">;

@@ -1,0 +1,47 @@
+// What goes out as a message: a text, or bytes.
+import { PayloadError } from "../api/errors.ts";
+
+export type Data = string | ArrayBuffer | ArrayBufferView;
+
+export function isData(value: unknown): value is Data {
+  try {
+    return typeof value === "string" || value instanceof ArrayBuffer || ArrayBuffer.isView(value);
+  } catch {
+    // A revoked proxy.
+    return false;
+  }
+}
+
+export function checkData(value: unknown): asserts value is Data {
+  if (isData(value)) return;
+  throw new PayloadError(
+    "Not sent: a message is a string, an ArrayBuffer, a view, or has a [WebSocketSendAsync] method.",
+  );
+}
+
+/** Half a surrogate pair becomes U+FFFD. The platform would send it as it is, and browsers end the connection for it. */
+export const wellFormed = (data: Data): Data => (typeof data === "string" ? data.toWellFormed() : data);
+
+/** Bytes that nobody can change any more. */
+const settled = new WeakSet<object>();
+
+/** A copy that needs no other for each session that it is sent to. */
+export function settle(data: Data): Data {
+  const copy = copyOf(data);
+  if (typeof copy !== "string") settled.add(copy);
+  return copy;
+}
+
+/** A view's own bytes, not all of its buffer. */
+export const copyOf = (data: Data): Data => {
+  if (typeof data === "string" || settled.has(data)) return data;
+  return ArrayBuffer.isView(data)
+    ? new Uint8Array(data.buffer, data.byteOffset, data.byteLength).slice()
+    : data.slice(0);
+};
+
+/** Whether a message has more bytes than it may. A text is encoded only if its length leaves that open. */
+export const isOver = (message: string | ArrayBuffer, max: number): boolean =>
+  typeof message !== "string"
+    ? message.byteLength > max
+    : message.length * 3 > max && (message.length > max || new TextEncoder().encode(message).length > max);

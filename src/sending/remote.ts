@@ -1,0 +1,111 @@
+// The client's end of a session: where messages and the Close frame go out. Callbacks and queues are not its business.
+import type { CloseReason } from "../api/close-reason.ts";
+import type { RemoteEndpointAsync, SendResult } from "../api/remote-endpoint.ts";
+import type { ChannelBuffer } from "../channel/buffer.ts";
+import { quiet } from "../channel/line.ts";
+import { attempt } from "../reporting/log.ts";
+import { toError } from "../reporting/thrown.ts";
+import { closeSocket } from "./close-frame.ts";
+import { checkData, copyOf, wellFormed, type Data } from "./data.ts";
+
+/** What every send returns that did not fail: the platform's is done at once. */
+export const SENT = /* @__PURE__ */ Promise.resolve();
+
+/** What it needs of its session. */
+export interface RemoteLink {
+  readonly path: string;
+  readonly ctx: object;
+  /** What a send behind the end rejects with: the reason of the session's signal, if somebody has asked for that. */
+  readonly closedError: Error;
+  /** What callbacks have changed is to be kept before anything is sent. */
+  readonly isHolding: boolean;
+  /** Sends later in this turn, once that is kept. */
+  hold(send: () => void): void;
+  /** A message was sent. */
+  sent(): void;
+}
+
+export class Remote implements RemoteEndpointAsync {
+  readonly #socket: WebSocket;
+  readonly #link: RemoteLink;
+  /** What is sent before the socket is accepted, which the platform refuses: it goes out after the 101. */
+  #kept: Data[] | undefined;
+  #reason: CloseReason | undefined;
+  declare isOpen: boolean;
+  /**
+   * For a channel that is to leave its messages in its buffer until it can send: settles when it is its turn. Undefined, or
+   * returns it, for one that takes them out at once.
+   */
+  declare readonly turn?: (buffer: ChannelBuffer) => Promise<void> | undefined;
+  bufferedAmount = 0;
+
+  constructor(socket: WebSocket, accepted: boolean, link: RemoteLink) {
+    this.#socket = socket;
+    this.#link = link;
+    this.#kept = accepted ? undefined : [];
+    this.isOpen = !accepted || socket.readyState === WebSocket.OPEN;
+  }
+
+  /**
+   * Sends, or throws.
+   *
+   * @param isPatient waits as long as it takes, for the result: so does a channel
+   * @returns a promise if the message waits for the client
+   */
+  send(data: unknown): Promise<void> | undefined;
+  send(data: unknown, isPatient: true): Promise<SendResult> | undefined;
+  send(data: unknown): undefined {
+    checkData(data);
+    const link = this.#link;
+    if (!this.isOpen) throw link.closedError;
+    if (this.#kept) this.#kept.push(copyOf(data));
+    else {
+      // On a socket that something else has closed the platform throws.
+      if (link.isHolding && this.#socket.readyState === WebSocket.OPEN) this.#hold(data);
+      else this.#socket.send(wellFormed(data));
+      link.sent();
+    }
+    return undefined;
+  }
+
+  /** Open to the client too: what is sent goes out at once. */
+  get isReady(): boolean {
+    return this.isOpen && !this.#kept;
+  }
+
+  sendText(data: unknown): Promise<void> {
+    try {
+      return this.send(data) ?? SENT;
+    } catch (error) {
+      return quiet(Promise.reject(toError(error)));
+    }
+  }
+
+  sendBinary(data: unknown): Promise<void> {
+    return this.sendText(data);
+  }
+
+  accepted(): void {
+    for (const data of this.#kept!) this.#attempt(data);
+    this.#kept = undefined;
+    if (this.#reason) closeSocket(this.#socket, this.#reason, this.#link);
+  }
+
+  /** Sends the session's Close frame, or answers the client's. From here on nothing else is sent. */
+  close(reason: CloseReason): void {
+    const link = this.#link;
+    this.isOpen = false;
+    if (this.#kept) this.#reason = reason;
+    else if (link.isHolding) link.hold(() => closeSocket(this.#socket, reason, link));
+    else closeSocket(this.#socket, reason, link);
+  }
+
+  #hold(data: Data): void {
+    const kept = copyOf(data);
+    this.#link.hold(() => this.#attempt(kept));
+  }
+
+  #attempt(data: Data): void {
+    attempt("a message was not sent", () => this.#socket.send(wellFormed(data)), this.#link);
+  }
+}

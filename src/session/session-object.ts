@@ -1,0 +1,206 @@
+import type { EndpointConfig } from "../api/endpoint-options.ts";
+import { SessionObjectError } from "../api/errors.ts";
+// The session object, or the user properties: in memory while the object lives, in the attachment while it hibernates.
+import type { Attachment } from "../hibernation/attachment.ts";
+import { difference, loss, MAX_DEPTH, TOO_DEEP, type Difference } from "../hibernation/difference.ts";
+import { isFlat } from "../hibernation/plain-data.ts";
+import type { Channels } from "../hibernation/row.ts";
+import { toError } from "../reporting/thrown.ts";
+import type { SendLink, SessionSendChannel } from "../sending/send-channel.ts";
+import { isChannelOf, replaceAll, revived } from "./kept-channels.ts";
+import type { Changeable, Turn } from "./turns.ts";
+
+/** By the attachment's slots. */
+const NAMES = ["", "sessionObject", "userProperties"];
+
+/** What was kept before. */
+interface Former {
+  readonly copy: unknown;
+  readonly copies: Channels;
+  readonly channels: readonly SessionSendChannel[];
+}
+
+type Codec = Pick<EndpointConfig, "serializeSession" | "deserializeSession">;
+
+export class SessionObject implements Changeable {
+  declare value: unknown;
+  readonly #attachment: Attachment;
+  readonly #slot: 1 | 2;
+  readonly #link: SendLink;
+  /** What counts as equal to a send channel's copy is that channel, and nothing that looks like it. */
+  readonly #isSame = (live: object, copy: object): boolean | undefined => {
+    const index = this.#copies!.indexOf(copy);
+    return index < 0 ? undefined : live === this.#channels[index];
+  };
+  readonly #codec: Codec;
+  /** The send channels in what was kept last, in the order of their copies. */
+  #channels: readonly SessionSendChannel[] = [];
+  /** Something is in the attachment: what it brings back is there as it was kept. */
+  #isKept = false;
+  /** What was kept before a callback that is under way sent something. */
+  #former: Former | undefined;
+  /** False for one that hibernated, until somebody asks for it. */
+  declare isRead: boolean;
+  turn: Turn | undefined;
+  readAt = 0;
+  earlier: Changeable | undefined;
+  later: Changeable | undefined;
+
+  constructor(attachment: Attachment, slot: 1 | 2, link: SendLink, isRead: boolean, codec: Codec = {}) {
+    this.#attachment = attachment;
+    this.isRead = isRead;
+    this.#slot = slot;
+    this.#link = link;
+    this.#codec = codec;
+  }
+
+  /**
+   * Keeps another session object instead.
+   *
+   * @throws {@link SessionObjectError}; the former stays
+   */
+  replace(value: unknown): void {
+    if (this.#attachment.keeps) this.#save(this.#serialize(value));
+    this.#former = undefined;
+    this.value = value;
+    this.isRead = true;
+  }
+
+  /**
+   * Keeps what a callback changed.
+   *
+   * @param isFinal false while another may still change it: what can't be kept then waits for that one's end
+   * @throws {@link SessionObjectError}; the last object that could be kept takes its place, as after hibernation
+   */
+  keep(isFinal = true): void {
+    try {
+      const isKept = this.#isKept && this.#attachment.keeps;
+      if (isKept && (this.#codec.serializeSession || this.#differs(this.value))) this.replace(this.value);
+      else if (isFinal) this.#former = undefined;
+    } catch (error) {
+      if (!isFinal) return;
+      if (this.#former) this.#restore(this.#former);
+      this.#former = undefined;
+      this.resume();
+      throw error;
+    }
+  }
+
+  /** Keeps what a callback has changed so far, before it sends. Its end judges it: until then it may be what it can't stay. */
+  keepAhead(): void {
+    try {
+      if (!this.#isKept) return;
+      const former = this.#kept;
+      const data = this.#serialize(this.value);
+      if (!this.#differs(data)) return;
+      this.#save(data);
+      this.#former ??= former;
+    } catch {
+      // Its end tells.
+    }
+  }
+
+  /**
+   * Takes what was kept last. What fails is returned, never thrown.
+   *
+   * @param isLast nothing is compared with it any more: it need not stay as it is
+   */
+  resume(isLast = false): Error | undefined {
+    this.isRead = true;
+    try {
+      const data = this.#revive(isLast);
+      this.value = this.#codec.deserializeSession ? this.#codec.deserializeSession(data) : data;
+      this.#isKept = true;
+      return undefined;
+    } catch (error) {
+      return toError(error);
+    }
+  }
+
+  /** Changes are kept in storage too, which a crash leaves. */
+  get isStored(): boolean {
+    return this.#attachment.isStored;
+  }
+
+  #differs(data: unknown): boolean {
+    return difference(data, this.#copy, this.#copies && this.#isSame) !== undefined;
+  }
+
+  #serialize(value: unknown): unknown {
+    return this.#codec.serializeSession ? this.#codec.serializeSession(value) : value;
+  }
+
+  get #copy(): unknown {
+    return this.#attachment.kept[this.#slot];
+  }
+
+  get #copies(): Channels {
+    return this.#attachment.channelsOf(this.#slot);
+  }
+
+  get #kept(): Former {
+    return { copy: this.#copy, copies: this.#copies, channels: this.#channels };
+  }
+
+  #save(data: unknown): void {
+    // Looked at before it is written: nothing of it can be lost, so it need not be compared with its copy.
+    if (isFlat(data)) this.#write(data, [], true);
+    else this.#saveAll(data);
+    this.#isKept = true;
+  }
+
+  #saveAll(data: unknown): void {
+    const former = this.#kept;
+    // None in a session that has made none.
+    const found = this.#link.channels.length > 0 ? new Set<SessionSendChannel>() : undefined;
+    const note = found && ((live: object) => (isChannelOf(live, this.#link) && found.add(live) ? true : undefined));
+    // Which they are shows when the copy is there: mostly those of before, at first those that onOpen has made.
+    const likely = this.#isKept ? this.#channels : [...this.#link.channels];
+    try {
+      const lost = loss(data, () => this.#write(data, likely as SessionSendChannel[]), note);
+      if (lost) throw this.#refusal(lost);
+      const isOther = found && (found.size !== likely.length || likely.some((one) => !found.has(one!)));
+      if (isOther) this.#write(data, [...found]);
+    } catch (error) {
+      this.#restore(former);
+      throw error;
+    }
+  }
+
+  #write(data: unknown, channels: readonly SessionSendChannel[], flat = false): unknown {
+    const copy = this.#attachment.write(this.#slot, data, channels.length > 0 ? channels : undefined, flat);
+    this.#channels = channels;
+    return copy;
+  }
+
+  #restore({ copy, copies, channels }: Former): void {
+    this.#attachment.write(this.#slot, copy, copies);
+    this.#channels = channels;
+  }
+
+  /** What was kept, with the send channels where they were. */
+  #revive(isLast: boolean): unknown {
+    const kept = [this.#copy, this.#copies];
+    const [data, fields] = (isLast ? kept : structuredClone(kept)) as [unknown, (readonly SessionSendChannel[])?];
+    if (!fields) return data;
+    this.#channels = fields.map((one) => revived(one, this.#link));
+    return replaceAll(data, new Map(fields.map((one, index) => [one, this.#channels[index]])));
+  }
+
+  #refusal([path, value]: Difference): SessionObjectError {
+    return new SessionObjectError(
+      `Hibernation would change ${NAMES[this.#slot]}${path} (${kindOf(value)}): keep plain data there, or use ${
+        this.#slot === 1 ? "serializeSession and deserializeSession, or " : ""
+      }hibernate: false.`,
+    );
+  }
+}
+
+function kindOf(value: unknown): string {
+  if (value === TOO_DEEP) return `over ${MAX_DEPTH} levels`;
+  try {
+    return typeof value === "object" && value ? (value.constructor?.name ?? "no prototype") : typeof value;
+  } catch {
+    return "a revoked proxy";
+  }
+}

@@ -1,0 +1,300 @@
+// A session as the callbacks see it, and the parts it is made of. It doesn't know the object that holds it.
+import { CloseReason } from "../api/close-reason.ts";
+import type { ContainerEvent } from "../api/container-event.ts";
+import { LimitError, SessionClosedError, SessionObjectError } from "../api/errors.ts";
+import type { Session } from "../api/session.ts";
+import { Attachment, type Remains } from "../hibernation/attachment.ts";
+import type { SessionFacts } from "../hibernation/facts.ts";
+import { ACTIVE_UNTIL, BINARY_SIZE, IDLE_TIMEOUT, TEXT_SIZE, type Limits } from "../hibernation/limits.ts";
+import { isPlain } from "../hibernation/plain-data.ts";
+import { tellOf } from "../reporting/listener.ts";
+import { Remote } from "../sending/remote.ts";
+import type { SendLink, SessionSendChannel } from "../sending/send-channel.ts";
+import { Dispatch } from "./dispatch.ts";
+import { SessionObject } from "./session-object.ts";
+import { EndSignal } from "./signal.ts";
+import type { Subject } from "./subject.ts";
+import type { Turns } from "./turns.ts";
+import type { Served, Way } from "./way.ts";
+
+/** What a session is handed by the object that holds it. */
+export interface SessionHost {
+  readonly env: unknown;
+  readonly ctx: DurableObjectState;
+  readonly turns: Turns;
+  /** The open sessions of an endpoint. */
+  openSessions(path: string): Set<Session>;
+  /** Has the idle timeouts looked at, at this time or before. */
+  wake(time: number): void;
+  /** Reads the session object of one that hibernated. */
+  awaken(session: ServerSession): void;
+  /** The session has ended. */
+  forget(socket: WebSocket): void;
+}
+
+export class ServerSession implements Subject, SendLink {
+  declare readonly id: string;
+  declare readonly uri: string;
+  declare readonly path: string;
+  declare readonly pathParameters: SessionFacts["pathParameters"];
+  declare readonly negotiatedSubprotocol: string;
+  declare readonly userPrincipal: unknown;
+  declare tags: readonly string[];
+  declare readonly since: number | undefined;
+  declare readonly host: SessionHost;
+  declare readonly webSocket: WebSocket;
+  declare readonly definition: Served;
+  readonly protocolVersion = "13";
+  declare readonly env: unknown;
+  declare readonly ctx: DurableObjectState;
+  declare readonly turns: Turns;
+  declare readonly asyncRemote: Remote;
+  declare readonly object: SessionObject;
+  declare readonly limits: Limits;
+  declare way: Way;
+  readonly dispatch = new Dispatch(this);
+  readonly channels: (SessionSendChannel | undefined)[] = [];
+  /** Why it has ended, if it has. */
+  ended: CloseReason | undefined;
+  readonly #attachment: Attachment;
+  #properties: SessionObject | undefined;
+  #signal: EndSignal | undefined;
+
+  constructor(
+    host: SessionHost,
+    webSocket: WebSocket,
+    definition: Served,
+    facts: SessionFacts,
+    remains: Remains,
+    isAccepted: boolean,
+  ) {
+    // One by one: to assign them all at once takes 2 µs.
+    this.id = facts.id;
+    this.uri = facts.uri;
+    this.path = facts.path;
+    this.pathParameters = facts.pathParameters;
+    this.negotiatedSubprotocol = facts.negotiatedSubprotocol;
+    this.userPrincipal = facts.userPrincipal;
+    this.tags = facts.tags;
+    this.since = facts.since;
+    this.host = host;
+    this.webSocket = webSocket;
+    this.definition = definition;
+    this.env = host.env;
+    this.ctx = host.ctx;
+    this.turns = host.turns;
+    this.#attachment = new Attachment(webSocket, host.ctx, facts.id, definition.config, remains);
+    this.limits = this.#attachment.limits;
+    this.way = remains.limits ? definition.wayOf(remains.limits) : definition.way;
+    this.asyncRemote = new Remote(webSocket, isAccepted, this);
+    this.object = new SessionObject(this.#attachment, 1, this, !isAccepted, definition.config);
+    this.way.join?.(this, isAccepted);
+  }
+
+  get requestURI(): URL {
+    return new URL(this.uri);
+  }
+
+  get queryString(): string {
+    return this.requestURI.search.slice(1);
+  }
+
+  get requestParameterMap(): URLSearchParams {
+    return this.requestURI.searchParams;
+  }
+
+  get negotiatedExtensions(): readonly string[] {
+    // A string on each server's socket, though its type says that it may be null.
+    return this.webSocket.extensions!.split(/\s*,\s*/).filter(Boolean);
+  }
+
+  get isSecure(): boolean {
+    return /^(http|ws)s:/.test(this.uri);
+  }
+
+  get isOpen(): boolean {
+    return this.asyncRemote.isOpen;
+  }
+
+  get openSessions(): Set<Session> {
+    return this.host.openSessions(this.path);
+  }
+
+  get signal(): AbortSignal {
+    return (this.#signal ??= new EndSignal(this)).signal;
+  }
+
+  get closedError(): SessionClosedError {
+    return this.#signal?.closedError ?? new SessionClosedError();
+  }
+
+  isStop(error: Error): boolean {
+    return this.#signal?.isStop(error) ?? false;
+  }
+
+  get sessionObject(): unknown {
+    if (!this.object.isRead) this.host.awaken(this);
+    this.turns.read(this.object);
+    return this.object.value;
+  }
+
+  set sessionObject(value: unknown) {
+    this.object.replace(value);
+  }
+
+  get userProperties(): Record<string, unknown> {
+    const properties = this.#userProperties;
+    this.turns.read(properties);
+    return properties.value as Record<string, unknown>;
+  }
+
+  set userProperties(value: Record<string, unknown>) {
+    if (!isPlain(value)) throw new SessionObjectError("The userProperties of a session must be a plain object.");
+    this.#userProperties.replace(value);
+  }
+
+  get maxIdleTimeout(): number {
+    return this.limits[IDLE_TIMEOUT];
+  }
+
+  set maxIdleTimeout(milliseconds: number) {
+    this.#limit(IDLE_TIMEOUT, "maxIdleTimeout", milliseconds, 0);
+    this.limits[ACTIVE_UNTIL] = 0;
+    this.sent();
+  }
+
+  get maxTextMessageBufferSize(): number {
+    return this.limits[TEXT_SIZE];
+  }
+
+  set maxTextMessageBufferSize(bytes: number) {
+    this.#limit(TEXT_SIZE, "maxTextMessageBufferSize", bytes, 1);
+  }
+
+  get maxBinaryMessageBufferSize(): number {
+    return this.limits[BINARY_SIZE];
+  }
+
+  set maxBinaryMessageBufferSize(bytes: number) {
+    this.#limit(BINARY_SIZE, "maxBinaryMessageBufferSize", bytes, 1);
+  }
+
+  get isHolding(): boolean {
+    return this.turns.isHolding(this.object);
+  }
+
+  hold(send: () => void): void {
+    this.turns.hold(send, this.object);
+  }
+
+  receive(message: string | ArrayBuffer): Promise<void> | undefined {
+    return this.way.receive(this, message);
+  }
+
+  sent(): void {
+    this.way.sent?.(this);
+  }
+
+  heard(): void {
+    this.way.heard?.(this);
+  }
+
+  wake(time: number): void {
+    this.host.wake(time);
+  }
+
+  close(reason: CloseReason | number = 1000, phrase?: string): void {
+    const closeReason = reason instanceof CloseReason ? reason : new CloseReason(reason, phrase);
+    closeReason.check();
+    if (this.isOpen) this.end(closeReason);
+  }
+
+  begin(): Promise<void> | undefined {
+    return this.way.begin?.(this);
+  }
+
+  settle(tags: readonly string[]): void {
+    this.#attachment.settle({ tags });
+    this.tags = Object.freeze([...tags]);
+  }
+
+  /** Keeps one of its limits, or where it stands against it. */
+  limit<Index extends keyof Limits>(index: Index, value: Limits[Index]): void {
+    this.#attachment.limit(index, value);
+  }
+
+  opened(): void {
+    this.#attachment.kept[3] = undefined;
+  }
+
+  /** Reads what hibernation kept. What can't be read at all is thrown, what can't be made again is returned. */
+  load(): Error | undefined {
+    void this.#attachment.kept;
+    return this.object.resume();
+  }
+
+  end(reason: CloseReason): void {
+    // A failed onOpen, whose onError may have closed it with another.
+    this.ended = reason;
+    this.shut(reason);
+    this.dispatch.end(reason);
+  }
+
+  /** The client has closed or is gone, or its socket failed: what it sent before is delivered first. */
+  lost(reason: CloseReason, error?: Error): Promise<void> | undefined {
+    if (!this.object.isRead) this.host.awaken(this);
+    // Nobody is told of one that can't be read.
+    if (!this.object.isRead) return undefined;
+    this.shut(reason);
+    const told = error && this.dispatch.receive(error);
+    const ended = this.dispatch.receive(reason);
+    return told ?? ended;
+  }
+
+  /** From here on nothing is sent, and nobody waits for a send. */
+  shut(reason: CloseReason): void {
+    this.ended ??= reason;
+    this.asyncRemote.close(reason);
+    for (const channel of this.channels) channel?.end();
+    this.#signal?.abort();
+  }
+
+  /** `onClose` comes next. */
+  leave(): void {
+    this.#attachment.end();
+  }
+
+  /** @param closeReason absent for one that nobody is told of */
+  forget(closeReason?: CloseReason): void {
+    if (closeReason) {
+      const now = Date.now();
+      // One that opened when nobody listened doesn't know since when it has been there.
+      this.tell({ type: "close", session: this, closeReason, milliseconds: now - (this.since ?? now) });
+    }
+    this.turns.forget(this.object);
+    if (this.#properties) this.turns.forget(this.#properties);
+    this.host.forget(this.webSocket);
+    this.#attachment.forget();
+  }
+
+  tell(event: ContainerEvent): void {
+    tellOf(this.definition.onEvent, event, this.env, this);
+  }
+
+  get #userProperties(): SessionObject {
+    if (!this.#properties) {
+      this.#attachment.kept[2] ??= {};
+      this.#properties = new SessionObject(this.#attachment, 2, this, false);
+      this.#properties.resume();
+    }
+    return this.#properties;
+  }
+
+  #limit(index: 0 | 1 | 2, name: keyof Session, value: number, least: number): void {
+    if (!Number.isSafeInteger(value) || value < least) {
+      throw new LimitError(`A session's ${name} must be a whole number from ${least}, not ${value}.`);
+    }
+    this.limit(index, value);
+    this.way = this.definition.wayOf(this.limits);
+  }
+}

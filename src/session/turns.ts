@@ -1,0 +1,213 @@
+// Which session objects a callback read through `session.sessionObject`, and so may have changed.
+import { toError } from "../reporting/thrown.ts";
+
+/** For how long a callback that waits may be the one that changes what others send and keep, in milliseconds. */
+const PATIENCE = 10_000;
+
+/** In place of when it was read, of the object of a session that has ended. */
+const GONE = -1;
+
+/** What callbacks read and may change: a session object, or user properties. */
+export interface Changeable {
+  /** Changes are kept in storage too. */
+  readonly isStored: boolean;
+  /** The callback of its session that is under way. */
+  turn: Turn | undefined;
+  /** When it was read while some callback was under way, and which were before and behind it. */
+  readAt: number;
+  earlier: Changeable | undefined;
+  later: Changeable | undefined;
+  /** Keeps what a callback changed; in the end, or while another may still change it. */
+  keep(isFinal?: boolean): void;
+  /** Keeps what was changed so far, before something is sent. */
+  keepAhead(): void;
+}
+
+/** A callback under way. */
+export interface Turn {
+  readonly own: Changeable;
+  /** When it began, by the clock of the reads. */
+  readonly since: number;
+  /** The one in whose midst it began. */
+  readonly outer: Turn | undefined;
+  /** Its session object is in storage, and it has not ended. */
+  isStored: boolean;
+  /** When it began to wait, in milliseconds. */
+  waits: number;
+}
+
+export class Turns {
+  /** The one whose code runs now, up to its first await. */
+  #current: Turn | undefined;
+  /** Those that wait, the oldest first; and those that have waited for so long that they are nobody else's matter. */
+  readonly #waiting = new Set<Turn>();
+  readonly #silent = new Set<Turn>();
+  /** The object that was read last while one was under way: after an await nothing tells by which. */
+  #latest: Changeable | undefined;
+  #earliest: Changeable | undefined;
+  #clock = 0;
+  /** How many of those that are not silent have a session object in storage, and whether another such was read. */
+  #stored = 0;
+  #hasReadStored = false;
+  /** What is to be sent once the changes before it are kept. */
+  #held: (() => void)[] = [];
+  /** Who may have changed something before: undefined stands for any that waits. */
+  readonly #senders = new Set<Turn | undefined>();
+
+  begin(own: Changeable): Turn {
+    const outer = this.#current;
+    const turn = { own, since: outer?.since ?? this.#clock, outer, isStored: own.isStored, waits: 0 };
+    this.#current = own.turn = turn;
+    if (turn.isStored) this.#stored++;
+    return turn;
+  }
+
+  /** The callback waits: from here on nothing tells whose code runs. */
+  wait(turn: Turn): void {
+    this.#current = turn.outer;
+    turn.waits = Date.now();
+    this.#waiting.add(turn);
+  }
+
+  read(object: Changeable): void {
+    if (object.readAt === GONE || (!this.#current && this.#waiting.size + this.#silent.size === 0)) return;
+    this.#unlink(object);
+    object.earlier = this.#latest;
+    if (this.#latest) this.#latest.later = object;
+    else this.#earliest = object;
+    this.#latest = object;
+    object.readAt = ++this.#clock;
+    this.#hasReadStored ||= object.isStored;
+  }
+
+  /** Its session has ended. Who reads it later changes nothing that is kept. */
+  forget(object: Changeable): void {
+    this.#unlink(object);
+    object.readAt = GONE;
+    this.#hasReadStored &&= this.#latest !== undefined;
+  }
+
+  /**
+   * Whether a callback may have changed what is in storage: nobody is to be told of it before it is kept, or a crash would forget
+   * it.
+   *
+   * @param own the session object of the session to which something is sent
+   */
+  isHolding(own?: Changeable): boolean {
+    // What is sent keeps its order.
+    if (this.#held.length > 0) return true;
+    if (this.#stored === 0 && this.#silent.size === 0 && !this.#hasReadStored) return false;
+    this.#silence();
+    if (this.#stored > 0 || own?.turn?.isStored) return true;
+    if (!this.#hasReadStored) return false;
+    const since = (this.#current ?? first(this.#waiting))?.since ?? Infinity;
+    return this.#clock > Math.min(since, own?.turn?.since ?? Infinity);
+  }
+
+  /**
+   * Sends once what was changed before is kept: the platform holds what is sent behind a write until that is durable. All that is
+   * sent in a turn of the microtasks waits for one comparison.
+   */
+  hold(send: () => void, own: Changeable): void {
+    if (this.#held.push(send) === 1) void Promise.resolve().then(() => this.#release());
+    this.#senders.add(this.#current);
+    if (!this.#current && own.turn) this.#senders.add(own.turn);
+  }
+
+  /** What a callback changed is kept: what it sends need not wait. */
+  #goOn(turn: Turn): void {
+    this.#senders.delete(turn);
+    this.#release();
+  }
+
+  #release(): void {
+    if (this.#held.length === 0) return;
+    const objects = new Set<Changeable>();
+    // After an await any of those that wait may have changed something.
+    if (this.#senders.delete(undefined)) {
+      this.#silence();
+      for (const turn of this.#waiting) this.#senders.add(turn);
+    }
+    for (const turn of this.#senders) {
+      if (turn!.isStored || this.#hasReadStored) for (const object of this.#objectsOf(turn!)) objects.add(object);
+    }
+    for (const object of objects) if (object.isStored) object.keepAhead();
+    this.#senders.clear();
+    for (const send of this.#held.splice(0)) send();
+  }
+
+  /**
+   * Keeps what the callback may have changed, in its own session object and in those read.
+   *
+   * @throws the first error, when every object has had its turn
+   */
+  end(turn: Turn): void {
+    const { own, since } = turn;
+    // A callback that was not waited for ends a second time when it settles.
+    const wasSilent = turn.waits > 0 && !this.#waiting.delete(turn) && this.#silent.delete(turn);
+    if (this.#current === turn) this.#current = turn.outer;
+    if (own.turn === turn) own.turn = undefined;
+    if (turn.isStored && !wasSilent) this.#stored--;
+    turn.isStored = false;
+    try {
+      if (this.#clock === since) own.keep();
+      else this.#keepAll(turn);
+    } finally {
+      if (this.#held.length > 0) this.#goOn(turn);
+    }
+  }
+
+  #keepAll(turn: Turn): void {
+    const { own } = turn;
+    let failed: Error | undefined;
+    this.#silence();
+    const since = Math.min(this.#current?.since ?? Infinity, first(this.#waiting)?.since ?? Infinity);
+    for (const object of this.#objectsOf(turn)) {
+      try {
+        // In the middle of another callback an object may be what it can't stay: that one's end judges it.
+        object.keep(object === own || !(object.turn || object.readAt > since));
+      } catch (error) {
+        failed ??= toError(error);
+      }
+    }
+    const oldest = (first(this.#silent) ?? first(this.#waiting) ?? this.#current)?.since ?? Infinity;
+    while (this.#earliest && this.#earliest.readAt <= oldest) this.#unlink(this.#earliest);
+    this.#hasReadStored &&= this.#latest !== undefined;
+    if (failed) throw failed;
+  }
+
+  /** Its own session object, and those that were read since it began. */
+  #objectsOf({ own, since }: Turn): Set<Changeable> {
+    const objects = new Set([own]);
+    for (let object = this.#latest; object && object.readAt > since; object = object.earlier) objects.add(object);
+    return objects;
+  }
+
+  /** One that never settles costs nobody else: no message would be the last for which it is looked at. */
+  #silence(): void {
+    if (this.#waiting.size === 0) return;
+    const before = Date.now() - PATIENCE;
+    for (const turn of this.#waiting) {
+      if (turn.waits > before) return;
+      this.#waiting.delete(turn);
+      this.#silent.add(turn);
+      if (turn.isStored) this.#stored--;
+    }
+  }
+
+  #unlink(object: Changeable): void {
+    if (object.readAt <= 0) return;
+    const { earlier, later } = object;
+    if (earlier) earlier.later = later;
+    else this.#earliest = later;
+    if (later) later.earlier = earlier;
+    else this.#latest = earlier;
+    object.readAt = 0;
+    object.earlier = object.later = undefined;
+  }
+}
+
+function first(turns: Set<Turn>): Turn | undefined {
+  for (const turn of turns) return turn;
+  return undefined;
+}
