@@ -1,43 +1,13 @@
-// The floor: the same work written by hand on the platform, with the care that an engineer who knows it would take.
-import { DurableObject } from "cloudflare:workers";
+// The floor: the same work written by hand on the platform.
+import { Hibernating, worker, type Attached } from "./by-hand.ts";
 
-interface Attached {
-  id: string;
-}
-
-/** Hibernates, writes the attachment once, and answers each Close frame. */
-abstract class Floor extends DurableObject {
-  override fetch(): Response {
-    const { 0: webSocket, 1: socket } = new WebSocketPair();
-    this.ctx.acceptWebSocket(socket);
-    const attached: Attached = { id: crypto.randomUUID() };
-    socket.serializeAttachment(attached);
-    return new Response(null, { status: 101, webSocket });
-  }
-
-  override webSocketClose(socket: WebSocket, code: number, reason: string): void {
-    try {
-      // 1005 and 1006 may not be sent.
-      if (code === 1005 || code === 1006) socket.close();
-      else socket.close(code, reason);
-    } catch {
-      // A code that the platform doesn't send: the handshake still has to end.
-      socket.close();
-    }
-  }
-
-  override webSocketError(socket: WebSocket): void {
-    socket.close(1011);
-  }
-}
-
-export class Echo extends Floor {
+export class Echo extends Hibernating {
   override webSocketMessage(socket: WebSocket, message: string | ArrayBuffer): void {
     socket.send(message);
   }
 }
 
-export class Room extends Floor {
+export class Room extends Hibernating {
   override webSocketMessage(_socket: WebSocket, message: string | ArrayBuffer): void {
     for (const socket of this.ctx.getWebSockets()) {
       try {
@@ -50,7 +20,7 @@ export class Room extends Floor {
 }
 
 /** Each message says how many milliseconds its answer takes; the runtime doesn't wait for it before the next. */
-export class Slow extends Floor {
+export class Slow extends Hibernating {
   readonly #last = new WeakMap<WebSocket, Promise<void>>();
 
   override webSocketMessage(socket: WebSocket, message: string | ArrayBuffer): Promise<void> {
@@ -66,7 +36,7 @@ export class Slow extends Floor {
 
 let instances = 0;
 
-export class Wake extends Floor {
+export class Wake extends Hibernating {
   readonly #instance = ++instances;
 
   override webSocketMessage(socket: WebSocket): void {
@@ -79,7 +49,7 @@ export class Wake extends Floor {
 const MESSAGES = 6104;
 
 /** Sends all there is to who asks for it, and tells others how many messages that were. */
-export class Stalled extends Floor {
+export class Stalled extends Hibernating {
   #sent = 0;
 
   override webSocketMessage(socket: WebSocket, message: string | ArrayBuffer): void {
@@ -91,7 +61,7 @@ export class Stalled extends Floor {
   }
 }
 
-export class Burst extends Floor {
+export class Burst extends Hibernating {
   override webSocketMessage(): void {
     for (let index = 100; index < 200; index++) this.#broadcast(`message ${index} to all`);
   }
@@ -107,25 +77,4 @@ export class Burst extends Floor {
   }
 }
 
-interface Env {
-  Echo: DurableObjectNamespace<Echo>;
-  Room: DurableObjectNamespace<Room>;
-  Slow: DurableObjectNamespace<Slow>;
-  Wake: DurableObjectNamespace<Wake>;
-  Stalled: DurableObjectNamespace<Stalled>;
-  Burst: DurableObjectNamespace<Burst>;
-}
-
-export default {
-  fetch(request, env) {
-    const { pathname } = new URL(request.url);
-    const [, bench, work, name] = pathname.split("/");
-    const { Echo: echo, Room: room, Slow: slow, Wake: wake, Stalled: stalled, Burst: burst } = env;
-    const namespace = { echo, room, slow, wake, stalled, burst }[work ?? ""];
-    if (bench !== "bench" || !namespace || !name) return new Response("Not Found", { status: 404 });
-    if (request.headers.get("Upgrade")?.toLowerCase() !== "websocket") {
-      return new Response("Upgrade Required", { status: 426, headers: { Upgrade: "websocket" } });
-    }
-    return namespace.getByName(name).fetch(request);
-  },
-} satisfies ExportedHandler<Env>;
+export default worker;
