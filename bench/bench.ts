@@ -14,7 +14,7 @@ import { casesOf, type Case, type Outcome } from "./cases.ts";
 import { Contender, entriesFor } from "./contender.ts";
 import { ownPart } from "./own-part.ts";
 import { draw } from "./plots.ts";
-import { Result, type Results } from "./results.ts";
+import { Result, said, type Results } from "./results.ts";
 
 const { values: options } = parseArgs({
   options: {
@@ -52,7 +52,7 @@ const begun = Date.now();
 const told = (line: string, isRound = false) =>
   progress(`${Math.round((Date.now() - begun) / 1000)} s: ${line}`, isRound);
 
-/** Undecided bounds get more rounds, twice as many at most, unless it was said how many. */
+/** Where the base was too far from itself there are more rounds, twice as many at most, unless it was said how many. */
 async function run(one: Case): Promise<Result> {
   const taking = entriesFor(one.work);
   const result = new Result(one);
@@ -113,8 +113,8 @@ for (const one of wanted) {
 if (!options.quick && !options.case) await draw(results, folder);
 console.log(`\n${Math.round((Date.now() - begun) / 1000)} s. The figures are in ${file}.`);
 const missed = results.cases.flatMap(({ name, rows }) =>
-  rows
-    .filter(({ verdict }) => verdict && verdict !== "holds")
-    .map((row) => `${name}, ${row.contender}: ${row.verdict}`),
+  rows.flatMap(({ contender, bounds = [] }) =>
+    bounds.filter(({ verdict }) => verdict !== "holds").map((bound) => `${name}, ${contender}: ${said(bound)}`),
+  ),
 );
-if (missed.length > 0) console.log(`Not shown to hold: ${missed.join("; ")}.`);
+if (missed.length > 0) console.log(`Not shown to hold:\n${missed.join("\n")}`);

@@ -2,7 +2,8 @@
 import { readFileSync } from "node:fs";
 import { setTimeout as pause } from "node:timers/promises";
 
-import { Contender, entriesFor, PLAIN, type Work } from "./contender.ts";
+import { above, below, itself, ratio, type Bound } from "./bounds.ts";
+import { Contender, entriesFor, FLOOR, KEEPING, PAST_ROUTER, PLAIN, type Work } from "./contender.ts";
 import { medians } from "./statistics.ts";
 
 /** The figures of one window. The first is what is compared: less of it is better. */
@@ -18,12 +19,10 @@ export interface Case {
   readonly work: Work;
   /** The contender that the others are compared with, if not the floor. */
   readonly base?: string;
-  /** What of its figure each may have, by the name of the contender; `Socle` is each of ours. */
-  readonly bounds?: Readonly<Record<string, number>>;
-  /** What each of ours may have itself, whatever the others have. */
-  readonly most?: number;
-  /** Socle's figures are to be lower than these contenders'. */
-  readonly below?: readonly string[];
+  /** What is asked of each of ours. */
+  readonly bounds?: readonly Bound[];
+  /** What the first figure of a contender is more than another's, by what that is the cost of. */
+  readonly parts?: Readonly<Record<string, readonly [whole: string, rest: string]>>;
   /** Whose the contenders' processes are, if each round doesn't have its own. The round itself may start them. */
   readonly processes?: "of the case" | "its own";
   /** The most rounds that it is run at first. */
@@ -50,11 +49,15 @@ const warm = ({ isQuick }: Pace) => (isQuick ? 1 : 3);
 const SLICE = 0.5;
 const LEAD = 0.05;
 
-const OTHERS = ["PartyServer", "crossws"];
-
 /** How many connections one process can serve here: workerd has two files open for each. */
 const [, files = "1024"] = /^Max open files\s+(\d+)/m.exec(readFileSync("/proc/self/limits", "utf8")) ?? [];
 const MOST = Math.floor((Number(files) - 1000) / 2);
+
+/** Each time another begins, and nobody follows itself. */
+const inRotation = <T>(all: readonly T[], time: number): T[] => {
+  const from = time % all.length;
+  return [...all.slice(from), ...all.slice(0, from)];
+};
 
 /** One contender after the other, each when the former has nothing left to do. */
 const inTurn =
@@ -93,9 +96,7 @@ const charged =
     const slices = Math.max(1, Math.round(seconds / SLICE));
     const taken = contenders.map((contender) => ({ contender, samples: [] as Sample[], wrong: "" }));
     for (let slice = 0; slice < slices; slice++) {
-      const first = slice % contenders.length;
-      // Nobody always begins, and nobody follows itself.
-      for (const one of [...taken.slice(first), ...taken.slice(0, first)]) {
+      for (const one of inRotation(taken, slice)) {
         const { contender, samples } = one;
         told(contender.name);
         // The caches are still the former's.
@@ -118,23 +119,34 @@ async function connections(contender: Contender, work: Work, count: number): Pro
   await contender.quiet();
 }
 
+/** Each of so many connections sends, waits for its answer, and sends again. */
+const echoing = (count: number, bytes: number, pace: Pace): Pick<Case, "prepare" | "round"> => ({
+  async prepare(contender) {
+    await connections(contender, "echo", count);
+    await contender.ask("echo", { seconds: warm(pace), bytes });
+  },
+  round: charged(pace, (contender, seconds) => contender.ask("echo", { seconds, bytes })),
+});
+
 function echo(count: number, bytes: number, pace: Pace): Case {
   const size = bytes < 1024 ? `${bytes} bytes` : `${bytes / 1024} KiB`;
   return {
     name: `echo-${count}${bytes < 1024 ? "" : `-${bytes / 1024}k`}`,
     title: `Echo, ${count === 1 ? "1 connection" : `${count} connections`}, ${size}`,
     work: "echo",
-    ...(bytes < 1024 && { below: OTHERS }),
-    ...(bytes < 1024 && {
-      bounds: { "Socle, channel": 1.03, "Socle, class": 1.03, "Socle, changed object": 1.08 },
-    }),
-    async prepare(contender) {
-      await connections(contender, "echo", count);
-      await contender.ask("echo", { seconds: warm(pace), bytes });
-    },
-    round: charged(pace, (contender, seconds) => contender.ask("echo", { seconds, bytes })),
+    ...(bytes < 1024 && { bounds: [ratio(1.02), below("PartyServer"), above("crossws", 0.01)] }),
+    ...echoing(count, bytes, pace),
   };
 }
+
+const object = (pace: Pace): Case => ({
+  name: "object-20",
+  title: "Echo whose session object changes, 20 connections, 32 bytes",
+  work: "object",
+  base: KEEPING,
+  bounds: [ratio(1.06), below("PartyServer, changed state")],
+  ...echoing(20, 32, pace),
+});
 
 const slow = (pace: Pace): Case => ({
   name: "slow",
@@ -151,7 +163,7 @@ const broadcast = (pace: Pace): Case => ({
   name: "broadcast",
   title: "Broadcast to 500 connections, for each delivery",
   work: "room",
-  bounds: { Socle: 1.03 },
+  bounds: [ratio(1.02), below("PartyServer"), above("crossws", 0.01)],
   async prepare(contender) {
     await connections(contender, "room", 500);
     await contender.ask("broadcast", { seconds: warm(pace) });
@@ -159,11 +171,18 @@ const broadcast = (pace: Pace): Case => ({
   round: charged(pace, (contender, seconds) => contender.ask("broadcast", { seconds })),
 });
 
+/** Two of these differ in the one part alone, but that past the router the object checks what the router has checked. */
+const PARTS: Case["parts"] = {
+  "Socle's router, beyond the floor's Worker": ["Socle, class", PAST_ROUTER],
+  "Socle's object, beyond the floor's": [PAST_ROUTER, FLOOR],
+};
+
 const opening = (pace: Pace): Case => ({
   name: "opening",
   title: "Opening connections, twenty at a time",
-  work: "echo",
-  bounds: { Socle: 1.1 },
+  work: "opening",
+  bounds: [ratio(1.2), below("PartyServer")],
+  parts: PARTS,
   prepare: (contender) => connections(contender, "echo", 200),
   round: charged(
     pace,
@@ -210,7 +229,7 @@ function wake(count: number, objects: number, { isQuick }: Pace): Case {
     title: `A hibernated object's first answer, with ${count.toLocaleString("en")} connection${count > 1 ? "s" : ""}`,
     work: "wake",
     processes: "of the case",
-    bounds: { Socle: 1.1 },
+    bounds: [ratio(1.1)],
     ...(isQuick && { rounds: 1 }),
     async prepare(contender) {
       await contender.ask("drop", {});
@@ -242,7 +261,7 @@ const memory = ({ isQuick }: Pace): Case => {
     name: "memory",
     title: `Resident memory of an idle connection, of ${count.toLocaleString("en")}, hibernated`,
     work: "wake",
-    bounds: { Socle: 1.1 },
+    bounds: [ratio(1.1)],
     processes: "its own",
     // It hardly varies, and takes a minute.
     rounds: isQuick ? 1 : 3,
@@ -292,7 +311,7 @@ const stalled = ({ isQuick }: Pace): Case => ({
   name: "stalled",
   title: "Resident memory that a client adds which never reads, with 400 MB to send to it in 64 KiB messages",
   work: "stalled",
-  most: 16,
+  bounds: [itself(16, "MiB")],
   // It hardly varies.
   rounds: isQuick ? 1 : 5,
   // What the object and its code need is not the client's.
@@ -319,7 +338,7 @@ const burst = (pace: Pace): Case => ({
   title: "Bursts of 100 broadcasts of 20 bytes to 200 connections, for each delivery",
   work: "burst",
   // Ten times as many messages with the same processor time.
-  bounds: { Socle: 0.1 },
+  bounds: [ratio(0.1)],
   async prepare(contender) {
     await connections(contender, "burst", 200);
     await contender.ask("burst", { seconds: warm(pace) });
@@ -332,12 +351,8 @@ const echoFlow = (pace: Pace): Case => ({
   title: "Echo, 20 connections, 20 bytes, with flowControl and without",
   work: "echo-flow",
   base: PLAIN,
-  bounds: { "Socle, flowControl": 1.1 },
-  async prepare(contender) {
-    await connections(contender, "echo", 20);
-    await contender.ask("echo", { seconds: warm(pace), bytes: 20 });
-  },
-  round: charged(pace, (contender, seconds) => contender.ask("echo", { seconds, bytes: 20 })),
+  bounds: [ratio(1.1)],
+  ...echoing(20, 20, pace),
 });
 
 export function casesOf(pace: Pace): Case[] {
@@ -347,6 +362,7 @@ export function casesOf(pace: Pace): Case[] {
     echo(200, 32, pace),
     echo(20, 1024, pace),
     echo(20, 65_536, pace),
+    object(pace),
     slow(pace),
     broadcast(pace),
     opening(pace),
@@ -362,6 +378,7 @@ export function casesOf(pace: Pace): Case[] {
   // To open the thousands of connections of the other objects that wake would take too long.
   const quick = new Set([
     "echo-20",
+    "object-20",
     "slow",
     "broadcast",
     "opening",

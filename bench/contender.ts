@@ -13,10 +13,10 @@ import type { Requests } from "./client.ts";
 process.env.MINIFLARE_WORKERD_PATH = (createRequire(import.meta.url)("workerd") as { default: string }).default;
 
 /** What every contender does, if not said otherwise. */
-const COMMON = ["echo", "room", "slow", "wake"] as const;
+const COMMON = ["echo", "room", "slow", "wake", "opening"] as const;
 
-/** And what flow control is for, and costs. */
-export type Work = (typeof COMMON)[number] | "stalled" | "burst" | "echo-flow";
+/** And what flow control is for, and costs; and the echo of who keeps an object that changes. */
+export type Work = (typeof COMMON)[number] | "stalled" | "burst" | "echo-flow" | "object";
 
 export interface Entry {
   readonly name: string;
@@ -33,17 +33,31 @@ export const FLOOR = "the floor";
 /** What flow control is compared with where its own cost is asked for. */
 export const PLAIN = "Socle, channel";
 
-/** The floor twice: what it differs from itself is the noise of the run. So it is with what else is compared with. */
+/** The floor of those that keep an object for each connection. */
+export const KEEPING = "the floor, keeping an object";
+
+/** Its connections are opened past Socle's router, which tells the cost of that from the object's. */
+export const PAST_ROUTER = "the floor's Worker, Socle's object";
+
+/** The name under which a contender takes part once more. */
+export const again = (name: string): string => `${name}${name.includes(",") ? "," : ""} again`;
+
+/** What others are compared with is there twice: what it differs from itself is the noise of the run. */
 const ENTRIES: readonly Entry[] = [
   { name: FLOOR, file: "floor", works: [...COMMON, "stalled", "burst"] },
-  { name: "the floor again", file: "floor" },
+  { name: again(FLOOR), file: "floor" },
+  { name: KEEPING, file: "floor-object", works: ["object"] },
+  { name: again(KEEPING), file: "floor-object", works: ["object"] },
   { name: PLAIN, file: "socle-channel", works: [...COMMON, "echo-flow"] },
-  { name: `${PLAIN}, again`, file: "socle-channel", works: ["echo-flow"] },
-  { name: "Socle, changed object", file: "socle-changed", works: ["echo"] },
+  { name: again(PLAIN), file: "socle-channel", works: ["echo-flow"] },
   { name: "Socle, class", file: "socle-class" },
+  { name: "Socle, changed object", file: "socle-changed", works: ["object"] },
   { name: "Socle, flowControl", file: "socle-flow", works: ["stalled", "burst", "echo-flow"], protocol: "socle.v1" },
+  { name: PAST_ROUTER, file: "socle-past-router", works: ["opening"] },
   { name: "PartyServer", file: "partyserver" },
+  { name: "PartyServer, changed state", file: "partyserver-changed", works: ["object"] },
   { name: "crossws", file: "crossws" },
+  { name: "crossws, changed context", file: "crossws-changed", works: ["object"] },
 ];
 
 /** Who takes part in it. */

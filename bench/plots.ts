@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { parse, View } from "vega";
 import { compile, type TopLevelSpec } from "vega-lite";
 
+import { FLOOR } from "./contender.ts";
 import type { Results } from "./results.ts";
 
 const CONFIG = {
@@ -20,33 +21,39 @@ async function plot(file: string, spec: Omit<TopLevelSpec, "$schema" | "config">
   await writeFile(file, `${await view.toSVG()}\n`);
 }
 
-const ORDER = [
-  "the floor",
-  "the floor again",
-  "Socle, channel",
-  "Socle, class",
-  "Socle, changed object",
-  "PartyServer",
-  "crossws",
-];
-const COLOR = {
-  field: "contender",
-  type: "nominal",
-  title: null,
-  scale: {
-    domain: ORDER,
-    range: ["#000000", "#9a9a9a", "#0b63c5", "#3f9be8", "#7cc4f5", "#d9622b", "#8a4fa3"],
-  },
-} as const;
+/** From above to below; who does the same with an object that it keeps has a lighter shade. */
+const COLORS = {
+  "the floor": "#000000",
+  "the floor again": "#9a9a9a",
+  "the floor, keeping an object, again": "#c4c4c4",
+  "Socle, channel": "#0b63c5",
+  "Socle, class": "#3f9be8",
+  "Socle, changed object": "#7cc4f5",
+  "the floor's Worker, Socle's object": "#2a9d8f",
+  PartyServer: "#d9622b",
+  "PartyServer, changed state": "#f0a583",
+  crossws: "#8a4fa3",
+  "crossws, changed context": "#c39bd3",
+};
+const ORDER = Object.keys(COLORS) as (keyof typeof COLORS)[];
+
+/** The legend has those who are there. */
+function colorOf(rows: readonly { contender: string }[]) {
+  const domain = ORDER.filter((name) => rows.some(({ contender }) => contender === name));
+  const scale = { domain, range: domain.map((name) => COLORS[name]) };
+  return { field: "contender", type: "nominal", title: null, scale } as const;
+}
 
 export async function draw({ cases }: Results, folder: string): Promise<void> {
-  const rows = cases.flatMap(({ name, title, rows: some }) => some.map((row) => ({ name, case: title, ...row })));
-  // Those of flow control are no processor time, of another scale, or to another base.
-  const isCompared = ({ name }: { name: string }) => !/^(closing|wake|memory|stalled|burst|echo-flow)/.test(name);
+  const rows = cases.flatMap(({ name, title, base = FLOOR, rows: some }) =>
+    some.map((row) => ({ name, case: title, base, ...row })),
+  );
+  // The others are no processor time, of another scale, or not to a floor.
+  const isCompared = ({ name }: { name: string }) => !/^(cold|closing|wake|memory|stalled|burst|echo-flow)/.test(name);
   const ratios = rows
     .filter(isCompared)
-    .flatMap(({ case: title, contender, ratio }) =>
-      ratio && contender !== "the floor" ? [{ title, contender, ...ratio }] : [],
+    .flatMap(({ case: title, contender, base, ratio }) =>
+      ratio && contender !== base ? [{ title, contender, ...ratio }] : [],
     );
   await plot(join(folder, "ratios.svg"), {
     title: "CPU of the server, as a ratio to the floor: median and quartiles",
@@ -70,12 +77,12 @@ export async function draw({ cases }: Results, folder: string): Promise<void> {
           encoding: {
             x: { field: "low", type: "quantitative", title: "ratio to the floor", scale: { zero: false } },
             x2: { field: "high" },
-            color: { ...COLOR, legend: null },
+            color: { ...colorOf(ratios), legend: null },
           },
         },
         {
           mark: { type: "point", filled: true, size: 70, opacity: 1 },
-          encoding: { x: { field: "median", type: "quantitative" }, color: { ...COLOR, legend: null } },
+          encoding: { x: { field: "median", type: "quantitative" }, color: { ...colorOf(ratios), legend: null } },
         },
       ],
     },
@@ -96,7 +103,7 @@ export async function draw({ cases }: Results, folder: string): Promise<void> {
     encoding: {
       x: { field: "sockets", type: "quantitative", scale: { type: "log" }, title: "connections of the object" },
       y: { field: "ms", type: "quantitative", title: "milliseconds" },
-      color: COLOR,
+      color: colorOf(wakes),
     },
   } as never);
 
@@ -117,7 +124,7 @@ export async function draw({ cases }: Results, folder: string): Promise<void> {
     encoding: {
       x: { field: "connections", type: "quantitative" },
       y: { field: "mebibytes", type: "quantitative", title: "MiB" },
-      color: COLOR,
+      color: colorOf(memories),
     },
   } as never);
 }

@@ -1,8 +1,17 @@
 // What the rounds of a case came to: for each contender the ratios to the floor, or to what else the case compares with, of
-// the same round, and the figures.
+// the same round, the figures, and what they say of the bounds.
+import { first, STEADY, type Bound } from "./bounds.ts";
 import type { Case, Outcome, Sample } from "./cases.ts";
-import { FLOOR } from "./contender.ts";
-import { judge, medians, spread, type Spread, type Verdict } from "./statistics.ts";
+import { again, FLOOR } from "./contender.ts";
+import { judge, medians, quantile, spread, type Spread, type Verdict } from "./statistics.ts";
+
+export interface Judged {
+  median: number;
+  atMost: number;
+  /** What the number is, as it is written behind it. */
+  what: string;
+  verdict: Verdict;
+}
 
 export interface Row {
   contender: string;
@@ -10,16 +19,11 @@ export interface Row {
   wrong?: string;
   /** To the base of the same round. */
   ratio?: Spread;
-  bound?: number;
-  /** What the bound is of, if not of the ratio. */
-  unit?: string;
-  verdict?: Verdict;
   /** Medians. */
   figures?: Sample;
   /** Of each round. */
   ratios?: number[];
-  /** To the contenders that Socle is to stay below. */
-  below?: Record<string, Spread>;
+  bounds?: Judged[];
 }
 
 export interface CaseData {
@@ -29,6 +33,8 @@ export interface CaseData {
   base?: string;
   rounds: number;
   rows: Row[];
+  /** Differences of the first figure between two contenders, by what they are the cost of. */
+  parts?: Record<string, Spread>;
 }
 
 export interface Results {
@@ -42,17 +48,14 @@ export interface Results {
 
 export const isOurs = (contender: string): boolean => contender.startsWith("Socle");
 
-export const boundOf = ({ bounds }: Case, contender: string): number | undefined =>
-  bounds?.[contender] ?? (isOurs(contender) ? bounds?.["Socle"] : undefined);
-
-const first = (sample: Sample): number => Object.values(sample)[0]!;
-
 export class Result {
   readonly #case: Case;
+  readonly #base: string;
   readonly #rounds: Map<string, Outcome>[] = [];
 
   constructor(one: Case) {
     this.#case = one;
+    this.#base = one.base ?? FLOOR;
   }
 
   add(outcomes: Map<string, Outcome>): void {
@@ -60,68 +63,110 @@ export class Result {
   }
 
   get isUndecided(): boolean {
-    return this.data.rows.some(({ verdict }) => verdict === "undecided");
+    return this.data.rows.some(({ bounds }) => bounds?.some(({ verdict }) => verdict === "undecided"));
   }
 
   get data(): CaseData {
-    const { name, title, base } = this.#case;
+    const { name, title, base, parts } = this.#case;
     const contenders = [...(this.#rounds[0]?.keys() ?? [])];
     const rows = contenders.map((one) => this.#row(one));
-    return { name, title, ...(base !== undefined && { base }), rounds: this.#rounds.length, rows };
+    return {
+      name,
+      title,
+      ...(base !== undefined && { base }),
+      rounds: this.#rounds.length,
+      rows,
+      ...(parts && { parts: this.#parts(parts) }),
+    };
   }
 
   #row(contender: string): Row {
-    const outcomes = this.#rounds.map((round) => round.get(contender)!);
-    const wrong = outcomes.find((outcome) => typeof outcome === "string");
-    if (wrong !== undefined) return { contender, wrong };
-    const samples = outcomes as Sample[];
+    const samples = this.#samples(contender);
+    if (typeof samples === "string") return { contender, wrong: samples };
     const figures = medians(samples);
-    const { base = FLOOR, below, most } = this.#case;
-    const ratios = this.#ratios(contender, base);
-    if (!ratios) return { contender, figures };
-    const row: Row = { contender, figures, ratio: spread(ratios), ratios };
-    const bound = boundOf(this.#case, contender);
-    if (bound !== undefined) Object.assign(row, { bound, verdict: judge(row.ratio!, bound) });
-    if (!isOurs(contender)) return row;
-    if (most !== undefined) {
-      const [unit] = Object.keys(figures);
-      Object.assign(row, { bound: most, unit, verdict: judge(spread(samples.map(first)), most) });
-    }
-    const beaten = (below ?? []).flatMap((other) => {
-      const compared = this.#ratios(contender, other);
-      return compared ? [[other, spread(compared)] as const] : [];
-    });
-    if (beaten.length > 0) row.below = Object.fromEntries(beaten);
-    return row;
+    const bases = this.#samples(this.#base);
+    if (typeof bases === "string") return { contender, figures };
+    const ratios = samples.map((sample, round) => first(sample) / first(bases[round]!));
+    const bounds = this.#boundsOf(contender).flatMap((bound) => this.#judge(bound, contender) ?? []);
+    return { contender, figures, ratio: spread(ratios), ratios, ...(bounds.length > 0 && { bounds }) };
   }
 
-  /** Undefined if the other got something wrong. */
-  #ratios(contender: string, other: string): number[] | undefined {
-    const pairs = this.#rounds.map((round) => [round.get(contender)!, round.get(other)!] as const);
-    if (pairs.some((pair) => pair.some((outcome) => typeof outcome === "string"))) return undefined;
-    return pairs.map(([mine, its]) => first(mine as Sample) / first(its as Sample));
+  /** Bounds are for ours, but for one that the case compares with. */
+  #boundsOf(contender: string): readonly Bound[] {
+    if (contender === again(this.#base)) return [STEADY];
+    return isOurs(contender) && contender !== this.#base ? (this.#case.bounds ?? []) : [];
+  }
+
+  /** Undefined where somebody whom it takes has no figures. */
+  #judge(bound: Bound, contender: string): Judged | undefined {
+    const median = this.#median(bound, contender);
+    if (median === undefined) return undefined;
+    const { atMost, what } = bound;
+    const verdict = bound === STEADY ? judge(Math.abs(median), atMost) : judge(median, atMost, this.#isSteady);
+    return { median, atMost, what, verdict };
+  }
+
+  #median({ value }: Bound, contender: string): number | undefined {
+    const values = this.#rounds.map((round) => {
+      const figures = (name: string) => {
+        const outcome = round.get(name);
+        return typeof outcome === "string" ? undefined : outcome;
+      };
+      return value({ mine: figures(contender)!, base: figures(this.#base)!, other: figures });
+    });
+    const known = values.filter((one) => one !== undefined);
+    return known.length === values.length ? quantile(known, 0.5) : undefined;
+  }
+
+  /** Whether the base is as far from itself as the noise may be; so it is where it takes part but once. */
+  get #isSteady(): boolean {
+    const twin = again(this.#base);
+    if (typeof this.#samples(twin) === "string") return true;
+    return Math.abs(this.#median(STEADY, twin)!) <= STEADY.atMost;
+  }
+
+  /** What a contender has in each round, or what it gets wrong. */
+  #samples(contender: string): Sample[] | string {
+    const outcomes = this.#rounds.map((round) => round.get(contender) ?? "it does not take part");
+    return outcomes.find((outcome) => typeof outcome === "string") ?? (outcomes as Sample[]);
+  }
+
+  #parts(parts: NonNullable<Case["parts"]>): Record<string, Spread> {
+    const differences = Object.entries(parts).flatMap(([part, [whole, rest]]) => {
+      const [wholes, rests] = [this.#samples(whole), this.#samples(rest)];
+      if (typeof wholes === "string" || typeof rests === "string") return [];
+      return [[part, spread(wholes.map((sample, round) => first(sample) - first(rests[round]!)))] as const];
+    });
+    return Object.fromEntries(differences);
   }
 
   table(): string {
-    const { title, base = FLOOR, rounds, rows } = this.data;
+    const { title, base = FLOOR, rounds, rows, parts = {} } = this.data;
     const keys = Object.keys(rows.find(({ figures }) => figures)?.figures ?? {});
     const number = (value: number) => value.toPrecision(value < 1000 ? 3 : Math.ceil(Math.log10(value)));
-    const cells = rows.map(({ contender, wrong, ratio, bound, unit, verdict, figures, below }) => {
-      if (wrong !== undefined) return [contender, wrong, ""].concat(keys.map(() => ""));
-      const beaten = Object.entries(below ?? {}).map(([other, { median }]) => `${median.toFixed(2)} of ${other}`);
-      const said = verdict ? `${verdict} (≤ ${[bound, unit].filter(Boolean).join(" ")})` : "";
+    const cells = rows.map(({ contender, wrong, ratio, figures }) => {
+      if (wrong !== undefined) return [contender, wrong].concat(keys.map(() => ""));
       return [
         contender,
         ratio && contender !== base
           ? `${ratio.median.toFixed(3)} (${ratio.low.toFixed(3)} to ${ratio.high.toFixed(3)})`
           : "1",
-        [said, ...beaten].filter(Boolean).join(", "),
       ].concat(keys.map((key) => number(figures![key]!)));
     });
-    const lines = [["", `ratio to ${base} (quartiles)`, "bound", ...keys], ...cells];
+    const lines = [["", `ratio to ${base} (quartiles)`, ...keys], ...cells];
     const widths = lines[0]!.map((_, column) => Math.max(...lines.map((line) => line[column]!.length), 3));
     const print = (line: string[]) => `| ${line.map((cell, column) => cell.padEnd(widths[column]!)).join(" | ")} |`;
     const rule = `| ${widths.map((width) => "-".repeat(width)).join(" | ")} |`;
-    return `## ${title} (${rounds} rounds)\n\n${[print(lines[0]!), rule, ...lines.slice(1).map(print)].join("\n")}`;
+    const printed = [print(lines[0]!), rule, ...lines.slice(1).map(print)];
+    const split = Object.entries(parts).map(
+      ([part, { median, low, high }]) => `${part}: ${number(median)} ${keys[0]} (${number(low)} to ${number(high)})`,
+    );
+    const judged = rows.flatMap(({ contender, bounds = [] }) => bounds.map((one) => `${contender}: ${said(one)}`));
+    const below = [split, judged].filter(({ length }) => length > 0).map((some) => `\n${some.join("\n")}`);
+    return [`## ${title} (${rounds} rounds)`, "", ...printed, ...below].join("\n");
   }
 }
+
+/** What came of a bound, for people. */
+export const said = ({ median, atMost, what, verdict }: Judged): string =>
+  `${verdict}: ${Number(median.toFixed(3))}${what} (≤ ${atMost})`;

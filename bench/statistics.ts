@@ -35,6 +35,8 @@ export const spread = (values: readonly number[]): Spread => ({
 
 export type Verdict = "holds" | "missed" | "undecided";
 
-/** Quartiles on both sides of the bound decide nothing. */
-export const judge = ({ low, high }: Spread, bound: number): Verdict =>
-  high <= bound ? "holds" : low > bound ? "missed" : "undecided";
+/** Medians decide, but in a run that is too noisy nothing does. */
+export const judge = (median: number, atMost: number, isSteady = true): Verdict => {
+  if (!isSteady) return "undecided";
+  return median <= atMost ? "holds" : "missed";
+};

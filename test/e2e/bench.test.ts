@@ -1,6 +1,7 @@
 // What the bench makes of its rounds. The figures themselves are no tests.
 import { describe, expect, it } from "vitest";
 
+import { above, below, itself, more, ratio } from "../../bench/bounds.ts";
 import type { Case, Outcome } from "../../bench/cases.ts";
 import { Result } from "../../bench/results.ts";
 import { judge, quantile, spread } from "../../bench/statistics.ts";
@@ -18,29 +19,78 @@ describe("the bench", () => {
     expect(quantile([7], 0.25)).toBe(7);
   });
 
-  it("decides nothing where the quartiles lie on both sides of a bound", () => {
-    expect(judge({ low: 0.9, median: 1, high: 1.03 }, 1.03)).toBe("holds");
-    expect(judge({ low: 1.01, median: 1.02, high: 1.04 }, 1.03)).toBe("undecided");
-    expect(judge({ low: 1.04, median: 1.1, high: 1.2 }, 1.03)).toBe("missed");
+  it("has medians decide, and nothing where the floor is too far from itself", () => {
+    expect(judge(1.02, 1.02)).toBe("holds");
+    expect(judge(1.021, 1.02)).toBe("missed");
+    for (const [again, steady, verdict] of [
+      [1.015, "holds", "missed"],
+      [0.985, "holds", "missed"],
+      [1.03, "missed", "undecided"],
+      [0.97, "missed", "undecided"],
+    ]) {
+      const round = {
+        "the floor": { cpu: 1 },
+        "the floor again": { cpu: again as number },
+        "Socle, class": { cpu: 2 },
+      };
+      const result = resultOf([round, round], { bounds: [ratio(1.02)] });
+      expect(result.data.rows.map(({ bounds }) => bounds?.[0]?.verdict)).toEqual([undefined, steady, verdict]);
+      expect(result.isUndecided).toBe(verdict === "undecided");
+    }
   });
 
   it("compares with the floor of the same round, not with its median", () => {
     const rounds = [10, 20, 40].map((cpu) => ({ "the floor": { cpu }, "Socle, class": { cpu: cpu * 1.02 } }));
-    const { rows } = resultOf(rounds, { bounds: { Socle: 1.03 } }).data;
-    expect(rows[1]).toMatchObject({ bound: 1.03, verdict: "holds", figures: { cpu: 20.4 } });
-    expect(rows[1]!.ratios!.every((ratio) => Math.abs(ratio - 1.02) < 1e-9)).toBe(true);
-    expect(rows[0]).not.toHaveProperty("bound");
+    const { rows } = resultOf(rounds, { bounds: [ratio(1.03)] }).data;
+    expect(rows[1]).toMatchObject({ figures: { cpu: 20.4 }, bounds: [{ atMost: 1.03, verdict: "holds" }] });
+    expect(rows[1]!.ratios!.every((one) => Math.abs(one - 1.02) < 1e-9)).toBe(true);
+    expect(rows[0]).not.toHaveProperty("bounds");
   });
 
-  it("has a bound of a variant's own win over Socle's, and goes on while one is undecided", () => {
-    const rounds = [1, 1.2].map((cpu) => ({
-      "the floor": { cpu: 1 },
-      "Socle, class": { cpu },
-      "Socle, changed object": { cpu },
+  it("has the bounds hold for each of Socle's, and for nobody else", () => {
+    const rounds = [{ "the floor": { cpu: 1 }, other: { cpu: 2 }, "Socle, a": { cpu: 1 }, "Socle, b": { cpu: 1.2 } }];
+    const { rows } = resultOf(rounds, { bounds: [ratio(1.1)] }).data;
+    expect(rows.map(({ bounds }) => bounds?.[0]?.verdict)).toEqual([undefined, undefined, "holds", "missed"]);
+  });
+
+  it("has bounds of what a figure is more than the floor's, in the figure's unit", () => {
+    const rounds = [1, 2, 9].map((ms) => ({
+      "the floor": { "first ms": 5 * ms, "second ms": ms },
+      "Socle, class": { "first ms": 5 * ms + 1.5, "second ms": ms + 0.75 },
     }));
-    const result = resultOf(rounds, { bounds: { Socle: 1.1, "Socle, changed object": 1.3 } });
-    expect(result.data.rows.map(({ verdict }) => verdict)).toEqual([undefined, "undecided", "holds"]);
-    expect(result.isUndecided).toBe(true);
+    const result = resultOf(rounds, { bounds: [more("first ms", 1.5), more("second ms", 0.5)] });
+    expect(result.data.rows[1]!.bounds).toMatchObject([
+      { median: 1.5, verdict: "holds" },
+      { median: 0.75, verdict: "missed" },
+    ]);
+    expect(result.table()).toContain("Socle, class: missed: 0.75 more second ms (≤ 0.5)");
+  });
+
+  it("has bounds of how far the ratio may be above another library's", () => {
+    const round = {
+      "the floor": { cpu: 100 },
+      other: { cpu: 101 },
+      "Socle, a": { cpu: 102 },
+      "Socle, b": { cpu: 103 },
+    };
+    const { rows } = resultOf([round, round], { bounds: [above("other", 0.01)] }).data;
+    expect(rows.map(({ bounds }) => bounds?.[0]?.verdict)).toEqual([undefined, undefined, "holds", "missed"]);
+  });
+
+  it("tells the parts of a figure: what one contender has more than another in the same round", () => {
+    const rounds = [1, 3, 2].map((us) => ({
+      "the floor": { us: 9 * us },
+      whole: { us: 12 * us },
+      half: { us: 10 * us },
+    }));
+    const result = resultOf(rounds, {
+      parts: { router: ["whole", "half"], object: ["half", "the floor"], nobody: ["whole", "absent"] },
+    });
+    expect(result.data.parts).toEqual({
+      router: { low: 3, median: 4, high: 5 },
+      object: { low: 1.5, median: 2, high: 2.5 },
+    });
+    expect(result.table()).toContain("router: 4.00 us (3.00 to 5.00)");
   });
 
   it("says what a contender gets wrong instead of a figure, if in one round only", () => {
@@ -48,35 +98,43 @@ describe("the bench", () => {
       { "the floor": { cpu: 1 }, other: { cpu: 1 }, "Socle, class": { cpu: 0.5 } },
       { "the floor": { cpu: 1 }, other: "it hangs", "Socle, class": { cpu: 0.5 } },
     ];
-    const result = resultOf(rounds, { below: ["other"] });
+    const result = resultOf(rounds, { bounds: [below("other"), above("other", 1), ratio(1)] });
     expect(result.data.rows[1]).toEqual({ contender: "other", wrong: "it hangs" });
-    expect(result.data.rows[2]).not.toHaveProperty("below");
+    expect(result.data.rows[2]!.bounds).toEqual([{ median: 0.5, atMost: 1, what: "", verdict: "holds" }]);
     expect(result.table()).toContain("| it hangs");
   });
 
   it("compares with another contender than the floor where the case says so", () => {
-    const rounds = [2, 4].map((cpu) => ({ "Socle, channel": { cpu }, "Socle, flowControl": { cpu: cpu * 1.5 } }));
-    const result = resultOf(rounds, { base: "Socle, channel", bounds: { "Socle, flowControl": 1.1 } });
-    expect(result.data.rows[1]).toMatchObject({ ratios: [1.5, 1.5], bound: 1.1, verdict: "missed" });
-    expect(result.data.rows[0]).not.toHaveProperty("verdict");
+    const rounds = [2, 4].map((cpu) => ({
+      "Socle, channel": { cpu },
+      "Socle, channel, again": { cpu },
+      "Socle, flowControl": { cpu: cpu * 1.5 },
+    }));
+    const result = resultOf(rounds, { base: "Socle, channel", bounds: [ratio(1.1)] });
+    expect(result.data.rows[0]).not.toHaveProperty("bounds");
+    expect(result.data.rows[1]!.bounds).toMatchObject([{ median: 0, atMost: 0.02, verdict: "holds" }]);
+    expect(result.data.rows[2]).toMatchObject({ ratios: [1.5, 1.5], bounds: [{ atMost: 1.1, verdict: "missed" }] });
     expect(result.table()).toContain("| ratio to Socle, channel (quartiles)");
   });
 
   it("has bounds of the figure itself, for Socle alone", () => {
     const rounds = [1, 20, 20].map((MiB) => ({ "the floor": { MiB: 400 }, "Socle, flowControl": { MiB } }));
-    const result = resultOf(rounds, { most: 16 });
-    expect(result.data.rows.map(({ verdict }) => verdict)).toEqual([undefined, "undecided"]);
-    expect(result.data.rows[1]).toMatchObject({ bound: 16, unit: "MiB", figures: { MiB: 20 } });
-    expect(result.table()).toContain("| undecided (≤ 16 MiB)");
+    const result = resultOf(rounds, { bounds: [itself(16, "MiB")] });
+    expect(result.data.rows[0]).not.toHaveProperty("bounds");
+    expect(result.data.rows[1]).toMatchObject({ figures: { MiB: 20 }, bounds: [{ median: 20, verdict: "missed" }] });
+    expect(result.table()).toContain("Socle, flowControl: missed: 20 MiB (≤ 16)");
   });
 
   it("compares Socle with the other libraries, round by round", () => {
     const rounds = [2, 4].map((cpu) => ({
-      "the floor": { cpu },
-      other: { cpu: cpu * 2 },
-      "Socle, class": { cpu },
+      "the floor": { cpu, ms: 1 },
+      other: { cpu: cpu * 2, ms: cpu },
+      "Socle, class": { cpu, ms: cpu * 3 },
     }));
-    const { rows } = resultOf(rounds, { below: ["other"] }).data;
-    expect(rows[2]!.below).toEqual({ other: { low: 0.5, median: 0.5, high: 0.5 } });
+    const { rows } = resultOf(rounds, { bounds: [below("other"), below("other", "ms")] }).data;
+    expect(rows[2]!.bounds).toMatchObject([
+      { median: 0.5, verdict: "holds" },
+      { median: 3, what: " of other's ms", verdict: "missed" },
+    ]);
   });
 });
