@@ -1,8 +1,9 @@
 // What is measured, and how: a round of a case gives a sample of each contender.
+import { randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { setTimeout as pause } from "node:timers/promises";
 
-import { above, below, itself, ratio, type Bound } from "./bounds.ts";
+import { above, below, itself, more, ratio, type Bound } from "./bounds.ts";
 import { Contender, entriesFor, FLOOR, KEEPING, PAST_ROUTER, PLAIN, type Work } from "./contender.ts";
 import { medians } from "./statistics.ts";
 
@@ -191,6 +192,63 @@ const opening = (pace: Pace): Case => ({
   ),
 });
 
+/** How many fresh processes of each contender make a round of `cold`. */
+const PROCESSES = 15;
+
+const FIRST = "first echo ms";
+const SECOND = "second ms";
+
+const cold = ({ isQuick }: Pace): Case => {
+  const processes = isQuick ? 3 : PROCESSES;
+  return {
+    name: "cold",
+    title: "The first connection and its echo in a fresh process, and the second to the same object",
+    work: "opening",
+    processes: "of the case",
+    bounds: [more(FIRST, 1.5), more(SECOND, 0.5), below("PartyServer", FIRST), below("PartyServer", SECOND)],
+    parts: PARTS,
+    async prepare(contender) {
+      // The server's process is to be cold, and the clients' is not.
+      for (let index = 0; index < 20; index++) await contender.ask("greet", { url: contender.url("echo") });
+      await contender.ask("drop", {});
+    },
+    async round(contenders, told) {
+      const samples = new Map<string, Sample[]>(contenders.map(({ name }) => [name, []]));
+      for (let process = 0; process < processes; process++) {
+        for (const contender of inRotation(contenders, process)) {
+          told(`${contender.name}, process ${process + 1} of ${processes}`);
+          samples.get(contender.name)!.push(await coldSample(contender));
+        }
+      }
+      return new Map([...samples].map(([name, taken]) => [name, medians(taken)]));
+    },
+  };
+};
+
+/** The process listens before the first connection is opened: what it takes until then is a figure of its own. */
+async function coldSample(contender: Contender): Promise<Sample> {
+  const start = await contender.restart();
+  await contender.quiet();
+  const started = await contender.cpu();
+  // The disk outlives the process: the object is a new one too.
+  const url = contender.url("echo", randomUUID());
+  const firstEcho = await contender.ask("greet", { url });
+  await contender.quiet();
+  const greeted = await contender.cpu();
+  const second = await contender.ask("greet", { url });
+  await contender.quiet();
+  const ended = await contender.cpu();
+  await contender.ask("drop", {});
+  return {
+    [FIRST]: firstEcho,
+    "CPU ms": (greeted - started) / 1000,
+    [SECOND]: second,
+    "its CPU ms": (ended - greeted) / 1000,
+    "start ms": start,
+    "start CPU ms": started / 1000,
+  };
+}
+
 const closing = ({ isQuick }: Pace): Case => ({
   name: "closing",
   title: "The client's close, until its close event",
@@ -366,6 +424,7 @@ export function casesOf(pace: Pace): Case[] {
     slow(pace),
     broadcast(pace),
     opening(pace),
+    cold(pace),
     closing(pace),
     wake(1, 16, pace),
     wake(1000, 4, pace),
@@ -382,6 +441,7 @@ export function casesOf(pace: Pace): Case[] {
     "slow",
     "broadcast",
     "opening",
+    "cold",
     "closing",
     "wake-1",
     "memory",

@@ -22,6 +22,8 @@ export interface Requests {
   opening(request: { url: string; seconds: number; atMost: number }): Promise<Traffic>;
   /** One message on the first connection to a room that was asked for longest ago. */
   ask(request: { connection: number }): Promise<{ ms: number; answer: string }>;
+  /** Opens a connection, and has one message echoed: from before the handshake until the echo. */
+  greet(request: { url: string }): Promise<number>;
   /** Opens a connection, says something, and closes: until the close event, or no event in three seconds. */
   close(request: { url: string; code?: number | undefined }): Promise<{ ms: number | undefined; code: number }>;
   /** Ends all connections. */
@@ -242,6 +244,16 @@ const answers: Requests = {
     socket.send("awake?");
     const [data] = await answered;
     return { ms: performance.now() - begun, answer: data.toString() };
+  },
+
+  async greet({ url }) {
+    const begun = performance.now();
+    const socket = await connect(url);
+    sockets.push(socket);
+    const echoed = once(socket, "message");
+    socket.send("hello");
+    await echoed;
+    return performance.now() - begun;
   },
 
   async close({ url, code }) {
