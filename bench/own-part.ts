@@ -1,7 +1,7 @@
 // The library's own part of a message, without a runtime: dispatch, put, persist, with a socket that only counts.
 //
 //   node --cpu-prof bench/own-part.ts
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
@@ -12,13 +12,6 @@ import { build } from "esbuild";
 import { isPlain } from "../src/hibernation/difference.ts";
 
 const root = join(import.meta.dirname, "..");
-
-/** What `cloudflare:workers` is here, and what the runtime has beside. None of it does anything. */
-const RUNTIME = `
-  export class DurableObject { constructor(ctx, env) { this.ctx = ctx; this.env = env; } }
-  export class WorkerEntrypoint {}
-  export const exports = {};
-  export const env = {};`;
 
 /** The frame of a client of `socle.v1` that has taken so many messages. */
 function acknowledgement(count: number): ArrayBuffer {
@@ -87,14 +80,12 @@ const WORKER = `
 
 async function load(): Promise<Record<"Endpoints" | "Echo", new (ctx: object, env: object) => Endpoints>> {
   const folder = await mkdtemp(join(tmpdir(), "socle-bench-"));
-  const runtime = join(folder, "runtime.mjs");
-  await writeFile(runtime, RUNTIME);
   const outfile = join(folder, "worker.mjs");
   await build({
     stdin: { contents: WORKER, resolveDir: root },
     alias: {
       socle: join(root, "src/index.ts"),
-      "cloudflare:workers": runtime,
+      "cloudflare:workers": join(root, "bench/runtime.ts"),
     },
     bundle: true,
     format: "esm",
