@@ -12,6 +12,7 @@ import { parseArgs } from "node:util";
 import { bundles } from "./bundles.ts";
 import { casesOf, type Case, type Outcome } from "./cases.ts";
 import { Contender, entriesFor } from "./contender.ts";
+import { evaluation } from "./evaluation.ts";
 import { ownPart } from "./own-part.ts";
 import { draw } from "./plots.ts";
 import { Result, said, type Results } from "./results.ts";
@@ -36,7 +37,7 @@ if (options.plots) {
 const rounds = Number(options.rounds ?? (options.quick ? 1 : 9));
 const seconds = Number(options.seconds ?? (options.quick ? 1 : 4));
 const all = casesOf({ seconds, isQuick: options.quick });
-const names = [...all.map(({ name }) => name), "bundle", "own-part"];
+const names = [...all.map(({ name }) => name), "bundle", "evaluation", "own-part"];
 const unknown = options.case?.find((name) => !names.includes(name));
 if (unknown !== undefined) throw new Error(`There is no case ${unknown}: there are ${names.join(", ")}.`);
 if (!(rounds >= 1 && seconds > 0)) throw new Error("--rounds takes a number from 1 up, --seconds one over 0.");
@@ -96,6 +97,11 @@ if (isWanted("bundle")) {
   results.bundles = await bundles();
   console.log("\n## Bundle, minified, of the smallest Worker that echoes\n");
   console.table(results.bundles);
+}
+if (isWanted("evaluation")) {
+  results.evaluation = await evaluation();
+  console.log("\n## The evaluation of Socle's bundle, minified, in a fresh process of Node\n");
+  console.table(results.evaluation);
 }
 if (isWanted("own-part")) {
   results.ownPart = await ownPart();

@@ -44,6 +44,7 @@ export interface Results {
   cases: CaseData[];
   bundles?: Record<string, { bytes: number; gzipped: number }>;
   ownPart?: Record<string, { "ns a message": number; sends: number; writes: number }>;
+  evaluation?: Record<string, { ms: number }>;
 }
 
 export const isOurs = (contender: string): boolean => contender.startsWith("Socle");
