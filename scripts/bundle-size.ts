@@ -1,13 +1,19 @@
-// Prints what Socle adds to a small Worker, and to a page, minified and gzipped, and fails past the bounds.
+// Prints what Socle adds to a small Worker, and to a page, minified and gzipped, and how long the Worker's part takes to be
+// evaluated. Fails past the sizes, and never for a time.
 import { gzipSync } from "node:zlib";
 
 import { build } from "esbuild";
 
-/** In bytes, gzipped. Where Socle is to be, and what it may not grow past until it is there. */
-const GOAL = 5_000;
-const BOUND = 20_600;
-/** What the client may add to a page, also in bytes, gzipped. */
-const CLIENT_BOUND = 2_560;
+import { evaluation } from "../bench/evaluation.ts";
+
+/**
+ * What each bundle may have, in bytes, gzipped. It is a ratchet: it stands at what the bundle has, so nothing grows unseen. What
+ * a feature is said to cost is added here in the feature's own commit, which says what it is for; where a bundle has become
+ * smaller, so does its number.
+ */
+const WORKER_BYTES = 20_545;
+const CLIENT_BYTES = 2_537;
+
 const WORKER = `
 import { ServerContainer, addEndpoint, onOpenStartWsConnection } from "socle";
 const container = new ServerContainer();
@@ -18,7 +24,8 @@ export default container;
 
 const CLIENT = `export { SocleWebSocket } from "socle/client";`;
 
-async function sizeOf(what: string, contents: string): Promise<number> {
+/** Whether it has no more than it may. */
+async function isWithin(most: number, what: string, contents: string): Promise<boolean> {
   const { outputFiles } = await build({
     stdin: { contents, resolveDir: import.meta.dirname },
     bundle: true,
@@ -30,12 +37,16 @@ async function sizeOf(what: string, contents: string): Promise<number> {
   });
   const code = outputFiles[0]!.contents;
   const gzipped = gzipSync(code, { level: 9 }).length;
-  console.log(`${what}: ${code.length} bytes, ${gzipped} gzipped.`);
-  return gzipped;
+  console.log(`${what}: ${code.length} bytes, ${gzipped} gzipped, of ${most} that it may have.`);
+  if (gzipped < most) console.log(`It has ${most - gzipped} less: take the number in scripts/bundle-size.ts down.`);
+  return gzipped <= most;
 }
 
-const worker = await sizeOf("A Worker with addEndpoint and onOpenStartWsConnection", WORKER);
-console.log(`The bound is ${BOUND}, the goal ${GOAL}.`);
-const client = await sizeOf("The client", CLIENT);
-console.log(`The bound is ${CLIENT_BOUND}.`);
-if (worker > BOUND || client > CLIENT_BOUND) process.exit(1);
+const worker = await isWithin(WORKER_BYTES, "A Worker with addEndpoint and onOpenStartWsConnection", WORKER);
+const client = await isWithin(CLIENT_BYTES, "The client", CLIENT);
+const steps = Object.entries(await evaluation()).map(([step, { ms }]) => `${step} ${ms} ms`);
+console.log(`The evaluation of that Worker in a fresh process, at the median: ${steps.join(", ")}.`);
+if (!worker || !client) {
+  console.log("Past what it may have: scripts/bundle-size.ts says how that is raised.");
+  process.exit(1);
+}
