@@ -1,7 +1,7 @@
 // Socle beside the hand-written floor, PartyServer and crossws, in one run. docs/performance.md says how to read it.
 //
 //   npm run bench                       everything: about an hour and a half
-//   npm run bench -- --quick            a first look, in two minutes
+//   npm run bench -- --quick            a first look, in about two minutes
 //   npm run bench -- --case echo-20 --case wake-1000 [--rounds 15] [--seconds 6]
 //   npm run bench -- --plots            draws the plots of the last full run again
 import { mkdir, readFile, writeFile } from "node:fs/promises";

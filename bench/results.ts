@@ -47,7 +47,7 @@ export interface Results {
   evaluation?: Record<string, { ms: number }>;
 }
 
-export const isOurs = (contender: string): boolean => contender.startsWith("Socle");
+const isOurs = (contender: string): boolean => contender.startsWith("Socle");
 
 export class Result {
   readonly #case: Case;
@@ -92,10 +92,11 @@ export class Result {
     return { contender, figures, ratio: spread(ratios), ratios, ...(bounds.length > 0 && { bounds }) };
   }
 
-  /** Bounds are for ours, but for one that the case compares with. */
+  /** They are for ours, but for one that the case compares with: that is asked whether it is steady. */
   #boundsOf(contender: string): readonly Bound[] {
-    if (contender === again(this.#base)) return [STEADY];
-    return isOurs(contender) && contender !== this.#base ? (this.#case.bounds ?? []) : [];
+    const { bounds = [] } = this.#case;
+    if (contender === again(this.#base)) return bounds.length > 0 ? [STEADY] : [];
+    return isOurs(contender) && contender !== this.#base ? bounds : [];
   }
 
   /** Undefined where somebody whom it takes has no figures. */
