@@ -10,12 +10,13 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 
 import { bundles } from "./bundles.ts";
-import { casesOf, type Case, type Outcome } from "./cases.ts";
+import { casesOf, type Case } from "./cases.ts";
 import { Contender, entriesFor } from "./contender.ts";
 import { evaluation } from "./evaluation.ts";
 import { ownPart } from "./own-part.ts";
 import { draw } from "./plots.ts";
 import { Result, said, type Results } from "./results.ts";
+import type { Outcome } from "./sample.ts";
 
 const { values: options } = parseArgs({
   options: {

@@ -1,5 +1,5 @@
 // What a case asks of a contender's figures: a number that each round gives, and the most that its median may be.
-import type { Sample } from "./cases.ts";
+import type { Sample } from "./sample.ts";
 
 /** A round's figures of a contender, of the one that the case compares with, and of any other that got all right. */
 export interface Compared {

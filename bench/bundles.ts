@@ -29,12 +29,12 @@ const WORKERS: Record<string, string> = {
     export default container;`,
   "Socle, everything": `export * from "socle";`,
   "Socle, order and session object alone": `
-    export { Dispatch } from "../src/dispatch.ts";
-    export { SessionSendChannel } from "../src/send-channel.ts";
+    export { Dispatch } from "../src/session/dispatch.ts";
+    export { SessionSendChannel } from "../src/sending/send-channel.ts";
     export { SessionObject } from "../src/session/session-object.ts";`,
   "the same with attachment and router": `
-    export { Dispatch } from "../src/dispatch.ts";
-    export { SessionSendChannel } from "../src/send-channel.ts";
+    export { Dispatch } from "../src/session/dispatch.ts";
+    export { SessionSendChannel } from "../src/sending/send-channel.ts";
     export { SessionObject } from "../src/session/session-object.ts";
     export { Attachment, readAttachment } from "../src/hibernation/attachment.ts";
     export { Turns } from "../src/session/turns.ts";

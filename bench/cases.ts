@@ -5,13 +5,8 @@ import { setTimeout as pause } from "node:timers/promises";
 
 import { above, below, itself, more, ratio, type Bound } from "./bounds.ts";
 import { Contender, entriesFor, FLOOR, KEEPING, PAST_ROUTER, PLAIN, type Work } from "./contender.ts";
+import type { Outcome, Sample } from "./sample.ts";
 import { medians } from "./statistics.ts";
-
-/** The figures of one window. The first is what is compared: less of it is better. */
-export type Sample = Record<string, number>;
-
-/** What a contender got wrong, instead of its figures. */
-export type Outcome = Sample | string;
 
 export interface Case {
   readonly name: string;

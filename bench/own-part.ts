@@ -9,7 +9,7 @@ import { pathToFileURL } from "node:url";
 
 import { build } from "esbuild";
 
-import { isPlain } from "../src/hibernation/difference.ts";
+import { isPlain } from "../src/hibernation/plain-data.ts";
 
 const root = join(import.meta.dirname, "..");
 

@@ -2,8 +2,9 @@
 import { describe, expect, it } from "vitest";
 
 import { above, below, itself, more, ratio } from "../../bench/bounds.ts";
-import type { Case, Outcome } from "../../bench/cases.ts";
+import type { Case } from "../../bench/cases.ts";
 import { Result } from "../../bench/results.ts";
+import type { Outcome } from "../../bench/sample.ts";
 import { judge, quantile, spread } from "../../bench/statistics.ts";
 
 function resultOf(rounds: Record<string, Outcome>[], of: Partial<Case> = {}): Result {
