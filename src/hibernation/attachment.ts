@@ -7,7 +7,7 @@ import type { SessionFacts } from "./facts.ts";
 import { limitsOf, type Limits } from "./limits.ts";
 import { isFlat } from "./plain-data.ts";
 import { wrote } from "./rollback.ts";
-import { deleteRow, dropRow, MAX_ROW, putRow, rowOf, type Channels, type Kept } from "./row.ts";
+import { deleteRow, dropRow, MAX_ROW, putRow, rowOf, type Channels, type Kept, type Slot } from "./row.ts";
 
 /**
  * The number of the attachment's form. It stands beside the items of an array, as a property that structured clone keeps: no
@@ -19,9 +19,6 @@ const FORM = 1;
 const WHOLE = 0;
 const PART = 1;
 const ENDED = 2;
-
-/** Where the send channels of a slot are listed. */
-const CHANNELS = { 1: 4, 2: 5 } as const;
 
 /**
  * What the socket holds. A flat tuple, because names of properties and what is nested would cost with each change. The
@@ -95,11 +92,6 @@ export class Attachment {
     return (this.#kept ??= this.#read());
   }
 
-  /** The send channels in what was kept last. */
-  channelsOf(slot: 1 | 2): Channels {
-    return this.kept[CHANNELS[slot]];
-  }
-
   /** Changes are kept in storage too. */
   get isStored(): boolean {
     return this.keeps && (this.#isTracked || this.#isLarge);
@@ -113,21 +105,26 @@ export class Attachment {
    * @returns the copy of it that will come back
    * @throws the platform's error, or {@link SessionObjectError} if they are too large; the former stay
    */
-  write(slot: 1 | 2, data: unknown, channels: Channels, flat = isFlat(data)): unknown {
+  write(slot: Slot, data: unknown, channels: Channels, flat = isFlat(data)): unknown {
     const { kept } = this;
-    const list = CHANNELS[slot];
-    const former = { data: kept[slot], channels: kept[list] };
+    const list = (slot + 3) as 4 | 5;
+    const formerData = kept[slot];
+    const formerChannels = kept[list];
     kept[slot] = data;
     kept[list] = channels;
     try {
       this.#save();
-      // A spread makes of plain data what the platform does, and to read that back costs 2 µs more.
-      const copy = flat ? undefined : this.#read();
-      kept[list] = copy?.[list];
-      return (kept[slot] = copy ? copy[slot] : { ...(data as object) });
+      if (flat) {
+        // A spread makes of such data what the platform does, and to read that back costs 2 µs more.
+        kept[list] = undefined;
+        return (kept[slot] = { ...(data as object) });
+      }
+      const copy = this.#read();
+      kept[list] = copy[list];
+      return (kept[slot] = copy[slot]);
     } catch (error) {
-      kept[slot] = former.data;
-      kept[list] = former.channels;
+      kept[slot] = formerData;
+      kept[list] = formerChannels;
       try {
         // A save that failed halfway may have replaced a part of it.
         this.#save();
@@ -184,7 +181,7 @@ export class Attachment {
   }
 
   #read(): Kept {
-    return this.#isLarge ? rowOf(this.#storage, this.#id) : keptIn(attachedTo(this.#socket) ?? [ENDED], this.#facts);
+    return this.#isLarge ? rowOf(this.#storage, this.#id) : keptIn(attachedTo(this.#socket) ?? [ENDED, this.#facts]);
   }
 
   #save(): void {
@@ -219,15 +216,18 @@ export class Attachment {
       return fit(this.#facts) && fit(this.#id);
     }
     // Not put by: who sends to many needs none of their session objects.
-    const [facts, object, userProperties, , inObject, inProperties] = this.#kept ?? this.#read();
-    return attach(this.#socket, [WHOLE, facts, object, limits, userProperties, inObject, inProperties]);
+    const kept = this.#kept ?? this.#read();
+    const hasMore = limits ?? kept[2] ?? kept[4];
+    return attach(
+      this.#socket,
+      hasMore ? [WHOLE, kept[0], kept[1], limits, kept[2], kept[4], kept[5]] : [WHOLE, kept[0], kept[1]],
+    );
   }
 }
 
 /** @returns the size in bytes of what doesn't fit; 0 if it does */
-function attach(socket: WebSocket, attached: Attached): number {
-  while (attached.at(-1) === undefined) attached.pop();
-  (attached as { socle?: number }).socle = FORM;
+function attach(socket: WebSocket, attached: Attached & { socle?: number }): number {
+  attached.socle = FORM;
   try {
     socket.serializeAttachment(attached);
   } catch (error) {
@@ -247,8 +247,8 @@ function attachedTo(socket: WebSocket): Attached | undefined {
   return Array.isArray(attached) && attached.socle === FORM ? attached : undefined;
 }
 
-const keptIn = ([, , object, , userProperties, inObject, inProperties]: Attached, facts: string): Kept => [
-  facts,
+const keptIn = ([, facts, object, , userProperties, inObject, inProperties]: Attached): Kept => [
+  facts!,
   object,
   userProperties,
   undefined,
@@ -261,10 +261,10 @@ export const isOurs = (socket: WebSocket): boolean => attachedTo(socket) !== und
 
 /** What was kept; undefined for a session that has ended, and for a socket that Socle did not accept. */
 export function readAttachment(socket: WebSocket, storage: DurableObjectStorage): Remains | undefined {
-  const attached = attachedTo(socket) ?? [ENDED];
-  const [kind, factsOrId, , limits] = attached;
-  if (kind === ENDED) return undefined;
-  if (kind === WHOLE) return { facts: factsOrId!, kept: keptIn(attached, factsOrId!), limits };
+  const attached = attachedTo(socket);
+  const [kind, factsOrId, , limits] = attached ?? [ENDED];
+  if (!attached || kind === ENDED) return undefined;
+  if (kind === WHOLE) return { facts: factsOrId!, kept: keptIn(attached), limits };
   // JSON of an object, or an id.
   const facts = factsOrId!.startsWith("{") ? factsOrId! : rowOf(storage, factsOrId!)[0];
   return { facts, limits, isLarge: true };

@@ -1,5 +1,5 @@
 // Where a session object differs from the copy that the platform makes of it. Nothing of sockets here.
-import { isObject } from "./plain-data.ts";
+import { isObject, isPlain } from "./plain-data.ts";
 
 /** A path into the session object, such as `.members.0`, and what stands there. */
 export type Difference = [path: string, value: unknown];
@@ -45,9 +45,29 @@ const pair = (live: object, copy: object) => new Map<object, object>().set(live,
 export type Same = (live: object, copy: object) => boolean | undefined;
 
 /**
+ * Whether an object has changed since its copy was made: what each message asks. The first member that differs answers. What is
+ * hidden is looked for before the next write.
+ *
+ * @param same tells of a send channel and its copy
+ */
+export function hasChanged(live: unknown, copy: unknown, same?: Same): boolean {
+  if (same || !isPlain(live) || !isPlain(copy)) return difference(live, copy, same) !== undefined;
+  let count = 0;
+  // Without a list of the names: 11 ns for two, where a list takes 44.
+  for (const key in live) {
+    const value = live[key];
+    const kept = copy[key];
+    if (isObject(value) && isObject(kept)) return difference(live, copy) !== undefined;
+    if (!Object.is(value, kept) || (value === undefined && !Object.hasOwn(copy, key))) return true;
+    count++;
+  }
+  for (const _ in copy) count--;
+  return count !== 0 || Object.getOwnPropertySymbols(live).length > 0;
+}
+
+/**
  * The first difference between an object and its copy. It tells whether a callback changed the object (against the copy
- * that is kept), and whether hibernation would (against a new one). Without one, which is what each message sees, it
- * makes nothing but the map of pairs where an object holds another.
+ * that is kept), and whether hibernation would (against a new one).
  *
  * @param same tells of a send channel and its copy
  * @param own reads properties as they are, so that a getter differs from the value that is its copy
@@ -94,17 +114,7 @@ function compare(
       if (inside) return inside;
     }
   }
-  if (isBare && !own) {
-    // Without a list of the names: 11 ns for two, where a list takes 44.
-    for (const key in live) {
-      const value: unknown = (live as Indexed)[key];
-      const kept: unknown = (copy as Indexed)[key];
-      if (Object.is(value, kept) && (value !== undefined || Object.hasOwn(copy, key))) continue;
-      if (!isObject(value) || !isObject(kept)) return [`.${key}`, value];
-      const found = compare(value, kept, same, own, depth + 1, (seen ??= pair(live, copy)));
-      if (found) return [`.${key}${found[0]}`, found[1]];
-    }
-  } else if (isLong(live)) {
+  if (isLong(live)) {
     const others = copy as unknown[];
     if (live.length !== others.length) return ["", live];
     for (let index = 0; index < live.length; index++) {

@@ -25,6 +25,11 @@ export type Kept = [
   inProperties?: Channels,
 ];
 
+/** Where in {@link Kept} the session object is, and the user properties. The send channels in each are listed three behind it. */
+export type Slot = 1 | 2;
+
+export const channelsIn = (kept: Kept, slot: Slot): Channels => kept[(slot + 3) as 4 | 5];
+
 export function putRow(storage: DurableObjectStorage, id: string, kept: Kept): void {
   storage.kv.put(ROW + id, kept);
   markLife(storage);

@@ -2,9 +2,9 @@ import type { EndpointConfig } from "../api/endpoint-options.ts";
 import { SessionObjectError } from "../api/errors.ts";
 // The session object, or the user properties: in memory while the object lives, in the attachment while it hibernates.
 import type { Attachment } from "../hibernation/attachment.ts";
-import { difference, loss, MAX_DEPTH, TOO_DEEP, type Difference } from "../hibernation/difference.ts";
+import { hasChanged, loss, MAX_DEPTH, TOO_DEEP, type Difference } from "../hibernation/difference.ts";
 import { isFlat } from "../hibernation/plain-data.ts";
-import type { Channels } from "../hibernation/row.ts";
+import { channelsIn, type Channels, type Slot } from "../hibernation/row.ts";
 import { toError } from "../reporting/thrown.ts";
 import type { SendLink, SessionSendChannel } from "../sending/send-channel.ts";
 import { isChannelOf, replaceAll, revived } from "./kept-channels.ts";
@@ -25,11 +25,11 @@ type Codec = Pick<EndpointConfig, "serializeSession" | "deserializeSession">;
 export class SessionObject implements Changeable {
   declare value: unknown;
   readonly #attachment: Attachment;
-  readonly #slot: 1 | 2;
+  readonly #slot: Slot;
   readonly #link: SendLink;
   /** What counts as equal to a send channel's copy is that channel, and nothing that looks like it. */
   readonly #isSame = (live: object, copy: object): boolean | undefined => {
-    const index = this.#copies!.indexOf(copy);
+    const index = channelsIn(this.#attachment.kept, this.#slot)!.indexOf(copy);
     return index < 0 ? undefined : live === this.#channels[index];
   };
   readonly #codec: Codec;
@@ -38,7 +38,7 @@ export class SessionObject implements Changeable {
   /** Something is in the attachment: what it brings back is there as it was kept. */
   #isKept = false;
   /** What was kept before a callback that is under way sent something. */
-  #former: Former | undefined;
+  #before: Former | undefined;
   /** False for one that hibernated, until somebody asks for it. */
   declare isRead: boolean;
   turn: Turn | undefined;
@@ -46,7 +46,7 @@ export class SessionObject implements Changeable {
   earlier: Changeable | undefined;
   later: Changeable | undefined;
 
-  constructor(attachment: Attachment, slot: 1 | 2, link: SendLink, isRead: boolean, codec: Codec = {}) {
+  constructor(attachment: Attachment, slot: Slot, link: SendLink, isRead: boolean, codec: Codec = {}) {
     this.#attachment = attachment;
     this.isRead = isRead;
     this.#slot = slot;
@@ -61,7 +61,7 @@ export class SessionObject implements Changeable {
    */
   replace(value: unknown): void {
     if (this.#attachment.keeps) this.#save(this.#serialize(value));
-    this.#former = undefined;
+    this.#before = undefined;
     this.value = value;
     this.isRead = true;
   }
@@ -76,11 +76,11 @@ export class SessionObject implements Changeable {
     try {
       const isKept = this.#isKept && this.#attachment.keeps;
       if (isKept && (this.#codec.serializeSession || this.#differs(this.value))) this.replace(this.value);
-      else if (isFinal) this.#former = undefined;
+      else if (isFinal) this.#before = undefined;
     } catch (error) {
       if (!isFinal) return;
-      if (this.#former) this.#restore(this.#former);
-      this.#former = undefined;
+      if (this.#before) this.#restore(this.#before);
+      this.#before = undefined;
       this.resume();
       throw error;
     }
@@ -90,11 +90,11 @@ export class SessionObject implements Changeable {
   keepAhead(): void {
     try {
       if (!this.#isKept) return;
-      const former = this.#kept;
+      const former = this.#former();
       const data = this.#serialize(this.value);
       if (!this.#differs(data)) return;
       this.#save(data);
-      this.#former ??= former;
+      this.#before ??= former;
     } catch {
       // Its end tells.
     }
@@ -123,23 +123,17 @@ export class SessionObject implements Changeable {
   }
 
   #differs(data: unknown): boolean {
-    return difference(data, this.#copy, this.#copies && this.#isSame) !== undefined;
+    const { kept } = this.#attachment;
+    return hasChanged(data, kept[this.#slot], channelsIn(kept, this.#slot) && this.#isSame);
   }
 
   #serialize(value: unknown): unknown {
     return this.#codec.serializeSession ? this.#codec.serializeSession(value) : value;
   }
 
-  get #copy(): unknown {
-    return this.#attachment.kept[this.#slot];
-  }
-
-  get #copies(): Channels {
-    return this.#attachment.channelsOf(this.#slot);
-  }
-
-  get #kept(): Former {
-    return { copy: this.#copy, copies: this.#copies, channels: this.#channels };
+  #former(): Former {
+    const { kept } = this.#attachment;
+    return { copy: kept[this.#slot], copies: channelsIn(kept, this.#slot), channels: this.#channels };
   }
 
   #save(data: unknown): void {
@@ -150,7 +144,7 @@ export class SessionObject implements Changeable {
   }
 
   #saveAll(data: unknown): void {
-    const former = this.#kept;
+    const former = this.#former();
     // None in a session that has made none.
     const found = this.#link.channels.length > 0 ? new Set<SessionSendChannel>() : undefined;
     const note = found && ((live: object) => (isChannelOf(live, this.#link) && found.add(live) ? true : undefined));
@@ -180,8 +174,9 @@ export class SessionObject implements Changeable {
 
   /** What was kept, with the send channels where they were. */
   #revive(isLast: boolean): unknown {
-    const kept = [this.#copy, this.#copies];
-    const [data, fields] = (isLast ? kept : structuredClone(kept)) as [unknown, (readonly SessionSendChannel[])?];
+    const { kept } = this.#attachment;
+    const parts = [kept[this.#slot], channelsIn(kept, this.#slot)];
+    const [data, fields] = (isLast ? parts : structuredClone(parts)) as [unknown, (readonly SessionSendChannel[])?];
     if (!fields) return data;
     this.#channels = fields.map((one) => revived(one, this.#link));
     return replaceAll(data, new Map(fields.map((one, index) => [one, this.#channels[index]])));

@@ -697,7 +697,7 @@ export const mutations: readonly Mutation[] = [
     "R21",
     "a change that is refused takes the send channels along",
     "hibernation/attachment.ts",
-    "      kept[list] = former.channels;\n      try",
+    "      kept[list] = formerChannels;\n      try",
     "      try",
   ),
   mutation(
@@ -823,21 +823,21 @@ export const mutations: readonly Mutation[] = [
     "P7",
     "what can't be kept becomes what it was before an earlier callback that sent",
     "session/session-object.ts",
-    "      else if (isFinal) this.#former = undefined;\n",
+    "      else if (isFinal) this.#before = undefined;\n",
     "",
   ),
   mutation(
     "P7",
     "what can't be kept becomes what it was before an earlier callback that changed more when it had sent",
     "session/session-object.ts",
-    "    this.#former = undefined;\n    this.value = value;",
+    "    this.#before = undefined;\n    this.value = value;",
     "    this.value = value;",
   ),
   mutation(
     "P7",
     "what can't be kept becomes what it was before the last that was sent",
     "session/session-object.ts",
-    "this.#former ??= former",
+    "this.#before ??= former",
     "this.#former = former",
   ),
   mutation(
