@@ -87,8 +87,9 @@ export function define(
   const endpoint: Registration = { config, isClass, protocols: config.subprotocols, offers: (name) => [name], refuse };
   register(endpoint);
   const properties = structuredClone(config.userProperties);
+  const isEmpty = Object.keys(properties).length === 0;
   // They may hold what can't be frozen, such as a Map.
-  Object.defineProperty(config, "userProperties", { get: () => structuredClone(properties) });
+  Object.defineProperty(config, "userProperties", { get: () => (isEmpty ? {} : structuredClone(properties)) });
   Object.freeze(config);
   const { protocols, offers } = endpoint;
   const limits = limitsOf(config);

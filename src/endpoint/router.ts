@@ -31,8 +31,9 @@ export interface Match<V> {
  * @param names takes the names of parameters
  */
 function canonical(path: string, names?: string[]): string {
+  // What has no other characters is as it should be.
+  if (!/[^\w/.-]/.test(path)) return path;
   try {
-    // What has no other characters is as it should be.
     return path.replace(/(?<=\/)[\w.-]*[^\w/.-][^/]*/g, (segment) => {
       if (!names || !/^[{:]/.test(segment)) {
         return encodeURI(decodeURIComponent(segment)).replace(/[/?#]/g, encodeURIComponent);
@@ -92,10 +93,14 @@ export class Router<V> {
   match(pathname: string): Match<V> | undefined {
     const concretePath = canonical(pathname);
     for (const { pattern, names, value } of this.#routes) {
-      const values = pattern.exec(concretePath)?.slice(1).map(decodeURIComponent);
-      if (!values) continue;
-      const pathParameters = Object.freeze(Object.fromEntries(names.map((name, i) => [name, values[i]!])));
-      return { value, pathParameters, concretePath };
+      const found = pattern.exec(concretePath);
+      if (!found) continue;
+      const entries = names.map((name, index) => [name, decodeURIComponent(found[index + 1]!)]);
+      return {
+        value,
+        pathParameters: Object.freeze(Object.fromEntries(entries) as Record<string, string>),
+        concretePath,
+      };
     }
     return undefined;
   }

@@ -101,11 +101,16 @@ export class Attachment {
    * Keeps another session object, or other user properties.
    *
    * @param channels the send channels in it
-   * @param flat whether it is a plain object of primitives
+   * @param known the copy of it that will come back, where that is known
    * @returns the copy of it that will come back
    * @throws the platform's error, or {@link SessionObjectError} if they are too large; the former stay
    */
-  write(slot: Slot, data: unknown, channels: Channels, flat = isFlat(data)): unknown {
+  write(
+    slot: Slot,
+    data: unknown,
+    channels: Channels,
+    known: object | undefined = isFlat(data) ? { ...data } : undefined,
+  ): unknown {
     const { kept } = this;
     const list = (slot + 3) as 4 | 5;
     const formerData = kept[slot];
@@ -114,10 +119,10 @@ export class Attachment {
     kept[list] = channels;
     try {
       this.#save();
-      if (flat) {
-        // A spread makes of such data what the platform does, and to read that back costs 2 µs more.
-        kept[list] = undefined;
-        return (kept[slot] = { ...(data as object) });
+      if (known) {
+        // To read it back costs 2 µs more.
+        kept[list] = channels && [known];
+        return (kept[slot] = known);
       }
       const copy = this.#read();
       kept[list] = copy[list];

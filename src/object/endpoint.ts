@@ -198,7 +198,7 @@ export class Endpoint<Env = Cloudflare.Env, T = unknown, Path extends string = s
 
   /** Opens a session, or answers what opens none. The container's router comes here, and so may your own routing. */
   override async fetch(request: Request): Promise<Response> {
-    await this.#recovery;
+    if (this.#recovery) await this.#recovery;
     this.#sessions.rearm();
     const pathname = pathOf(request);
     if (!pathname) return notFound(request);
@@ -206,7 +206,11 @@ export class Endpoint<Env = Cloudflare.Env, T = unknown, Path extends string = s
     const agreed = told(request);
     // A request that no router has sent may have any path: it is the Worker's own.
     if (!isOpening && !agreed && this.onRequest) return this.onRequest(request);
-    const found = [...TABLES].flatMap((table) => table.match(pathname) ?? []);
+    const found: Match<Route>[] = [];
+    for (const table of TABLES) {
+      const one = table.match(pathname);
+      if (one) found.push(one);
+    }
     const match = found.find(({ value: { type } }) => type[ENDPOINTS] === this.#class[ENDPOINTS]);
     const [other] = found;
     if (!match && other && !found.some(({ value }) => value.isByName)) {

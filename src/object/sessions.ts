@@ -21,6 +21,8 @@ import { Turns } from "../session/turns.ts";
 import type { Served } from "../session/way.ts";
 import type { Alarm } from "./alarm/alarm.ts";
 
+const NO_TAGS: readonly string[] = Object.freeze([]);
+
 export class Sessions implements SessionHost {
   declare readonly ctx: DurableObjectState;
   declare readonly env: unknown;
@@ -30,6 +32,8 @@ export class Sessions implements SessionHost {
   readonly turns = new Turns();
   /** Those that had an event since the object woke. */
   readonly #known = new Map<WebSocket, ServerSession>();
+  /** Those of them that don't hibernate. */
+  readonly #awake = new Set<ServerSession>();
   /** Those whose sockets may have taken no mark of it. */
   readonly #ended = new WeakSet<WebSocket>();
 
@@ -50,7 +54,7 @@ export class Sessions implements SessionHost {
       pathParameters: agreed.pathParameters,
       negotiatedSubprotocol: agreed.negotiatedSubprotocol,
       ...(agreed.userPrincipal !== undefined && { userPrincipal: agreed.userPrincipal }),
-      tags: typeof config.tags === "object" ? config.tags : [],
+      tags: typeof config.tags === "object" ? config.tags : NO_TAGS,
       ...(onEvent && { since: Date.now() }),
     };
     const properties = { ...config.userProperties, ...userProperties };
@@ -73,10 +77,12 @@ export class Sessions implements SessionHost {
     });
     if (opening) await opening;
     if (isFull) return unavailable();
-    const headers: Record<string, string> = {};
-    if (agreed.negotiatedSubprotocol) headers[PROTOCOLS] = agreed.negotiatedSubprotocol;
-    if (session.isOpen) session.tell({ type: "open", session });
-    else headers[ENDED] = "true";
+    const { isOpen } = session;
+    if (isOpen) session.tell({ type: "open", session });
+    const protocol = agreed.negotiatedSubprotocol;
+    if (isOpen && !protocol) return new Response(null, { status: 101, webSocket });
+    const headers: Record<string, string> = protocol ? { [PROTOCOLS]: protocol } : {};
+    if (!isOpen) headers[ENDED] = "true";
     return new Response(null, { status: 101, webSocket, headers });
   }
 
@@ -111,12 +117,16 @@ export class Sessions implements SessionHost {
   /** The open sessions: not those still in `onOpen`, nor those that are closing. */
   all(tag?: string): ServerSession[] {
     this.rearm();
-    const sessions = this.ctx.getWebSockets(tag).map((socket) => this.#find(socket));
-    for (const session of this.#known.values()) {
-      const { config } = session.definition;
-      if (!config.hibernate && (tag === undefined || session.tags.includes(tag))) sessions.push(session);
+    const sessions: ServerSession[] = [];
+    for (const socket of this.ctx.getWebSockets(tag)) {
+      const session = this.#find(socket);
+      if (session?.asyncRemote.isReady) sessions.push(session);
     }
-    return sessions.filter((session) => session?.asyncRemote.isReady) as ServerSession[];
+    // The platform lists those that hibernate.
+    for (const session of this.#awake) {
+      if (session.asyncRemote.isReady && (tag === undefined || session.tags.includes(tag))) sessions.push(session);
+    }
+    return sessions;
   }
 
   openSessions(path: string): Set<ServerSession> {
@@ -124,8 +134,10 @@ export class Sessions implements SessionHost {
   }
 
   forget(socket: WebSocket): void {
-    const limits = this.#known.get(socket)?.limits;
+    const known = this.#known.get(socket);
+    const limits = known?.limits;
     this.#known.delete(socket);
+    if (known) this.#awake.delete(known);
     this.#ended.add(socket);
     // After hibernation there may be others: to look for them would wake them, so the alarm does.
     if (limits && hasTimeout(limits) && this.#known.size === 0 && this.alarm.isFresh) this.#share(this.alarm.release());
@@ -232,15 +244,19 @@ export class Sessions implements SessionHost {
 
   /** @param facts those of the remains, if they were made here */
   #begin(socket: WebSocket, remains: Remains, isAccepted = false, facts?: SessionFacts): ServerSession {
-    const settled = frozen(facts ?? JSON.parse(remains.facts)) as SessionFacts;
+    const settled = facts ?? (JSON.parse(remains.facts) as SessionFacts);
+    // They are the same through hibernation: no callback can change them before it.
+    for (const fact of [settled.pathParameters, settled.userPrincipal, settled.tags]) freeze(fact);
     const session = new ServerSession(this, socket, this.#defined(settled.path), settled, remains, isAccepted);
     this.#known.set(socket, session);
+    if (!session.definition.config.hibernate) this.#awake.add(session);
     return session;
   }
 }
 
-/** They are the same through hibernation: no callback can change them before it. */
-function frozen(facts: unknown): unknown {
-  if (isObject(facts)) for (const fact of Object.values(facts)) frozen(fact);
-  return Object.freeze(facts);
+/** Through and through. */
+function freeze(fact: unknown): void {
+  if (!isObject(fact) || Object.isFrozen(fact)) return;
+  for (const one of Object.values(fact)) freeze(one);
+  Object.freeze(fact);
 }

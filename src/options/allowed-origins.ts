@@ -14,8 +14,8 @@ export const allowedOrigins = {
 
 /** Whether a request comes from a page that may connect, or from no page. */
 export function isAllowed(request: Request, { allowedOrigins: allowed }: EndpointConfig): boolean {
-  const origin = request.headers.get("Origin");
-  if (!origin || !allowed) return true;
+  const origin = allowed && request.headers.get("Origin");
+  if (!origin) return true;
   // A promise, which an asynchronous function returns, allows nothing.
   if (typeof allowed === "function") return (allowed(origin, request) as unknown) === true;
   return allowed.some((pattern) => isOf(origin, pattern));

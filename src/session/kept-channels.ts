@@ -4,8 +4,11 @@ import { isObject } from "../hibernation/plain-data.ts";
 import { SessionSendChannel, type SendLink } from "../sending/send-channel.ts";
 
 /** Whether it is a send channel of the session. */
-export const isChannelOf = (value: object, { channels }: SendLink): value is SessionSendChannel =>
+export const isChannelOf = (value: unknown, { channels }: SendLink): value is SessionSendChannel =>
   value instanceof SessionSendChannel && channels.includes(value);
+
+/** What the attachment brings back of a channel. */
+export const keptOf = ({ number, buffer }: SessionSendChannel): object => ({ number, buffer: { ...buffer } });
 
 /** The session's channel of which the attachment has brought back its public fields. */
 export const revived = ({ number, buffer }: SessionSendChannel, link: SendLink): SessionSendChannel =>

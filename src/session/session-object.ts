@@ -7,7 +7,7 @@ import { isFlat } from "../hibernation/plain-data.ts";
 import { channelsIn, type Channels, type Slot } from "../hibernation/row.ts";
 import { toError } from "../reporting/thrown.ts";
 import type { SendLink, SessionSendChannel } from "../sending/send-channel.ts";
-import { isChannelOf, replaceAll, revived } from "./kept-channels.ts";
+import { isChannelOf, keptOf, replaceAll, revived } from "./kept-channels.ts";
 import type { Changeable, Turn } from "./turns.ts";
 
 /** By the attachment's slots. */
@@ -137,10 +137,25 @@ export class SessionObject implements Changeable {
   }
 
   #save(data: unknown): void {
-    // Looked at before it is written: nothing of it can be lost, so it need not be compared with its copy.
-    if (isFlat(data)) this.#write(data, [], true);
-    else this.#saveAll(data);
+    if (!this.#saveKnown(data)) this.#saveAll(data);
     this.#isKept = true;
+  }
+
+  /**
+   * Of plain objects of primitives, and of a channel alone, it is known what will come back. Looked at before they are written, they
+   * need be neither read back nor compared.
+   *
+   * @returns false for others, and for what couldn't be written: of that the long way tells why
+   */
+  #saveKnown(data: unknown): boolean {
+    try {
+      if (isFlat(data)) this.#write(data, [], { ...data });
+      else if (isChannelOf(data, this.#link)) this.#write(data, [data], keptOf(data));
+      else return false;
+      return true;
+    } catch {
+      return false;
+    }
   }
 
   #saveAll(data: unknown): void {
@@ -161,8 +176,8 @@ export class SessionObject implements Changeable {
     }
   }
 
-  #write(data: unknown, channels: readonly SessionSendChannel[], flat = false): unknown {
-    const copy = this.#attachment.write(this.#slot, data, channels.length > 0 ? channels : undefined, flat);
+  #write(data: unknown, channels: readonly SessionSendChannel[], known?: object): unknown {
+    const copy = this.#attachment.write(this.#slot, data, channels.length > 0 ? channels : undefined, known);
     this.#channels = channels;
     return copy;
   }

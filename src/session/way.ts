@@ -45,7 +45,8 @@ export interface Served extends SessionDefinition {
   readonly wayOf: (limits: Limits) => Way;
 }
 
-const accept: Tell = ({ ctx, webSocket, tags }) => ctx.acceptWebSocket(webSocket, [...tags]);
+const accept: Tell = ({ ctx, webSocket, tags }) =>
+  tags.length > 0 ? ctx.acceptWebSocket(webSocket, [...tags]) : ctx.acceptWebSocket(webSocket);
 
 const take: Take = ({ dispatch }, message) => dispatch.receive(message);
 

@@ -163,7 +163,7 @@ export class ServerContainer<Env = Cloudflare.Env> {
         const passed = tell(request, { path: config.path, pathParameters, negotiatedSubprotocol: "" });
         return await ask(() => stubOf(env, request, match), passed, ctx, concretePath);
       }
-      let agreed: Agreed = shakeHands(request, match.value, pathParameters);
+      let agreed: Agreed = shakeHands(request, match.value, pathParameters, opens);
       if (config.onHandshake && !(agreed instanceof Response)) {
         const context = Object.freeze({ env, ctx, pathParameters, config });
         agreed = await consult(request, agreed, match.value, context);
@@ -214,7 +214,7 @@ export class ServerContainer<Env = Cloudflare.Env> {
     const [handshake, headers] = Array.isArray(agreed) ? agreed : [agreed];
     // To be told costs an object more than to look at the request again. Another Worker's class doesn't know the endpoint, and of
     // two containers' paths an object doesn't know which was meant.
-    const isUnderstood = !headers && !match.value.isByName && !told(request) && TABLES.size === 1;
+    const isUnderstood = !headers && !match.value.isByName && TABLES.size === 1 && !told(request);
     const passed = isUnderstood ? request : tell(request, handshake);
     let response = await ask(() => stubOf(env, request, match), passed, ctx, match.concretePath);
     if (response.webSocket && response.headers.has(ENDED)) response = relay(response);

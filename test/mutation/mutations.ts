@@ -170,7 +170,7 @@ export const mutations: readonly Mutation[] = [
     "R24",
     "a woken session has an id of its own",
     "object/sessions.ts",
-    "const settled = frozen(facts ?? JSON.parse(remains.facts)) as SessionFacts;",
+    "const settled = facts ?? (JSON.parse(remains.facts) as SessionFacts);",
     "const settled = { ...(facts ?? (JSON.parse(remains.facts) as SessionFacts)), id: crypto.randomUUID() };",
   ),
   mutation(
@@ -213,8 +213,8 @@ export const mutations: readonly Mutation[] = [
     "R31",
     "a broadcast reaches sessions still in onOpen",
     "object/sessions.ts",
-    "filter((session) => session?.asyncRemote.isReady)",
-    "filter((session) => session?.isOpen)",
+    "if (session?.asyncRemote.isReady) sessions.push(session);\n    }\n",
+    "if (session?.isOpen) sessions.push(session);\n    }\n",
   ),
   mutation(
     "F1",
@@ -314,8 +314,8 @@ export const mutations: readonly Mutation[] = [
     "P9",
     "a count reads the session objects",
     "object/sessions.ts",
-    ".map((socket) => this.#find(socket));",
-    ".map((socket) => this.of(socket));",
+    "const session = this.#find(socket);\n      if (session?.asyncRemote",
+    "const session = this.of(socket);\n      if (session?.asyncRemote",
   ),
   mutation(
     "P10",
@@ -435,7 +435,7 @@ export const mutations: readonly Mutation[] = [
     "P22",
     "all have the same user properties",
     "endpoint/definition.ts",
-    "{ get: () => structuredClone(properties) }",
+    "{ get: () => (isEmpty ? {} : structuredClone(properties)) }",
     "{ value: properties }",
   ),
   mutation(
@@ -655,8 +655,8 @@ export const mutations: readonly Mutation[] = [
     "P27",
     "of two containers the one with the other path answers",
     "worker/container.ts",
-    " && TABLES.size === 1;",
-    ";",
+    " && TABLES.size === 1 &&",
+    " &&",
   ),
   mutation(
     "P23",
