@@ -62,11 +62,12 @@ const checked = new WeakSet<ClassOfEndpoints>();
  */
 export function checkMethods(type: ClassOfEndpoints, base: ClassOfEndpoints, besides?: string): void {
   if (type.overrides || checked.has(type)) return;
-  const text = textOf(type, base);
+  // As properties. The names of the others may stand there for something else.
+  const assigned = textOf(type, base).matchAll(/\b(webSocket\w+)\s*=[^=]/g);
+  const properties = new Set(Array.from(assigned, ([, name]) => name));
   for (const [method, ours] of Object.entries(METHODS)) {
     const isOwn = Reflect.get(type.prototype, method) !== Reflect.get(base.prototype, method);
-    // As a property. The names of the others may stand there for something else.
-    const isProperty = method.startsWith("webSocket") && RegExp(`\\b${method}\\s*=[^=]`).test(text);
+    const isProperty = properties.has(method);
     if (method === besides || !(isOwn || isProperty)) continue;
     throw new DeploymentError(
       `The class ${type.name} has a method ${method}: name it ${ours}, or declare static overrides = true if it calls super.${method}.`,

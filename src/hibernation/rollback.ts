@@ -20,36 +20,45 @@ export function wrote(storage: DurableObjectStorage, written: Written): void {
  * @param rewritten comes behind it
  */
 export function watchRollbacks(storage: DurableObjectStorage, rewritten: () => void): void {
-  const transaction = storage.transaction.bind(storage);
-  const transactionSync = storage.transactionSync.bind(storage);
+  const transactions = new Transactions(storage, rewritten);
+  storage.transactionSync = (closure) => transactions.runSync(closure);
+  storage.transaction = (closure) => transactions.run(closure);
+}
+
+/** Those of a storage. They are compiled when there is one, which in most objects is never. */
+class Transactions {
+  readonly #storage: DurableObjectStorage;
+  readonly #platform: Pick<DurableObjectStorage, "transaction" | "transactionSync">;
+  readonly #rewritten: () => void;
   /** One within another may be kept, and be rolled back with that. */
-  let open = 0;
-  const begin = (): void => {
-    if (open++ === 0) meanwhile.set(storage, new Set());
-  };
-  const end = (isKept: boolean): void => {
-    const all = meanwhile.get(storage) ?? [];
-    if (--open === 0) meanwhile.delete(storage);
-    if (isKept) return;
-    for (const written of all) written.rewrite();
-    rewritten();
-  };
-  storage.transactionSync = (closure) => {
+  #open = 0;
+
+  constructor(storage: DurableObjectStorage, rewritten: () => void) {
+    this.#storage = storage;
+    this.#platform = {
+      transaction: storage.transaction.bind(storage),
+      transactionSync: storage.transactionSync.bind(storage),
+    };
+    this.#rewritten = rewritten;
+  }
+
+  runSync<T>(closure: () => T): T {
     let isKept = false;
-    begin();
+    this.#begin();
     try {
-      const result = transactionSync(closure);
+      const result = this.#platform.transactionSync(closure);
       isKept = true;
       return result;
     } finally {
-      end(isKept);
+      this.#end(isKept);
     }
-  };
-  storage.transaction = async (closure) => {
+  }
+
+  async run<T>(closure: (txn: DurableObjectTransaction) => Promise<T>): Promise<T> {
     let isKept = false;
-    begin();
+    this.#begin();
     try {
-      return await transaction(async (txn) => {
+      return await this.#platform.transaction(async (txn) => {
         const rollback = txn.rollback.bind(txn);
         let isRolledBack = false;
         txn.rollback = () => {
@@ -64,7 +73,19 @@ export function watchRollbacks(storage: DurableObjectStorage, rewritten: () => v
       isKept = false;
       throw error;
     } finally {
-      end(isKept);
+      this.#end(isKept);
     }
-  };
+  }
+
+  #begin(): void {
+    if (this.#open++ === 0) meanwhile.set(this.#storage, new Set());
+  }
+
+  #end(isKept: boolean): void {
+    const all = meanwhile.get(this.#storage) ?? [];
+    if (--this.#open === 0) meanwhile.delete(this.#storage);
+    if (isKept) return;
+    for (const written of all) written.rewrite();
+    this.#rewritten();
+  }
 }

@@ -20,7 +20,7 @@ import { tags } from "./tags.ts";
 import { timeouts } from "./timeouts.ts";
 import { trackSessions } from "./track-sessions/track-sessions.ts";
 
-const OPTIONS: readonly Option<never>[] = [
+export const OPTIONS: readonly Option<never>[] = [
   onHandshake,
   configure,
   placement,

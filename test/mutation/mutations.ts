@@ -739,8 +739,8 @@ export const mutations: readonly Mutation[] = [
     "P5",
     "who compares with a method of the platform's has one",
     "endpoint/endpoint-class.ts",
-    "\\\\s*=[^=]`",
-    "\\\\s*=`",
+    "\\s*=[^=]/g",
+    "\\s*=/g",
   ),
   mutation(
     "P17",
@@ -902,5 +902,20 @@ export const mutations: readonly Mutation[] = [
     "object/sessions.ts",
     "    } catch (error) {\n      if (isEnding) return;\n",
     "    } catch (error) {\n",
+  ),
+  mutation(
+    "R25",
+    "an object that wakes lists its sockets before its rows",
+    "options/track-sessions/lost-sessions.ts",
+    "isUnmarked(ctx) && nextRow(ctx) !== undefined && ctx.getWebSockets().length === 0;",
+    "isUnmarked(ctx) && ctx.getWebSockets().length === 0 && nextRow(ctx) !== undefined;",
+  ),
+  mutation("R26", "a life has no mark", "hibernation/life.ts", "  unmarked.delete(storage);\n", "  if (ctx) return;\n"),
+  mutation(
+    "R19",
+    "a session's own limit asks for no part",
+    "session/session.ts",
+    "    this.way = this.definition.wayOf(this.limits);\n",
+    "",
   ),
 ];

@@ -18,23 +18,32 @@ export interface SharedAlarm {
   sweep(now: number): number | undefined;
 }
 
-/** Puts others in the place of the platform's. */
+/** Puts them in the place of the platform's. They are compiled when they are called, which in most objects is never. */
 export function shareMethods(storage: DurableObjectStorage, state: State, alarm: SharedAlarm): void {
-  const { platform } = state;
-  const { subclass } = alarm;
-  const shared = <T>(ours: (times: Times) => Promise<T>, theirs: () => Promise<T>): Promise<T> => {
-    const run = () => (alarm.times ? ours(alarm.times) : theirs());
-    return state.sharing ? state.sharing.then(run) : run();
-  };
-  const own = ([idle]: Times, time: number | null): Promise<void> => {
-    state.isHandled = false;
-    return alarm.set([idle, time, 0]);
-  };
-  storage.getAlarm = (options) =>
-    shared(
+  const methods = new StorageMethods(state, alarm);
+  storage.getAlarm = (options) => methods.getAlarm(options);
+  storage.setAlarm = (time, options) => methods.setAlarm(time, options);
+  storage.deleteAlarm = (options) => methods.deleteAlarm(options);
+  storage.deleteAll = (options) => methods.deleteAll(options);
+}
+
+class StorageMethods {
+  readonly #state: State;
+  readonly #alarm: SharedAlarm;
+
+  constructor(state: State, alarm: SharedAlarm) {
+    this.#state = state;
+    this.#alarm = alarm;
+  }
+
+  getAlarm(options?: DurableObjectGetAlarmOptions): Promise<number | null> {
+    const state = this.#state;
+    const alarm = this.#alarm;
+    const { platform } = state;
+    return this.#shared(
       // Who has no alarm of its own is a test's runner, and asks for the object's.
       async ([idle, set]) => {
-        if (!subclass.onAlarm) return platform.getAlarm(options);
+        if (!alarm.subclass.onAlarm) return platform.getAlarm(options);
         const isDue = set !== null && set <= Date.now() && !state.isRinging;
         // It was given up, or aborted not to come again.
         if (isDue && (await platform.getAlarm()) === null) await alarm.set([alarm.isFresh ? Infinity : idle, ...NONE]);
@@ -43,39 +52,63 @@ export function shareMethods(storage: DurableObjectStorage, state: State, alarm:
       },
       () => platform.getAlarm(options),
     );
-  storage.setAlarm = (time, options) => {
-    if (!subclass.onAlarm) {
+  }
+
+  setAlarm(time: number | Date, options?: DurableObjectSetAlarmOptions): Promise<void> {
+    const { platform } = this.#state;
+    if (!this.#alarm.subclass.onAlarm) {
       throw new DeploymentError("setAlarm needs the method onAlarm in the class.");
     }
     const milliseconds = Number(time);
     // The platform says what is wrong with it.
     if (!(milliseconds > 0 && milliseconds < LATEST)) return platform.setAlarm(time, options);
-    return shared(
-      (times) => own(times, milliseconds),
+    return this.#shared(
+      (times) => this.#own(times, milliseconds),
       () => platform.setAlarm(time, options),
     );
-  };
-  storage.deleteAlarm = (options) =>
-    shared(
-      (times) => own(times, null),
-      () => platform.deleteAlarm(options),
+  }
+
+  deleteAlarm(options?: DurableObjectSetAlarmOptions): Promise<void> {
+    return this.#shared(
+      (times) => this.#own(times, null),
+      () => this.#state.platform.deleteAlarm(options),
     );
-  const deleteAll = (options?: DurableObjectPutOptions): Promise<void> => {
-    const times = alarm.times;
-    const deleting = platform.deleteAll(options);
+  }
+
+  /** At once, as the platform does: what is written behind it stays. */
+  deleteAll(options?: DurableObjectPutOptions): Promise<void> {
+    const { sharing } = this.#state;
+    return sharing ? sharing.then(() => this.#deleteAll(options)) : this.#deleteAll(options);
+  }
+
+  #deleteAll(options?: DurableObjectPutOptions): Promise<void> {
+    const state = this.#state;
+    const alarm = this.#alarm;
+    const { times } = alarm;
+    const deleting = state.platform.deleteAll(options);
     if (!times) return deleting;
     const sharing = deleting
       .then(async () => {
         // The sessions are still there. Whether the alarms are depends on the compatibility date.
         const [, ...set] = times;
-        const rest = (await platform.getAlarm()) === null ? NONE : set;
+        const rest = (await state.platform.getAlarm()) === null ? NONE : set;
         state.isHandled = false;
         await alarm.set([alarm.sweep(Date.now()) ?? Infinity, ...rest]);
       })
       .finally(() => (state.sharing = undefined));
     state.sharing = sharing;
     return sharing;
-  };
-  // At once, as the platform does: what is written behind it stays.
-  storage.deleteAll = (options) => (state.sharing ? state.sharing.then(() => deleteAll(options)) : deleteAll(options));
+  }
+
+  /** By our row where a session has a timeout, else by the platform; when the alarm is not being set. */
+  #shared<T>(ours: (times: Times) => Promise<T>, theirs: () => Promise<T>): Promise<T> {
+    const { sharing } = this.#state;
+    const run = () => (this.#alarm.times ? ours(this.#alarm.times) : theirs());
+    return sharing ? sharing.then(run) : run();
+  }
+
+  #own([idle]: Times, time: number | null): Promise<void> {
+    this.#state.isHandled = false;
+    return this.#alarm.set([idle, time, 0]);
+  }
 }
