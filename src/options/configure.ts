@@ -23,7 +23,8 @@ export function configured(
   const { path: samePath, userProperties, ...now } = config;
   if (samePath !== path) refuse("needs the same path after its configure");
   if (!isPlain(userProperties)) refuse("needs a plain object as userProperties");
-  const lost = loss(userProperties, () => structuredClone(userProperties));
+  const lost =
+    Reflect.ownKeys(userProperties).length > 0 && loss(userProperties, () => structuredClone(userProperties));
   if (lost) refuse(`needs plain data as userProperties${lost[0]}`);
   return now;
 }

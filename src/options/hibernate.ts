@@ -9,7 +9,7 @@ import type { Option } from "./option.ts";
 
 export const hibernate = {
   checks: { hibernate: SWITCH },
-  defaults: () => ({ hibernate: true }),
+  defaults: { hibernate: true },
   register({ config, refuse }) {
     if (!config.hibernate && (config.trackSessions || config.serializeSession)) {
       refuse("has hibernate: false: remove trackSessions and serializeSession");

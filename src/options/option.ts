@@ -33,7 +33,9 @@ export interface Option<Name extends OptionName = OptionName> {
   /** What it may be. */
   readonly checks: Checks<Name>;
   /** What it is if it is absent. */
-  readonly defaults?: (container: Defaults) => Partial<MutableEndpointConfig>;
+  readonly defaults?: Partial<MutableEndpointConfig>;
+  /** The container's options that take the place of these. */
+  readonly inherited?: Partial<Record<Name, keyof Defaults>>;
   /** When the endpoint is registered: looks at it beside the others. */
   readonly register?: (endpoint: Registration) => void;
   /** What it does with a session that has these limits; undefined if it is absent. */

@@ -57,9 +57,16 @@ export const CHECKS: Checks<OptionName> = {
   ...trackSessions.checks,
 };
 
+const DEFAULTS = Object.assign({}, ...OPTIONS.map(({ defaults }) => defaults)) as Partial<MutableEndpointConfig>;
+
+const INHERITED = Object.assign({}, ...OPTIONS.map(({ inherited }) => inherited)) as Record<string, keyof Defaults>;
+
 /** What options are that are absent. */
-export const defaultsOf = (container: Defaults): Partial<MutableEndpointConfig> =>
-  Object.assign({}, ...OPTIONS.map(({ defaults }) => defaults?.(container))) as Partial<MutableEndpointConfig>;
+export function defaultsOf(container: Defaults): Partial<MutableEndpointConfig> {
+  const defaults: Record<string, unknown> = { ...DEFAULTS };
+  for (const name in INHERITED) defaults[name] = container[INHERITED[name]!] ?? defaults[name];
+  return defaults;
+}
 
 export function register(endpoint: Registration): void {
   for (const option of OPTIONS) option.register?.(endpoint);

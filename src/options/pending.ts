@@ -4,5 +4,5 @@ import type { Option } from "./option.ts";
 
 export const pending = {
   checks: { maxPendingMessages: ["a whole number from 1", isWhole(1)] },
-  defaults: () => ({ maxPendingMessages: 1000 }),
+  defaults: { maxPendingMessages: 1000 },
 } as const satisfies Option<"maxPendingMessages">;

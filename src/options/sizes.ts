@@ -10,10 +10,11 @@ const PLATFORM = 2 ** 25;
 
 export const sizes = {
   checks: { maxTextMessageBufferSize: BYTES, maxBinaryMessageBufferSize: BYTES },
-  defaults: (container) => ({
-    maxTextMessageBufferSize: container.defaultMaxTextMessageBufferSize ?? PLATFORM,
-    maxBinaryMessageBufferSize: container.defaultMaxBinaryMessageBufferSize ?? PLATFORM,
-  }),
+  defaults: { maxTextMessageBufferSize: PLATFORM, maxBinaryMessageBufferSize: PLATFORM },
+  inherited: {
+    maxTextMessageBufferSize: "defaultMaxTextMessageBufferSize",
+    maxBinaryMessageBufferSize: "defaultMaxBinaryMessageBufferSize",
+  },
   part(_, limits) {
     if (limits[TEXT_SIZE] >= PLATFORM && limits[BINARY_SIZE] >= PLATFORM) return undefined;
     return {

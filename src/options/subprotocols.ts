@@ -4,7 +4,7 @@ import type { Option } from "./option.ts";
 
 export const subprotocols = {
   checks: { subprotocols: ["an array of names", isList(/^[\w!#$%&'*+.^`|~-]+$/)] },
-  defaults: () => ({ subprotocols: [] }),
+  defaults: { subprotocols: [] },
 } as const satisfies Option<"subprotocols">;
 
 /** The subprotocols that a client offers, and in a 101 the one that was agreed on. */

@@ -10,7 +10,8 @@ const CLIENT = [CLIENT_TIMEOUT, HEARD_UNTIL] as const;
 
 export const timeouts = {
   checks: { idleTimeoutMs: TIMEOUT, clientTimeoutMs: TIMEOUT },
-  defaults: (container) => ({ idleTimeoutMs: container.defaultMaxSessionIdleTimeout ?? 0 }),
+  defaults: { idleTimeoutMs: 0 },
+  inherited: { idleTimeoutMs: "defaultMaxSessionIdleTimeout" },
   part(_, limits) {
     const sent = limits[IDLE_TIMEOUT] ? (session: Subject) => putOff(session, IDLE) : undefined;
     const heard = limits[CLIENT_TIMEOUT] ? (session: Subject) => putOff(session, CLIENT) : undefined;

@@ -5,5 +5,5 @@ import type { Option } from "../option.ts";
 
 export const trackSessions = {
   checks: { trackSessions: SWITCH },
-  defaults: () => ({ trackSessions: false }),
+  defaults: { trackSessions: false },
 } as const satisfies Option<"trackSessions">;
