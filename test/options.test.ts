@@ -1,17 +1,27 @@
 // An option is a part: a session has those that its endpoint's options ask for, and no others.
-import { runInDurableObject } from "cloudflare:test";
-import { onOpenStartWsConnection, type Session, type WsEndpointMap } from "socle";
+import { evictDurableObject, runInDurableObject } from "cloudflare:test";
+import {
+  onOpenStartWsConnection,
+  type EndpointConfig,
+  type LimitExceededError,
+  type Session,
+  type WsEndpointMap,
+} from "socle";
 import { describe, expect, it, vi } from "vitest";
 
 import { define } from "../src/endpoint/definition.ts";
 import { OPTIONS } from "../src/options/options.ts";
 import { hasLostSessions } from "../src/options/track-sessions/lost-sessions.ts";
 import type { ServerSession } from "../src/session/session.ts";
-import { serve } from "./support/endpoint.ts";
+import { Log, serve } from "./support/endpoint.ts";
+import { batch, FlowClient } from "./support/flow-client.ts";
 
-/** What its options do with a session, but for how it is accepted and what a message passes. */
+/** Not how a session is accepted, and what a message passes. */
+const OTHERS = new Set(["accept", "receive", "take"]);
+
+/** What else its options do with a session. */
 const stagesOf = ({ way }: Pick<ServerSession, "way">): string[] =>
-  Object.entries(way).flatMap(([name, stage]) => (stage && name !== "accept" && name !== "receive" ? [name] : []));
+  Object.entries(way).flatMap(([name, stage]) => (stage && !OTHERS.has(name) ? [name] : []));
 
 /** Whether a message passes no option. */
 const isBare = ({ way }: Pick<ServerSession, "way">): boolean => way.receive === definitionOf({}).way.receive;
@@ -51,6 +61,20 @@ describe("an endpoint without options", () => {
     const names = OPTIONS.flatMap(({ checks }) => Object.keys(checks));
     expect(new Set(names).size).toBe(names.length);
     expect(() => definitionOf(Object.fromEntries(names.map((name) => [name, undefined])))).not.toThrow();
+  });
+});
+
+describe("an option that is a function", () => {
+  it("R31: tags has the configuration as its `this`", async () => {
+    const endpoint = serve({
+      tags(this: EndpointConfig) {
+        return [this.path];
+      },
+      onText: (_, __, session) => session.asyncRemote.sendText(session.tags.join()),
+    });
+    const client = await endpoint.connect();
+    expect(await client.ask("")).toBe(endpoint.path);
+    await client.close();
   });
 });
 
@@ -99,6 +123,25 @@ describe("a session with a limit of its own", () => {
   });
 });
 
+describe("a batch of socle.v1", () => {
+  it("F2, R19: has a limit that a callback sets hold for the rest of it", async () => {
+    const log = new Log();
+    const endpoint = serve({
+      flowControl: true,
+      onText(_, text, session) {
+        log.add(text);
+        session.maxTextMessageBufferSize = 5;
+      },
+      onError: (_, __, error) => log.add((error as LimitExceededError).closeCode),
+      onClose: () => log.add("close"),
+    });
+    const { client } = await FlowClient.connect(endpoint);
+    client.send(batch("a", "longer than five", "b"));
+    await log.has("close");
+    expect(log.entries).toEqual(["a", 1009, "close"]);
+  });
+});
+
 describe("the mark of an object's life", () => {
   const marked = (endpoint: ReturnType<typeof serve>) =>
     runInDurableObject(endpoint.stub, (_, ctx) => ctx.getHibernatableWebSocketEventTimeout() !== null);
@@ -135,6 +178,35 @@ describe("the mark of an object's life", () => {
     await endpoint.hibernate();
     expect(await marked(endpoint)).toBe(true);
     await client.close();
+  });
+
+  it("R26: comes back with the next socket, if the application takes it away", async () => {
+    const endpoint = serve({ trackSessions: true });
+    const first = await endpoint.connect();
+    await runInDurableObject(endpoint.stub, (_, ctx) => ctx.setHibernatableWebSocketEventTimeout());
+    const second = await endpoint.connect();
+    expect(await marked(endpoint)).toBe(true);
+    await Promise.all([first.close(), second.close()]);
+  });
+
+  it("R18: is not of sockets that don't hibernate, whose last end deletes the alarm in each life", async () => {
+    const endpoint = serve({
+      hibernate: false,
+      idleTimeoutMs: 600_000,
+      onText: (_, text, session) => session.asyncRemote.sendText(text),
+    });
+    for (const life of [1, 2]) {
+      const client = await endpoint.connect();
+      await client.ask(`${life}`);
+      await client.close();
+      const left = () =>
+        runInDurableObject(endpoint.stub, async (_, { storage }) => [
+          [...storage.kv.list()].length,
+          await storage.getAlarm(),
+        ]);
+      await vi.waitFor(async () => expect(await left()).toEqual([0, null]));
+      await evictDurableObject(endpoint.stub);
+    }
   });
 
   it("R25: an object that wakes without rows doesn't list its sockets", async () => {

@@ -1,11 +1,11 @@
 // What random sequences of events and hostile clients have broken once.
 import { runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
-import type { EndpointOptions } from "socle";
+import { SessionObjectError, type EndpointOptions } from "socle";
 import { afterEach, expect, it, vi } from "vitest";
 
 import { rowsOf } from "./support/alarm.ts";
-import { connect } from "./support/client.ts";
+import { connect, upgrade } from "./support/client.ts";
 import { freshPath, Log, recorded, serve } from "./support/endpoint.ts";
 import { logEntry } from "./support/log.ts";
 import { Clock, container, Legacy, Room } from "./support/worker.ts";
@@ -80,4 +80,107 @@ it("R1: an object is configured once, whatever paths its clients come by", async
     webSocket!.accept();
   }
   expect(configure).toHaveBeenCalledTimes(1);
+});
+
+it("R22: a hidden property is refused where it was made, and costs no other callback its change", async () => {
+  const log = new Log();
+  const endpoint = serve({
+    ...recorded(log),
+    onOpen: () => ({ n: 0 }),
+    onText(object, text, session) {
+      if (text === "hide") Object.defineProperty(object, "hidden", { value: 3 });
+      if (text === "count") object.n++;
+      return session.asyncRemote.sendText(String(object.n));
+    },
+  });
+  const client = await endpoint.connect();
+  await client.ask("hide");
+  await client.ask("count");
+  expect(await client.ask("look")).toBe("1");
+  expect(log.entries).toHaveLength(1);
+  await client.close();
+});
+
+it.each(["toString", "constructor"] as const)(
+  "R22: a property in whose place comes %s, which every object has, is not taken for it",
+  async (name) => {
+    const log = new Log();
+    const endpoint = serve({
+      ...recorded(log),
+      onOpen: (): Record<string, unknown> => ({ a: 1 }),
+      onText(object, text, session) {
+        if (text === "change") {
+          delete object.a;
+          object[name] = Object.prototype[name];
+        }
+        return session.asyncRemote.sendText(Object.keys(object).join());
+      },
+    });
+    const client = await endpoint.connect();
+    await client.ask("change");
+    // It can't be kept, so the callback's changes are undone.
+    expect(await client.ask("look")).toBe("a");
+    expect(log.entries).toHaveLength(1);
+    await client.close();
+  },
+);
+
+it.each<[string, (refuse: () => never) => object]>([
+  [
+    "that was revoked",
+    () => {
+      const { proxy, revoke } = Proxy.revocable({}, {});
+      revoke();
+      return proxy;
+    },
+  ],
+  ["that throws for its keys", (ownKeys) => new Proxy({ a: 1 }, { ownKeys })],
+  ["that throws for its descriptors", (refuse) => new Proxy({ a: 1 }, { getOwnPropertyDescriptor: refuse })],
+])("R22: a proxy %s is refused as a session object, by name", async (_, make) => {
+  const proxy = make(() => {
+    throw new Error("from a trap");
+  });
+  const endpoint = serve({
+    onOpen: (): object => ({ a: 1 }),
+    onText(object, __, session) {
+      expect(() => (session.sessionObject = proxy)).toThrow(SessionObjectError);
+      return session.asyncRemote.sendText(JSON.stringify(object));
+    },
+  });
+  const client = await endpoint.connect();
+  expect(await client.ask("")).toBe('{"a":1}');
+  await client.close();
+});
+
+it("R10: an onOpen that returns a promise without a `then` is waited for", async () => {
+  const endpoint = serve({
+    onOpen(): Promise<{ a: number }> {
+      // oxlint-disable-next-line unicorn/no-thenable -- it is what is tried
+      return Object.defineProperty(Promise.resolve({ a: 1 }), "then", { value: undefined });
+    },
+    onText: (object, _, session) => session.asyncRemote.sendText(JSON.stringify(object)),
+  });
+  const client = await endpoint.connect();
+  expect(await client.ask("")).toBe('{"a":1}');
+  await client.close();
+});
+
+it("R12: nothing is taken behind a message that was refused, on a socket that the application has closed by itself", async () => {
+  const log = new Log();
+  const endpoint = serve({
+    maxTextMessageBufferSize: 5,
+    onText: (_, text) => log.add(text),
+    onError: (_, __, error) => log.add(error.name),
+    onClose: () => log.add("close"),
+  });
+  const { webSocket } = await upgrade(endpoint.path);
+  webSocket!.accept({ allowHalfOpen: true });
+  await runInDurableObject(endpoint.stub, (_, ctx) => {
+    for (const socket of ctx.getWebSockets()) socket.close(4000);
+  });
+  await endpoint.hibernate();
+  for (const text of ["too long", "ok"]) webSocket!.send(text);
+  webSocket!.close(4000);
+  await log.has("close");
+  expect(log.entries).toEqual(["LimitExceededError", "close"]);
 });

@@ -1,7 +1,7 @@
 // core.async's channel, in promises. It knows nothing of sockets.
 import type { ChannelBuffer } from "./buffer.ts";
-import { Line, quiet, signalOf, type WaitOptions } from "./line.ts";
 import { Queue } from "./queue.ts";
+import { Line, quiet, signalOf, type WaitOptions } from "./waiting.ts";
 
 /**
  * A queue of values between those who put and those who take, in the order of the puts. A closed channel takes

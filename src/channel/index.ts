@@ -2,4 +2,4 @@
 export { chan, promiseChan, type Channel } from "./channel.ts";
 export { droppingBuffer, fixedBuffer, slidingBuffer, type ChannelBuffer } from "./buffer.ts";
 export { BufferSizeError, NullPutError, PendingLimitError, SignalError } from "./errors.ts";
-export type { WaitOptions } from "./line.ts";
+export type { WaitOptions } from "./waiting.ts";

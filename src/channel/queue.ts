@@ -1,7 +1,7 @@
 // The putting side of a channel: what it holds, and the puts that wait for room.
 import { toBuffer, type ChannelBuffer } from "./buffer.ts";
 import { NullPutError, PendingLimitError } from "./errors.ts";
-import { Line, quiet, signalOf, type WaitOptions } from "./line.ts";
+import { Line, quiet, signalOf, type WaitOptions } from "./waiting.ts";
 
 /** What every put returns that waited for nothing. */
 export const TAKEN = /* @__PURE__ */ Promise.resolve(true);

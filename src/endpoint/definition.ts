@@ -79,14 +79,14 @@ export function define(
   const given = Object.entries({ ...filled, ...defined(options) });
   const own = Object.fromEntries(given.filter(([name]) => Object.hasOwn(CHECKS, name)));
   const config = { ...(copyOf(own) as object), path, userProperties: {} } as MutableEndpointConfig;
-  const now = configured(options, config, { refuse });
+  const [now, userProperties] = configured(options, config, { refuse });
   check(owner, now, CHECKS);
   // What configure has put there is copied too: the objects that it may have kept are another's, and an accessor is the value of now.
   const copied = copyOf({ ...filled, ...defined(now) }, Object.freeze) as object;
   Object.defineProperties(config, Object.getOwnPropertyDescriptors({ ...copied }));
   const endpoint: Registration = { config, isClass, protocols: config.subprotocols, offers: (name) => [name], refuse };
   register(endpoint);
-  const properties = structuredClone(config.userProperties);
+  const properties = structuredClone(userProperties);
   const isEmpty = Object.keys(properties).length === 0;
   // They may hold what can't be frozen, such as a Map.
   Object.defineProperty(config, "userProperties", { get: () => (isEmpty ? {} : structuredClone(properties)) });

@@ -105,12 +105,7 @@ export class Attachment {
    * @returns the copy of it that will come back
    * @throws the platform's error, or {@link SessionObjectError} if they are too large; the former stay
    */
-  write(
-    slot: Slot,
-    data: unknown,
-    channels: Channels,
-    known: object | undefined = isFlat(data) ? { ...data } : undefined,
-  ): unknown {
+  write(slot: Slot, data: unknown, channels: Channels, known?: object): unknown {
     const { kept } = this;
     const list = (slot + 3) as 4 | 5;
     const formerData = kept[slot];
@@ -119,10 +114,11 @@ export class Attachment {
     kept[list] = channels;
     try {
       this.#save();
-      if (known) {
+      const flat = known ?? (isFlat(data) ? { ...data } : undefined);
+      if (flat) {
         // To read it back costs 2 µs more.
-        kept[list] = channels && [known];
-        return (kept[slot] = known);
+        kept[list] = channels && [flat];
+        return (kept[slot] = flat);
       }
       const copy = this.#read();
       kept[list] = copy[list];
@@ -222,11 +218,10 @@ export class Attachment {
     }
     // Not put by: who sends to many needs none of their session objects.
     const kept = this.#kept ?? this.#read();
-    const hasMore = limits ?? kept[2] ?? kept[4];
-    return attach(
-      this.#socket,
-      hasMore ? [WHOLE, kept[0], kept[1], limits, kept[2], kept[4], kept[5]] : [WHOLE, kept[0], kept[1]],
-    );
+    const attached: Attached = [WHOLE, kept[0], kept[1], limits, kept[2], kept[4], kept[5]];
+    // Without what is absent at its end.
+    attached.length = kept[5] ? 7 : kept[4] ? 6 : kept[2] ? 5 : limits ? 4 : 3;
+    return attach(this.#socket, attached);
   }
 }
 

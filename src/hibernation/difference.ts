@@ -45,8 +45,7 @@ const pair = (live: object, copy: object) => new Map<object, object>().set(live,
 export type Same = (live: object, copy: object) => boolean | undefined;
 
 /**
- * Whether an object has changed since its copy was made: what each message asks. The first member that differs answers. What is
- * hidden is looked for before the next write.
+ * Whether an object has changed since its copy was made: what each message asks. The first member that differs answers.
  *
  * @param same tells of a send channel and its copy
  */
@@ -58,12 +57,17 @@ export function hasChanged(live: unknown, copy: unknown, same?: Same): boolean {
     const value = live[key];
     const kept = copy[key];
     if (isObject(value) && isObject(kept)) return difference(live, copy) !== undefined;
-    if (!Object.is(value, kept) || (value === undefined && !Object.hasOwn(copy, key))) return true;
+    if (!Object.is(value, kept) || !Object.hasOwn(copy, key)) return true;
     count++;
   }
   for (const _ in copy) count--;
-  return count !== 0 || Object.getOwnPropertySymbols(live).length > 0;
+  // What can't be in a copy is a change too: it is refused as it is written.
+  return count !== 0 || Object.getOwnPropertySymbols(live).length > 0 || hasHidden(live, copy);
 }
+
+/** Whether there are properties that aren't listed. */
+const hasHidden = (live: object, copy: object): boolean =>
+  Object.getOwnPropertyNames(live).length !== Object.getOwnPropertyNames(copy).length;
 
 /**
  * The first difference between an object and its copy. It tells whether a callback changed the object (against the copy

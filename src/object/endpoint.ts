@@ -223,6 +223,7 @@ export class Endpoint<Env = Cloudflare.Env, T = unknown, Path extends string = s
 
   override webSocketMessage(socket: WebSocket, message: string | ArrayBuffer): Promise<void> | void {
     const session = this.#sessions.of(socket);
+    // It passes the parts of its endpoint's options, if there are any, and comes to `Dispatch.receive`.
     return session ? session.receive(message) : this.#other(socket, message);
   }
 

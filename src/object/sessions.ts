@@ -4,7 +4,7 @@ import { DeploymentError } from "../api/errors.ts";
 import { ENDED, unavailable } from "../endpoint/handshake.ts";
 import { isOurs, markEnd, readAttachment, readLimits, type Remains } from "../hibernation/attachment.ts";
 import type { Handshake, SessionFacts } from "../hibernation/facts.ts";
-import { beginLife } from "../hibernation/life.ts";
+import { beginLife, markLife, renewMark } from "../hibernation/life.ts";
 import type { Limits } from "../hibernation/limits.ts";
 import { isObject } from "../hibernation/plain-data.ts";
 import { watchRollbacks } from "../hibernation/rollback.ts";
@@ -68,6 +68,7 @@ export class Sessions implements SessionHost {
         if (session.isOpen) {
           session.way.accept(session);
           session.way.accepted?.(session);
+          renewMark(this.ctx.storage);
         } else this.#refuse(socket, session);
         session.asyncRemote.accepted();
       } catch (error) {
@@ -152,7 +153,9 @@ export class Sessions implements SessionHost {
     if (pending) this.ctx.waitUntil(pending);
   }
 
-  wake(time: number): void {
+  wake(time: number, hibernates: boolean): void {
+    // The alarm's row is this life's. Sockets that don't hibernate end with it, in whatever way that ends.
+    if (hibernates) markLife(this.ctx.storage);
     this.#share(this.alarm.wake(time));
   }
 

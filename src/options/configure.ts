@@ -10,14 +10,14 @@ export const configure = { checks: { configure: FUNCTION } } as const satisfies 
 /**
  * Calls it, if it is there.
  *
- * @returns the options as they are now
+ * @returns the options as they are now, and the user properties
  * @throws {@link DeploymentError} for what it can't do; what it throws
  */
 export function configured(
   options: Pick<EndpointOptions, "configure">,
   config: MutableEndpointConfig,
   { refuse }: Pick<Registration, "refuse">,
-): object {
+): [options: object, userProperties: object] {
   const { path } = config;
   if ((options.configure?.(config) as unknown) instanceof Promise) refuse("needs a synchronous configure");
   const { path: samePath, userProperties, ...now } = config;
@@ -26,5 +26,5 @@ export function configured(
   const lost =
     Reflect.ownKeys(userProperties).length > 0 && loss(userProperties, () => structuredClone(userProperties));
   if (lost) refuse(`needs plain data as userProperties${lost[0]}`);
-  return now;
+  return [now, userProperties];
 }

@@ -2,7 +2,7 @@
 import type { CloseReason } from "../api/close-reason.ts";
 import type { RemoteEndpointAsync, SendResult } from "../api/remote-endpoint.ts";
 import type { ChannelBuffer } from "../channel/buffer.ts";
-import { quiet } from "../channel/line.ts";
+import { quiet } from "../channel/waiting.ts";
 import { attempt } from "../reporting/log.ts";
 import { toError } from "../reporting/thrown.ts";
 import { closeSocket } from "./close-frame.ts";

@@ -2,8 +2,8 @@ import { MessageDroppedError, SessionClosedError } from "../api/errors.ts";
 import type { SendResult } from "../api/remote-endpoint.ts";
 // The queue of one session's outgoing messages: sent one after the other, in the order in which they were put.
 import type { ChannelBuffer } from "../channel/buffer.ts";
-import type { WaitOptions } from "../channel/line.ts";
 import { Queue } from "../channel/queue.ts";
+import type { WaitOptions } from "../channel/waiting.ts";
 import { report } from "../reporting/log.ts";
 import { toError } from "../reporting/thrown.ts";
 import { sendsItself, wsSendAsync, type Payload } from "./payload.ts";

@@ -73,9 +73,9 @@ export class Dispatch {
    */
   receive(event: SessionEvent): Promise<void> | undefined {
     if (this.isEnding) return undefined;
-    // A message that nothing else waits for is in no queue that could be full.
-    if (this.#busy && (typeof event === "string" || event instanceof ArrayBuffer)) return this.#wait(event);
-    return this.#take(event);
+    const isMessage = typeof event === "string" || event instanceof ArrayBuffer;
+    // One that comes while nothing is under way is in no queue that could be too long.
+    return isMessage && (this.#busy || this.isFull) ? this.#wait(event) : this.#take(event);
   }
 
   /** A message waits, if it may. */
@@ -144,8 +144,10 @@ export class Dispatch {
     const open = () => {
       // The option tags may have closed it.
       if (!session.isOpen) return undefined;
-      const opened = callbacks.onOpen?.(session, config) as Partial<PromiseLike<unknown>> | undefined;
-      return typeof opened?.then === "function" ? Promise.resolve(opened).then(keep) : keep(opened);
+      const opened = callbacks.onOpen?.(session, config);
+      const isAwaited =
+        opened instanceof Promise || typeof (opened as Partial<PromiseLike<unknown>>)?.then === "function";
+      return isAwaited ? (async () => keep(await opened))() : keep(opened);
     };
     return session.begin()?.then(open) ?? open();
   }

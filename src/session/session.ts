@@ -25,7 +25,7 @@ export interface SessionHost {
   /** The open sessions of an endpoint. */
   openSessions(path: string): Set<Session>;
   /** Has the idle timeouts looked at, at this time or before. */
-  wake(time: number): void;
+  wake(time: number, hibernates: boolean): void;
   /** Reads the session object of one that hibernated. */
   awaken(session: ServerSession): void;
   /** The session has ended. */
@@ -191,6 +191,10 @@ export class ServerSession implements Subject, SendLink {
     return this.way.receive(this, message);
   }
 
+  take(message: string | ArrayBuffer): Promise<void> | undefined {
+    return this.way.take(this, message);
+  }
+
   sent(): void {
     this.way.sent?.(this);
   }
@@ -200,7 +204,7 @@ export class ServerSession implements Subject, SendLink {
   }
 
   wake(time: number): void {
-    this.host.wake(time);
+    this.host.wake(time, this.definition.config.hibernate);
   }
 
   close(reason: CloseReason | number = 1000, phrase?: string): void {
@@ -218,7 +222,6 @@ export class ServerSession implements Subject, SendLink {
     this.tags = Object.freeze([...tags]);
   }
 
-  /** Keeps one of its limits, or where it stands against it. */
   limit<Index extends keyof Limits>(index: Index, value: Limits[Index]): void {
     this.#attachment.limit(index, value);
   }
@@ -227,7 +230,6 @@ export class ServerSession implements Subject, SendLink {
     this.#attachment.kept[3] = undefined;
   }
 
-  /** Reads what hibernation kept. What can't be read at all is thrown, what can't be made again is returned. */
   load(): Error | undefined {
     void this.#attachment.kept;
     return this.object.resume();
@@ -240,7 +242,6 @@ export class ServerSession implements Subject, SendLink {
     this.dispatch.end(reason);
   }
 
-  /** The client has closed or is gone, or its socket failed: what it sent before is delivered first. */
   lost(reason: CloseReason, error?: Error): Promise<void> | undefined {
     if (!this.object.isRead) this.host.awaken(this);
     // Nobody is told of one that can't be read.
@@ -259,7 +260,6 @@ export class ServerSession implements Subject, SendLink {
     this.#signal?.abort();
   }
 
-  /** `onClose` comes next. */
   leave(): void {
     this.#attachment.end();
   }

@@ -40,8 +40,10 @@ export interface Subject extends Session, RemoteLink {
   };
   /** Keeps one of its limits, or where it stands against it. */
   limit<Index extends keyof Limits>(index: Index, value: Limits[Index]): void;
-  /** A message has come. */
+  /** Something has come: a message, or a frame of several. */
   receive(message: string | ArrayBuffer): Promise<void> | undefined;
+  /** A message has come. */
+  take(message: string | ArrayBuffer): Promise<void> | undefined;
   /** Something has come from the client that is no message. */
   heard(): void;
   /** Has the timeouts looked at, at this time or before. */
@@ -54,7 +56,7 @@ export interface Subject extends Session, RemoteLink {
   begin(): Promise<void> | undefined;
   /** `onOpen` has run, and its session object is about to be kept. */
   opened(): void;
-  /** Reads what hibernation kept. */
+  /** Reads what hibernation kept. What can't be read at all is thrown, what can't be made again is returned. */
   load(): Error | undefined;
   /** Ends the session, open or not. */
   end(reason: CloseReason): void;

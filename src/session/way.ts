@@ -17,6 +17,8 @@ export interface Part {
   readonly accept?: Tell | undefined;
   /** Its socket is accepted. */
   readonly accepted?: Tell | undefined;
+  /** A frame has come that may carry several messages: has each of them taken. One part has this. */
+  readonly read?: Take | undefined;
   /** A message has come: goes on with `take`, or refuses it. */
   readonly receive?:
     | ((session: Subject, message: string | ArrayBuffer, take: Take) => Promise<void> | undefined)
@@ -33,7 +35,10 @@ export interface Way {
   readonly begin: Part["begin"];
   readonly accept: Tell;
   readonly accepted: Part["accepted"];
+  /** What comes from the client: a message, or a frame of several. */
   readonly receive: Take;
+  /** A message. */
+  readonly take: Take;
   readonly sent: Part["sent"];
   readonly heard: Part["heard"];
 }
@@ -59,15 +64,17 @@ export function wayOf(parts: readonly Part[]): Way {
       for (const one of those) one(session, isAccepted);
     };
   };
+  const taken = parts.reduceRight<Take>(
+    (next, { receive }) => (receive ? (session, message) => receive(session, message, next) : next),
+    take,
+  );
   return {
     join: all("join"),
     begin: parts.find(({ begin }) => begin)?.begin,
     accept: parts.find((part) => part.accept)?.accept ?? accept,
     accepted: all("accepted") as Part["accepted"],
-    receive: parts.reduceRight<Take>(
-      (next, { receive }) => (receive ? (session, message) => receive(session, message, next) : next),
-      take,
-    ),
+    receive: parts.find(({ read }) => read)?.read ?? taken,
+    take: taken,
     sent: all("sent") as Part["sent"],
     heard: all("heard") as Part["heard"],
   };

@@ -30,7 +30,8 @@ import { report } from "../reporting/log.ts";
 import { CONTAINER, type ServerContainerOptions } from "./container-options.ts";
 import type { EndpointLike, EndpointsByPath, PathOf } from "./endpoint-like.ts";
 import { relay } from "./relay.ts";
-import { ask, stubOf } from "./stub.ts";
+import { ask } from "./retry.ts";
+import { stubOf } from "./stub.ts";
 
 /** What is settled of a handshake, with the headers that a hook adds to the 101; or the answer that opens no session. */
 type Agreed = Response | Handshake | readonly [Handshake, Headers];

@@ -1,19 +1,12 @@
-// The way to an object: its namespace, its name and place, and what is done if it fails.
+// The way to an object: its namespace, its name and place.
 import * as workers from "cloudflare:workers";
 
 import { DeploymentError } from "../api/errors.ts";
-import type { WorkerContext } from "../api/handshake-decision.ts";
 import type { WsEndpointMap } from "../api/ws-endpoint-map.ts";
 import type { Route } from "../endpoint/endpoint-class.ts";
-import { unavailable } from "../endpoint/handshake.ts";
 import type { Match } from "../endpoint/router.ts";
 import { placeOf } from "../options/placement.ts";
-import { report } from "../reporting/log.ts";
 import { toError } from "../reporting/thrown.ts";
-
-/** How often a request is tried, and half of how long before the second time at most, in milliseconds. */
-const TRIES = 3;
-const DELAY = 100;
 
 /**
  * The object behind a path.
@@ -25,35 +18,6 @@ export function stubOf(env: unknown, request: Request, match: Match<Route>): Dur
   const { name, jurisdiction, locationHint } = placeOf(route.config, request, pathParameters, concretePath);
   const namespace = namespaceOf(env, route);
   return (jurisdiction ? within(namespace, jurisdiction) : namespace).getByName(name, locationHint && { locationHint });
-}
-
-/** Asks an object, again if the platform says that it may help. */
-export async function ask(
-  stub: () => DurableObjectStub,
-  request: Request,
-  ctx: WorkerContext,
-  path: string,
-): Promise<Response> {
-  for (let tries = 1; ; tries++) {
-    try {
-      // A stub that has failed goes on failing.
-      const answered = stub().fetch(request);
-      // A client that resets its connection ends this request. If that ended the object's too, nobody would take its
-      // 101, and the object would never hear that the client is gone.
-      ctx.waitUntil(answered.catch(() => {}));
-      const response = await answered;
-      // The platform's has headers that can't be changed, and middleware around the container does change them.
-      return new Response(response.body, response);
-    } catch (error) {
-      const { retryable, overloaded } = toError(error) as { retryable?: boolean; overloaded?: boolean };
-      if (!retryable && !overloaded) throw error;
-      if (overloaded || tries === TRIES || !/^(GET|HEAD)$/.test(request.method)) {
-        report(`503 for ${path}`, error);
-        return unavailable();
-      }
-      await scheduler.wait(Math.random() * DELAY * 2 ** tries);
-    }
-  }
 }
 
 function namespaceOf(env: unknown, { config, className, isByName }: Route): DurableObjectNamespace {

@@ -71,7 +71,7 @@ export const mutations: readonly Mutation[] = [
   mutation(
     "R8",
     "an overloaded object is asked again",
-    "worker/stub.ts",
+    "worker/retry.ts",
     "if (overloaded || tries === TRIES",
     "if (tries === TRIES",
   ),
@@ -86,7 +86,7 @@ export const mutations: readonly Mutation[] = [
     "R10",
     "the socket is accepted without waiting for onOpen",
     "session/dispatch.ts",
-    'return typeof opened?.then === "function" ? Promise',
+    "return isAwaited ? (async",
     "return opened && false ? Promise",
   ),
   mutation(
@@ -356,7 +356,7 @@ export const mutations: readonly Mutation[] = [
   mutation(
     "P15",
     "what was given up is taken all the same",
-    "channel/line.ts",
+    "channel/waiting.ts",
     "(this.#left ??= new Set()).add(entry);",
     "this.#left ??= new Set();",
   ),
@@ -910,7 +910,7 @@ export const mutations: readonly Mutation[] = [
     "isUnmarked(ctx) && nextRow(ctx) !== undefined && ctx.getWebSockets().length === 0;",
     "isUnmarked(ctx) && ctx.getWebSockets().length === 0 && nextRow(ctx) !== undefined;",
   ),
-  mutation("R26", "a life has no mark", "hibernation/life.ts", "  unmarked.delete(storage);\n", "  if (ctx) return;\n"),
+  mutation("R26", "a life has no mark", "hibernation/life.ts", "  renewMark(storage);\n", ""),
   mutation(
     "R19",
     "a session's own limit asks for no part",

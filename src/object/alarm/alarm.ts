@@ -1,5 +1,5 @@
 // The object's one alarm, shared by the timeouts of its sessions and by the subclass that sets its own.
-import { isUnmarked, markLife } from "../../hibernation/life.ts";
+import { isUnmarked } from "../../hibernation/life.ts";
 import { wrote } from "../../hibernation/rollback.ts";
 import { isWithoutSqlite } from "../../hibernation/row.ts";
 import { placeOf, report, type Place } from "../../reporting/log.ts";
@@ -53,8 +53,6 @@ export class Alarm implements SharedAlarm {
   /** Has the idle timeouts looked at, at this time or before, and at a time before for which there was no alarm. */
   async wake(time: number): Promise<void> {
     const state = this.#state;
-    // What is in the row is the sessions' of this life.
-    if (time < Infinity) markLife(this.#storage);
     if (time < state.idle || state.idle <= Date.now() - OVERDUE) {
       state.wanted = Math.min(state.wanted, time);
       // The platform's alarm is not touched while it rings: it would not be tried again.

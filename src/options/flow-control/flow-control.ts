@@ -4,7 +4,7 @@ import { isPlain } from "../../hibernation/plain-data.ts";
 import { PROTOCOL, WINDOW } from "../../wire/frame.ts";
 import { check, defined, isWhole, SWITCH, type Check, type Checks } from "../check.ts";
 import type { Option } from "../option.ts";
-import { isFlowControlled, join, receive } from "./session.ts";
+import { isFlowControlled, join, read } from "./session.ts";
 
 const DEFAULTS: Required<FlowControl> = {
   window: WINDOW,
@@ -44,5 +44,5 @@ export const flowControl = {
     endpoint.protocols = [...config.subprotocols.flatMap(offers), PROTOCOL];
     endpoint.offers = offers;
   },
-  part: ({ flowControl: settings }) => (settings ? { join, receive } : undefined),
+  part: ({ flowControl: settings }) => (settings ? { join, read } : undefined),
 } as const satisfies Option<"flowControl">;

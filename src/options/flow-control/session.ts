@@ -5,7 +5,6 @@ import type { FlowControl } from "../../api/flow-control.ts";
 import { CREDIT } from "../../hibernation/limits.ts";
 import { toError } from "../../reporting/thrown.ts";
 import type { Subject } from "../../session/subject.ts";
-import type { Take } from "../../session/way.ts";
 import { ACKNOWLEDGEMENT, BATCH, FrameReader, malformed, MOST_IN_BATCH, PROTOCOL } from "../../wire/frame.ts";
 import { Credit } from "./credit.ts";
 import { FlowRemote } from "./remote.ts";
@@ -62,9 +61,9 @@ export function join(session: Subject, isAccepted: boolean): void {
 }
 
 /** Reads a frame, and has what it carries taken. */
-export function receive(session: Subject, message: string | ArrayBuffer, take: Take): Promise<void> | undefined {
+export function read(session: Subject, message: string | ArrayBuffer): Promise<void> | undefined {
   const { asyncRemote, dispatch } = session;
-  if (typeof message === "string" || !(asyncRemote instanceof FlowRemote)) return take(session, message);
+  if (typeof message === "string" || !(asyncRemote instanceof FlowRemote)) return session.take(message);
   let pending: Promise<void> | undefined;
   try {
     const frame = new FrameReader(message);
@@ -79,7 +78,7 @@ export function receive(session: Subject, message: string | ArrayBuffer, take: T
     const exceeded = frame.type === BATCH && exceededBy(message, session);
     if (exceeded) return dispatch.refuse(new LimitExceededError(1009, exceeded));
     for (const data of frame.messages()) {
-      const received = take(session, data);
+      const received = session.take(data);
       pending ??= received;
       // What is left of it would be nobody's.
       if (!session.isOpen || dispatch.isFull) break;

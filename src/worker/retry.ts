@@ -1,0 +1,38 @@
+// A request to an object, asked again if it fails in a way that may pass.
+import type { WorkerContext } from "../api/handshake-decision.ts";
+import { unavailable } from "../endpoint/handshake.ts";
+import { report } from "../reporting/log.ts";
+import { toError } from "../reporting/thrown.ts";
+
+/** How often a request is tried, and half of how long before the second time at most, in milliseconds. */
+const TRIES = 3;
+const DELAY = 100;
+
+/** Asks an object, again if the platform says that it may help. */
+export async function ask(
+  stub: () => DurableObjectStub,
+  request: Request,
+  ctx: WorkerContext,
+  path: string,
+): Promise<Response> {
+  for (let tries = 1; ; tries++) {
+    try {
+      // A stub that has failed goes on failing.
+      const answered = stub().fetch(request);
+      // A client that resets its connection ends this request. If that ended the object's too, nobody would take its
+      // 101, and the object would never hear that the client is gone.
+      ctx.waitUntil(answered.catch(() => {}));
+      const response = await answered;
+      // The platform's has headers that can't be changed, and middleware around the container does change them.
+      return new Response(response.body, response);
+    } catch (error) {
+      const { retryable, overloaded } = toError(error) as { retryable?: boolean; overloaded?: boolean };
+      if (!retryable && !overloaded) throw error;
+      if (overloaded || tries === TRIES || !/^(GET|HEAD)$/.test(request.method)) {
+        report(`503 for ${path}`, error);
+        return unavailable();
+      }
+      await scheduler.wait(Math.random() * DELAY * 2 ** tries);
+    }
+  }
+}
