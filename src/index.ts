@@ -42,5 +42,5 @@ export type { BindingName, NamespaceBinding } from "./api/namespace-binding.ts";
 export type { RateLimit } from "./api/rate-limit.ts";
 export type { SessionCodec } from "./api/session-codec.ts";
 export type { WsEndpointMap } from "./api/ws-endpoint-map.ts";
-export { onOpenStartWsConnection, startWsConnection, type WsConnectionOptions } from "./session/ws-connection.ts";
+export { onOpenStartWsConnection, startWsConnection, type WsConnectionOptions } from "./session/start-ws-connection.ts";
 export * from "./channel/index.ts";

@@ -1,4 +1,5 @@
-// `autoResponse`: a text to which the platform answers without waking the object, and Socle where the platform doesn't.
+// `autoResponse`: a text to which the platform answers without waking the object, and Socle for sockets that don't hibernate:
+// hibernate.ts listens to those.
 import type { Subject } from "../session/subject.ts";
 import { spend } from "./budget.ts";
 import { isPair, isShort } from "./check.ts";

@@ -1,4 +1,4 @@
-// `subprotocols`: the one on which client and endpoint agree.
+// `subprotocols`: what an endpoint speaks, and what a client offers. On which they agree the handshake says.
 import { isList } from "./check.ts";
 import type { Option } from "./option.ts";
 

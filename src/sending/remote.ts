@@ -1,4 +1,5 @@
-// The client's end of a session: where messages and the Close frame go out. Callbacks and queues are not its business.
+// The client's end of a session, `session.asyncRemote`: where messages and the Close frame go out. Callbacks and queues are not its
+// business. Under flow control a `FlowRemote` stands in its place.
 import type { CloseReason } from "../api/close-reason.ts";
 import type { RemoteEndpointAsync, SendResult } from "../api/remote-endpoint.ts";
 import type { ChannelBuffer } from "../channel/buffer.ts";

@@ -11,7 +11,7 @@ import {
 } from "socle";
 import { assert, vi } from "vitest";
 
-import type { FlowSession } from "../../src/options/flow-control/session.ts";
+import type { FlowSession } from "../../src/options/flow-control/flow-session.ts";
 import type { ServerSession } from "../../src/session/session.ts";
 import { passTime, ring } from "./alarm.ts";
 import type { Client } from "./client.ts";

@@ -4,7 +4,7 @@ import { isPlain } from "../../hibernation/plain-data.ts";
 import { PROTOCOL, WINDOW } from "../../wire/frame.ts";
 import { check, defined, isWhole, SWITCH, type Check, type Checks } from "../check.ts";
 import type { Option } from "../option.ts";
-import { isFlowControlled, join, read } from "./session.ts";
+import { isFlowControlled, join, read } from "./flow-session.ts";
 
 const DEFAULTS: Required<FlowControl> = {
   window: WINDOW,

@@ -7,7 +7,7 @@ import { toError } from "../../reporting/thrown.ts";
 import type { Subject } from "../../session/subject.ts";
 import { ACKNOWLEDGEMENT, BATCH, FrameReader, malformed, MOST_IN_BATCH, PROTOCOL } from "../../wire/frame.ts";
 import { Credit } from "./credit.ts";
-import { FlowRemote } from "./remote.ts";
+import { FlowRemote } from "./flow-remote.ts";
 
 /** Whether the subprotocol on the wire is `socle.v1`, alone or with one of the application's. */
 export const isFlowControlled = (name: string): boolean => name === PROTOCOL || name.endsWith(`+${PROTOCOL}`);
