@@ -86,8 +86,8 @@ export const mutations: readonly Mutation[] = [
     "R10",
     "the socket is accepted without waiting for onOpen",
     "session/dispatch.ts",
-    "return isAwaited ? (async",
-    "return opened && false ? Promise",
+    "return failure.then((failed) => this.#opened(failed, accept));",
+    "return this.#opened(undefined, accept);",
   ),
   mutation(
     "R11",
