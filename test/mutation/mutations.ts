@@ -98,10 +98,10 @@ export const mutations: readonly Mutation[] = [
   ),
   mutation(
     "R12",
-    "any number of messages waits",
+    "one message more waits than may",
     "session/dispatch.ts",
     "if (this.#waiting.length >= maxPendingMessages) {",
-    "if (!maxPendingMessages) {",
+    "if (this.#waiting.length > maxPendingMessages) {",
   ),
   mutation(
     "R13",
