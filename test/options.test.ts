@@ -10,6 +10,7 @@ import {
 import { describe, expect, it, vi } from "vitest";
 
 import { define } from "../src/endpoint/definition.ts";
+import type { Limits } from "../src/hibernation/limits.ts";
 import { OPTIONS } from "../src/options/options.ts";
 import { hasLostSessions } from "../src/options/track-sessions/lost-sessions.ts";
 import type { ServerSession } from "../src/session/session.ts";
@@ -49,7 +50,7 @@ describe("an endpoint without options", () => {
     [{ flowControl: true }, ["join"], true],
     [{ tags: () => [] }, ["begin"], false],
     [{ tags: ["a"] }, [], false],
-    [{ autoResponse: { request: "ping", response: "pong" } }, [], false],
+    [{ autoResponse: { request: "ping", response: "pong" } }, ["accepted"], false],
     [{ hibernate: false }, [], false],
   ])("has with %o what that asks for", (options, names, receives) => {
     const definition = definitionOf(options);
@@ -79,6 +80,16 @@ describe("an option that is a function", () => {
 });
 
 describe("a session with a limit of its own", () => {
+  it("shares what it has with all that have the same parts, whatever their limits are", () => {
+    const { way, wayOf } = definitionOf({});
+    const limits = (idle: number, size: number): Limits => [idle, size, 2 ** 25, 0, 0];
+    expect(wayOf(limits(0, 2 ** 26))).toBe(way);
+    expect(wayOf(limits(1000, 2 ** 25))).toBe(wayOf(limits(2000, 2 ** 25)));
+    expect(wayOf(limits(1000, 8))).not.toBe(wayOf(limits(1000, 2 ** 25)));
+    expect(wayOf(limits(1000, 8))).toBe(wayOf(limits(2000, 9)));
+    expect(wayOf([0, 2 ** 25, 2 ** 25, 0, 0, undefined, 1000, 0])).not.toBe(wayOf(limits(1000, 2 ** 25)));
+  });
+
   it("R18, R19: has the part of that option, also after hibernation, and the others of its endpoint don't", async () => {
     const sessions = new Map<string, ServerSession>();
     const endpoint = serve({

@@ -3,12 +3,12 @@ import type { Callbacks } from "../api/callbacks.ts";
 import type { EventListener } from "../api/container-event.ts";
 import type { EndpointConfig, EndpointOptions, MutableEndpointConfig } from "../api/endpoint-options.ts";
 import { DeploymentError } from "../api/errors.ts";
-import { BINARY_SIZE, CLIENT_TIMEOUT, IDLE_TIMEOUT, limitsOf, TEXT_SIZE, type Limits } from "../hibernation/limits.ts";
+import { limitsOf, type Limits } from "../hibernation/limits.ts";
 import { isObject } from "../hibernation/plain-data.ts";
 import { check, defined, FUNCTION, type Checks } from "../options/check.ts";
 import { configured } from "../options/configure.ts";
 import type { Defaults, Registration } from "../options/option.ts";
-import { CHECKS, defaultsOf, register, wayUnder } from "../options/options.ts";
+import { CHECKS, defaultsOf, register, waysUnder } from "../options/options.ts";
 import type { Way } from "../session/way.ts";
 
 const CALLBACKS: Checks<keyof Callbacks> = {
@@ -92,18 +92,13 @@ export function define(
   Object.defineProperty(config, "userProperties", { get: () => (isEmpty ? {} : structuredClone(properties)) });
   Object.freeze(config);
   const { protocols, offers } = endpoint;
-  const limits = limitsOf(config);
-  const way = wayUnder(config, limits);
+  const wayOf = waysUnder(config);
   return {
     config,
     protocols,
     offers,
-    way,
-    wayOf: (others) => (haveSameParts(others, limits) ? way : wayUnder(config, others)),
+    way: wayOf(limitsOf(config)),
+    wayOf,
     ...(!isClass && { callbacks: Object.freeze({ ...options }) }),
   };
 }
-
-/** Which parts a session has depends on no other of its limits. */
-const haveSameParts = (one: Limits, other: Limits): boolean =>
-  [IDLE_TIMEOUT, TEXT_SIZE, BINARY_SIZE, CLIENT_TIMEOUT].every((index) => one[index] === other[index]);

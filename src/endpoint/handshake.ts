@@ -47,13 +47,13 @@ export function notFound(request: Request): Response {
 /**
  * What client and endpoint agree on, or the answer to a request that opens no session.
  *
- * @param opens whether it asks for a WebSocket, where that is known
+ * @param opens whether it asks for a WebSocket
  */
 export function shakeHands(
   request: Request,
   { config, protocols }: Pick<EndpointDefinition, "config" | "protocols">,
   pathParameters: Handshake["pathParameters"],
-  opens = isUpgrade(request),
+  opens: boolean,
 ): Handshake | Response {
   const { headers, method } = request;
   if (method !== "GET") return answer(405, "Use GET", { Allow: "GET" });

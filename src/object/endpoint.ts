@@ -217,7 +217,7 @@ export class Endpoint<Env = Cloudflare.Env, T = unknown, Path extends string = s
       return misled(pathname, this.#class, other.value, this.ctx);
     }
     if (!isOpening && this.onRequest) return this.onRequest(request);
-    const handshake = (isOpening && agreed) || this.#shakeHands(request, pathname, match);
+    const handshake = (isOpening && agreed) || this.#shakeHands(request, pathname, match, isOpening);
     return handshake instanceof Response ? handshake : this.#sessions.open(request, handshake);
   }
 
@@ -256,14 +256,19 @@ export class Endpoint<Env = Cloudflare.Env, T = unknown, Path extends string = s
   }
 
   /** A request that came past the router passes the same checks, but nobody has asked the hook. */
-  #shakeHands(request: Request, pathname: string, match: Match<Route> | undefined): Handshake | Response {
+  #shakeHands(
+    request: Request,
+    pathname: string,
+    match: Match<Route> | undefined,
+    opens: boolean,
+  ): Handshake | Response {
     const definition = match?.value ?? this.#definition(pathname);
     if (!definition) return notFound(request);
     // At a path where the class is not registered the checks of all its paths hold.
     const others = match ? [] : (this.#class[ENDPOINTS]?.values() ?? []);
     let agreed!: Handshake | Response;
     for (const one of [...others, definition]) {
-      agreed = shakeHands(request, one, match?.pathParameters ?? {});
+      agreed = shakeHands(request, one, match?.pathParameters ?? {}, opens);
       if (agreed instanceof Response) return agreed;
       if (one.config.onHandshake) return answer(403, "Come by the router");
     }

@@ -25,10 +25,7 @@ export const autoResponse = {
     if (!pair || !hibernate) return undefined;
     const { request, response } = pair;
     return {
-      accept({ ctx, webSocket, tags }: Subject) {
-        ctx.setWebSocketAutoResponse(new WebSocketRequestResponsePair(request, response));
-        ctx.acceptWebSocket(webSocket, [...tags]);
-      },
+      accepted: ({ ctx }: Subject) => ctx.setWebSocketAutoResponse(new WebSocketRequestResponsePair(request, response)),
     };
   },
 } as const satisfies Option<"autoResponse">;

@@ -61,6 +61,8 @@ const DEFAULTS = Object.assign({}, ...OPTIONS.map(({ defaults }) => defaults)) a
 
 const INHERITED = Object.assign({}, ...OPTIONS.map(({ inherited }) => inherited)) as Record<string, keyof Defaults>;
 
+const VARIANTS = OPTIONS.flatMap(({ variant }) => variant ?? []);
+
 /** What options are that are absent. */
 export function defaultsOf(container: Defaults): Partial<MutableEndpointConfig> {
   const defaults: Record<string, unknown> = { ...DEFAULTS };
@@ -72,6 +74,14 @@ export function register(endpoint: Registration): void {
   for (const option of OPTIONS) option.register?.(endpoint);
 }
 
-/** What the options of an endpoint do with its sessions that have these limits. */
-export const wayUnder = (config: EndpointConfig, limits: Limits): Way =>
-  wayOf(OPTIONS.flatMap(({ part }) => part?.(config, limits) ?? []));
+/** What the options of an endpoint do with its sessions that have these limits: put together once for all that have the same parts. */
+export function waysUnder(config: EndpointConfig): (limits: Limits) => Way {
+  const ways = new Map<string, Way>();
+  return (limits) => {
+    let key = "";
+    for (const variant of VARIANTS) key += variant(limits);
+    let way = ways.get(key);
+    if (!way) ways.set(key, (way = wayOf(OPTIONS.flatMap(({ part }) => part?.(config, limits) ?? []))));
+    return way;
+  };
+}

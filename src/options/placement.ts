@@ -21,19 +21,19 @@ export const placement = {
 } as const satisfies Option<"durableObject" | "binding" | "instance" | "locationHint" | "jurisdiction">;
 
 /** The name of the object for a request, and where it is to be. */
-export interface Place {
+interface Location {
   readonly name: string;
   readonly jurisdiction: DurableObjectJurisdiction | undefined;
   readonly locationHint: DurableObjectLocationHint | undefined;
 }
 
 /** @throws {@link DeploymentError} if a function returns what can't be; what it throws */
-export function placeOf(
+export function locationOf(
   { instance, jurisdiction, locationHint }: EndpointConfig,
   request: Request,
   pathParameters: Readonly<Record<string, string>>,
   concretePath: string,
-): Place {
+): Location {
   const name = instance ? instance(request, pathParameters) : concretePath;
   if (!name || typeof name !== "string") {
     throw new DeploymentError("The option instance must return the name of an object.");

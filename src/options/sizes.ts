@@ -1,12 +1,14 @@
 // `maxTextMessageBufferSize`, `maxBinaryMessageBufferSize`: how large a message may be.
 import { LimitExceededError } from "../api/errors.ts";
-import { BINARY_SIZE, TEXT_SIZE } from "../hibernation/limits.ts";
+import { BINARY_SIZE, TEXT_SIZE, type Limits } from "../hibernation/limits.ts";
 import { isOver } from "../sending/data.ts";
 import { BYTES } from "./check.ts";
 import type { Option } from "./option.ts";
 
 /** The platform's own limit, past which it ends the connection by itself. */
 const PLATFORM = 2 ** 25;
+
+const isLimited = (limits: Limits): boolean => limits[TEXT_SIZE] < PLATFORM || limits[BINARY_SIZE] < PLATFORM;
 
 export const sizes = {
   checks: { maxTextMessageBufferSize: BYTES, maxBinaryMessageBufferSize: BYTES },
@@ -15,8 +17,9 @@ export const sizes = {
     maxTextMessageBufferSize: "defaultMaxTextMessageBufferSize",
     maxBinaryMessageBufferSize: "defaultMaxBinaryMessageBufferSize",
   },
+  variant: (limits) => `${Number(isLimited(limits))}`,
   part(_, limits) {
-    if (limits[TEXT_SIZE] >= PLATFORM && limits[BINARY_SIZE] >= PLATFORM) return undefined;
+    if (!isLimited(limits)) return undefined;
     return {
       receive(session, message, take) {
         const name = typeof message === "string" ? "maxTextMessageBufferSize" : "maxBinaryMessageBufferSize";

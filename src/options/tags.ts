@@ -9,12 +9,11 @@ const isTags = (value: unknown): value is string[] =>
 
 export const tags = {
   checks: { tags: orFunction(["an array of at most 10 strings of at most 256 bytes", isTags]) },
-  part(config) {
-    if (typeof config.tags !== "function") return undefined;
+  part({ tags: make }) {
+    if (typeof make !== "function") return undefined;
     return {
       async begin(session) {
-        const { config: own } = session.definition;
-        const made = typeof own.tags === "function" ? await own.tags(session) : own.tags;
+        const made = await make.call(session.definition.config, session);
         if (isTags(made)) return session.settle(made);
         throw new DeploymentError(
           `The option tags of ${session.path} must return at most 10 strings of at most 256 bytes.`,

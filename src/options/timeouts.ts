@@ -12,6 +12,7 @@ export const timeouts = {
   checks: { idleTimeoutMs: TIMEOUT, clientTimeoutMs: TIMEOUT },
   defaults: { idleTimeoutMs: 0 },
   inherited: { idleTimeoutMs: "defaultMaxSessionIdleTimeout" },
+  variant: (limits) => `${Number(limits[IDLE_TIMEOUT] > 0)}${Number(Boolean(limits[CLIENT_TIMEOUT]))}`,
   part(_, limits) {
     const sent = limits[IDLE_TIMEOUT] ? (session: Subject) => putOff(session, IDLE) : undefined;
     const heard = limits[CLIENT_TIMEOUT] ? (session: Subject) => putOff(session, CLIENT) : undefined;

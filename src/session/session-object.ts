@@ -145,7 +145,8 @@ export class SessionObject implements Changeable {
    * Of plain objects of primitives, and of a channel alone, it is known what will come back. Looked at before they are written, they
    * need be neither read back nor compared.
    *
-   * @returns false for others, and for what couldn't be written: of that the long way tells why
+   * @returns false for others, and for what can't be cloned: of that the long way tells why
+   * @throws {@link SessionObjectError} for what is too large
    */
   #saveKnown(data: unknown): boolean {
     try {
@@ -153,7 +154,8 @@ export class SessionObject implements Changeable {
       else if (isChannelOf(data, this.#link)) this.#write(data, [data], keptOf(data));
       else return false;
       return true;
-    } catch {
+    } catch (error) {
+      if (error instanceof SessionObjectError) throw error;
       return false;
     }
   }

@@ -3,7 +3,7 @@ import type { Limits } from "../hibernation/limits.ts";
 import type { SessionDefinition, Subject } from "./subject.ts";
 
 /** Takes a message of a session. */
-export type Take = (session: Subject, message: string | ArrayBuffer) => Promise<void> | undefined;
+type Take = (session: Subject, message: string | ArrayBuffer) => Promise<void> | undefined;
 
 type Tell = (session: Subject) => void;
 

@@ -5,7 +5,7 @@ import { DeploymentError } from "../api/errors.ts";
 import type { WsEndpointMap } from "../api/ws-endpoint-map.ts";
 import type { Route } from "../endpoint/endpoint-class.ts";
 import type { Match } from "../endpoint/router.ts";
-import { placeOf } from "../options/placement.ts";
+import { locationOf } from "../options/placement.ts";
 import { toError } from "../reporting/thrown.ts";
 
 /**
@@ -15,7 +15,7 @@ import { toError } from "../reporting/thrown.ts";
  */
 export function stubOf(env: unknown, request: Request, match: Match<Route>): DurableObjectStub {
   const { value: route, pathParameters, concretePath } = match;
-  const { name, jurisdiction, locationHint } = placeOf(route.config, request, pathParameters, concretePath);
+  const { name, jurisdiction, locationHint } = locationOf(route.config, request, pathParameters, concretePath);
   const namespace = namespaceOf(env, route);
   return (jurisdiction ? within(namespace, jurisdiction) : namespace).getByName(name, locationHint && { locationHint });
 }
