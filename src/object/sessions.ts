@@ -53,7 +53,7 @@ export class Sessions implements SessionHost {
       path: agreed.path,
       pathParameters: agreed.pathParameters,
       negotiatedSubprotocol: agreed.negotiatedSubprotocol,
-      ...(agreed.userPrincipal !== undefined && { userPrincipal: agreed.userPrincipal }),
+      userPrincipal: agreed.userPrincipal,
       tags: typeof config.tags === "object" ? config.tags : NO_TAGS,
       ...(onEvent && { since: Date.now() }),
     };

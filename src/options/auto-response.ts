@@ -14,12 +14,9 @@ export const autoResponse = {
   },
   register({ config }) {
     if (!config.autoResponse) return;
+    const { request, response } = config.autoResponse;
     // As everything that is sent: what is no Unicode ends the connection of a browser.
-    const [request, response] = [
-      config.autoResponse.request.toWellFormed(),
-      config.autoResponse.response.toWellFormed(),
-    ];
-    config.autoResponse = Object.freeze({ request, response });
+    config.autoResponse = Object.freeze({ request: request.toWellFormed(), response: response.toWellFormed() });
   },
   part({ autoResponse: pair, hibernate }) {
     if (!pair || !hibernate) return undefined;

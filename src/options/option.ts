@@ -39,7 +39,7 @@ export interface Option<Name extends OptionName = OptionName> {
   /** When the endpoint is registered: looks at it beside the others. */
   readonly register?: (endpoint: Registration) => void;
   /** Which part a session with these limits has: where it is the same, so is the part. Absent if it is the same for all. */
-  readonly variant?: (limits: Limits) => string;
+  readonly variant?: (limits: Limits) => unknown;
   /** What it does with a session that has these limits; undefined if it is absent. */
   readonly part?: (config: EndpointConfig, limits: Limits) => Part | undefined;
 }

@@ -78,8 +78,7 @@ export function register(endpoint: Registration): void {
 export function waysUnder(config: EndpointConfig): (limits: Limits) => Way {
   const ways = new Map<string, Way>();
   return (limits) => {
-    let key = "";
-    for (const variant of VARIANTS) key += variant(limits);
+    const key = VARIANTS.map((variant) => variant(limits)).join();
     let way = ways.get(key);
     if (!way) ways.set(key, (way = wayOf(OPTIONS.flatMap(({ part }) => part?.(config, limits) ?? []))));
     return way;

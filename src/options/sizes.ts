@@ -17,7 +17,7 @@ export const sizes = {
     maxTextMessageBufferSize: "defaultMaxTextMessageBufferSize",
     maxBinaryMessageBufferSize: "defaultMaxBinaryMessageBufferSize",
   },
-  variant: (limits) => `${Number(isLimited(limits))}`,
+  variant: isLimited,
   part(_, limits) {
     if (!isLimited(limits)) return undefined;
     return {

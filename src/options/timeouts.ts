@@ -12,7 +12,7 @@ export const timeouts = {
   checks: { idleTimeoutMs: TIMEOUT, clientTimeoutMs: TIMEOUT },
   defaults: { idleTimeoutMs: 0 },
   inherited: { idleTimeoutMs: "defaultMaxSessionIdleTimeout" },
-  variant: (limits) => `${Number(limits[IDLE_TIMEOUT] > 0)}${Number(Boolean(limits[CLIENT_TIMEOUT]))}`,
+  variant: (limits) => [limits[IDLE_TIMEOUT] > 0, limits[CLIENT_TIMEOUT]! > 0],
   part(_, limits) {
     const sent = limits[IDLE_TIMEOUT] ? (session: Subject) => putOff(session, IDLE) : undefined;
     const heard = limits[CLIENT_TIMEOUT] ? (session: Subject) => putOff(session, CLIENT) : undefined;
@@ -40,10 +40,9 @@ export const timeouts = {
 
 function putOff(session: Subject, [timeout, until]: typeof IDLE | typeof CLIENT): void {
   const { limits } = session;
-  const milliseconds = limits[timeout];
-  if (!milliseconds || !session.isOpen) return;
+  const milliseconds = limits[timeout]!;
   const now = Date.now();
-  if (now < limits[until]!) return;
+  if (!session.isOpen || now < limits[until]!) return;
   const end = spanEnd(now, milliseconds);
   session.limit(until, end);
   session.wake(end + milliseconds);
