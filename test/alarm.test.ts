@@ -4,6 +4,7 @@ import { env } from "cloudflare:workers";
 import { DeploymentError, Endpoint, ServerContainer, type EndpointOptions } from "socle";
 import { afterEach, beforeEach, describe, expect, it, vi, type MockInstance } from "vitest";
 
+import { Alarm } from "../src/object/alarm/alarm.ts";
 import { alarmOf, passTime, platform, ring, ringAtAlarm, rowsOf, stopClock } from "./support/alarm.ts";
 import { connect } from "./support/client.ts";
 import { freshPath, Log, serve } from "./support/endpoint.ts";
@@ -863,4 +864,32 @@ it("R18: the platform's methods are put back behind Socle's each time the object
     await clock.hibernate();
     expect(await clock.storage((storage) => storage.setAlarm !== platform(storage).setAlarm)).toBe(true);
   }
+});
+
+it("P10: an alarm that a reset has cut off, and that the platform hasn't put back yet, is looked for twice", async () => {
+  const due = Date.now() - 1000;
+  const rows = new Map<string, unknown>([["socle:alarm", [Infinity, due, 1]]]);
+  const answers: (number | null)[] = [null, due];
+  const set: unknown[] = [];
+  const storage = {
+    kv: {
+      get: (key: string) => rows.get(key),
+      put: (key: string, value: unknown) => rows.set(key, value),
+      delete: (key: string) => rows.delete(key),
+    },
+    getAlarm: async () => answers.shift(),
+    setAlarm: async (time: number) => set.push(time),
+    deleteAlarm() {},
+    deleteAll() {},
+  };
+  const ctx = { id: { name: "reset" }, storage, getHibernatableWebSocketEventTimeout: () => null };
+  const alarm = new Alarm(ctx as never, { onAlarm() {} }, () => undefined);
+  const waking = alarm.wake(Date.now() + 60_000);
+  await vi.waitUntil(() => answers.length === 0, { timeout: 10_000 });
+  expect([set, rows.get("socle:alarm")]).toEqual([[], [Infinity, due, 1]]);
+  // Once more it is looked for, and then it has come: only the timeout is left.
+  answers.push(null);
+  rows.set("socle:alarm", [Infinity, null, 0]);
+  await waking;
+  expect(set).toHaveLength(1);
 });

@@ -217,7 +217,7 @@ export class Alarm implements SharedAlarm {
     const state = this.#state;
     for (let waited = 0; state.wanted < Infinity && !state.isRinging; waited += PAUSE) {
       await state.sharing;
-      const sharing = this.#share(waited >= OVERDUE).finally(() => (state.sharing = undefined));
+      const sharing = this.#share(waited).finally(() => (state.sharing = undefined));
       state.sharing = sharing;
       if (!(await sharing)) await scheduler.wait(PAUSE);
     }
@@ -229,7 +229,7 @@ export class Alarm implements SharedAlarm {
    *
    * @returns whether that was not so
    */
-  async #share(isLate: boolean): Promise<boolean> {
+  async #share(waited: number): Promise<boolean> {
     const state = this.#state;
     try {
       const alarm = await this.#platform.getAlarm();
@@ -238,7 +238,9 @@ export class Alarm implements SharedAlarm {
       const now = Date.now();
       const isGone = alarm === null || alarm <= now - OVERDUE;
       if (state.isRinging) return true;
-      if (this.isFresh && !isGone && alarm <= now && !isLate) return false;
+      // The platform puts it back a moment after the reset: one that was due, and isn't there, is looked for twice.
+      const isCutOff = alarm === null ? waited === 0 && (times?.[1] ?? now + 1) <= now : !isGone && alarm <= now;
+      if (this.isFresh && isCutOff && waited < OVERDUE) return false;
       // Without a row the alarm is the subclass's alone.
       const [idle, ...set] = times ?? ([Infinity, alarm, 0] as Times);
       // What is due and has no alarm has been given up, or was aborted not to come again.
