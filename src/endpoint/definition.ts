@@ -88,16 +88,21 @@ export function define(
   register(endpoint);
   const properties = structuredClone(userProperties);
   const isEmpty = Object.keys(properties).length === 0;
-  // They may hold what can't be frozen, such as a Map.
-  Object.defineProperty(config, "userProperties", { get: () => (isEmpty ? {} : structuredClone(properties)) });
-  Object.freeze(config);
+  const { userProperties: _, ...settled } = Object.freeze(config);
+  const complete: EndpointConfig = Object.freeze({
+    ...settled,
+    // They may hold what can't be frozen, such as a Map. To define it anew would make every look-up in the object slow.
+    get userProperties() {
+      return (isEmpty ? {} : structuredClone(properties)) as Record<string, unknown>;
+    },
+  });
   const { protocols, offers } = endpoint;
-  const wayOf = waysUnder(config);
+  const wayOf = waysUnder(complete);
   return {
-    config,
+    config: complete,
     protocols,
     offers,
-    way: wayOf(limitsOf(config)),
+    way: wayOf(limitsOf(complete)),
     wayOf,
     ...(!isClass && { callbacks: Object.freeze({ ...options }) }),
   };

@@ -218,9 +218,10 @@ export class Attachment {
     }
     // Not put by: who sends to many needs none of their session objects.
     const kept = this.#kept ?? this.#read();
-    const attached: Attached = [WHOLE, kept[0], kept[1], limits, kept[2], kept[4], kept[5]];
+    const attached: Attached = [WHOLE, kept[0], kept[1]];
     // Without what is absent at its end.
-    attached.length = kept[5] ? 7 : kept[4] ? 6 : kept[2] ? 5 : limits ? 4 : 3;
+    if (kept[4] || kept[5]) attached.push(limits, kept[2], kept[4], kept[5]);
+    else if (limits || kept[2]) attached.push(limits, kept[2]);
     return attach(this.#socket, attached);
   }
 }

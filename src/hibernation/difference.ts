@@ -57,12 +57,15 @@ export function hasChanged(live: unknown, copy: unknown, same?: Same): boolean {
     const value = live[key];
     const kept = copy[key];
     if (isObject(value) && isObject(kept)) return difference(live, copy) !== undefined;
-    if (!Object.is(value, kept) || !Object.hasOwn(copy, key)) return true;
+    if (!Object.is(value, kept)) return true;
+    // All that a copy could have of Object.prototype.
+    if ((value === undefined || typeof value === "function") && !Object.hasOwn(copy, key)) return true;
     count++;
   }
-  for (const _ in copy) count--;
   // What can't be in a copy is a change too: it is refused as it is written.
-  return count !== 0 || Object.getOwnPropertySymbols(live).length > 0 || namesOf(live).length !== namesOf(copy).length;
+  if (Object.getOwnPropertyNames(live).length !== count || Object.getOwnPropertySymbols(live).length > 0) return true;
+  for (const _ in copy) count--;
+  return count !== 0;
 }
 
 /**

@@ -25,11 +25,11 @@ export interface Changeable {
 
 /** A callback under way. */
 export interface Turn {
-  readonly own: Changeable;
+  own: Changeable;
   /** When it began, by the clock of the reads. */
-  readonly since: number;
+  since: number;
   /** The one in whose midst it began. */
-  readonly outer: Turn | undefined;
+  outer: Turn | undefined;
   /** Its session object is in storage, and it has not ended. */
   isStored: boolean;
   /** When it began to wait, in milliseconds. */
@@ -39,6 +39,8 @@ export interface Turn {
 export class Turns {
   /** The one whose code runs now, up to its first await. */
   #current: Turn | undefined;
+  /** The last that ended without waiting. To make each anew costs the runtime 0.1 µs: what is old holds what is new. */
+  #spare: Turn | undefined;
   /** Those that wait, the oldest first; and those that have waited for so long that they are nobody else's matter. */
   readonly #waiting = new Set<Turn>();
   readonly #silent = new Set<Turn>();
@@ -56,7 +58,12 @@ export class Turns {
 
   begin(own: Changeable): Turn {
     const outer = this.#current;
-    const turn = { own, since: outer?.since ?? this.#clock, outer, isStored: own.isStored, waits: 0 };
+    const turn = this.#spare ?? { own, since: 0, outer, isStored: false, waits: 0 };
+    this.#spare = undefined;
+    turn.own = own;
+    turn.since = outer?.since ?? this.#clock;
+    turn.outer = outer;
+    turn.isStored = own.isStored;
     this.#current = own.turn = turn;
     if (turn.isStored) this.#stored++;
     return turn;
@@ -154,6 +161,7 @@ export class Turns {
       else this.#keepAll(turn);
     } finally {
       if (this.#held.length > 0) this.#goOn(turn);
+      if (turn.waits === 0) this.#spare = turn;
     }
   }
 

@@ -441,8 +441,8 @@ export const mutations: readonly Mutation[] = [
     "P22",
     "all have the same user properties",
     "endpoint/definition.ts",
-    "{ get: () => (isEmpty ? {} : structuredClone(properties)) }",
-    "{ value: properties }",
+    "isEmpty ? {} : structuredClone(properties)",
+    "properties",
   ),
   mutation(
     "P27",
