@@ -54,7 +54,6 @@ const ENTRIES: readonly Entry[] = [
   { name: "Socle, changed object", file: "socle-changed", works: ["object"] },
   { name: "Socle, flowControl", file: "socle-flow", works: ["stalled", "burst", "echo-flow"], protocol: "socle.v1" },
   { name: PAST_ROUTER, file: "socle-past-router", works: ["opening"] },
-  { name: "the rules, by hand", file: "rules-by-hand", works: ["object", "opening"] },
   { name: "PartyServer", file: "partyserver" },
   { name: "PartyServer, changed state", file: "partyserver-changed", works: ["object"] },
   { name: "crossws", file: "crossws" },

@@ -6,6 +6,7 @@ const root = join(import.meta.dirname, "..");
 
 /** From the top to the bottom: what stands in a folder may import from those behind it. */
 const FLOORS = [
+  "testing",
   "worker",
   "object",
   "endpoint",
@@ -16,7 +17,6 @@ const FLOORS = [
   "client",
   "wire",
   "reporting",
-  "testing",
   "channel",
   "api",
 ];

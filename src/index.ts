@@ -16,6 +16,7 @@ export {
   PayloadError,
   SessionClosedError,
   SessionObjectError,
+  SessionVersionError,
 } from "./api/errors.ts";
 export {
   extendWebSocketSendAsync,

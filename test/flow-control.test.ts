@@ -33,7 +33,7 @@ const texts = (count: number, from = 0) => Array.from({ length: count }, (_, ind
 const TEN = { flowControl: { window: 1000 } };
 
 /** Without what says of which type the session object is. */
-type Options = Omit<EndpointOptions, "serializeSession" | "deserializeSession">;
+type Options = Omit<EndpointOptions, "serializeSession" | "deserializeSession" | "migrateSession">;
 
 const names = (result: SendResult | boolean) => (result instanceof Error ? result.name : result);
 

@@ -176,7 +176,7 @@ it("R11, R14: a callback that has not settled keeps the object awake, onText and
   await hibernating;
 });
 
-it("an endpoint that is no longer registered closes its sessions with 1011, and the log says what to change", async () => {
+it("an endpoint that is no longer registered closes its sessions with 1012, and the log says what to change", async () => {
   const error = vi.spyOn(console, "error").mockImplementation(() => {});
   const endpoint = serve({});
   const client = await endpoint.connect();
@@ -186,7 +186,7 @@ it("an endpoint that is no longer registered closes its sessions with 1011, and 
   const router = (Endpoints as unknown as Record<symbol, { get(path: string): unknown }>)[symbol]!;
   const get = vi.spyOn(router, "get").mockReturnValue(undefined);
   client.send("x");
-  expect(await client.closed).toMatchObject({ code: 1011 });
+  expect(await client.closed).toMatchObject({ code: 1012 });
   expect(String(error.mock.lastCall![1])).toContain("register it while the Worker's module loads");
   get.mockRestore();
   error.mockRestore();

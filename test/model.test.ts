@@ -302,6 +302,16 @@ const commands = [
         : undefined,
     ),
   ),
+  command("deploy", fc.tuple(fc.nat(3), fc.boolean()), (model, [version, isDeferred]) =>
+    model.variant.hibernates && model.sessions.every((session) => session.isIdle)
+      ? async (_, real) => {
+          await real.deploy(version, isDeferred ? "hibernate" : "close");
+          if (!isDeferred) model.crash();
+          assert.equal(await real.openSessionCount(), model.openSessions.length);
+          await real.agree(model);
+        }
+      : undefined,
+  ),
 ];
 
 const variant: fc.Arbitrary<Variant> = fc.record({
@@ -317,7 +327,7 @@ const variant: fc.Arbitrary<Variant> = fc.record({
 });
 
 it(
-  "R10-R31: random sequences end as the reference says: order, session objects, what clients receive, how sessions end",
+  "R10-R31, D2: random sequences end as the reference says: order, session objects, what clients receive, how sessions end",
   async () => {
     vi.spyOn(console, "error").mockImplementation(() => {});
     let sequences = 0;

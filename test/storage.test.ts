@@ -832,8 +832,8 @@ describe("after a crash", () => {
     expect(log.entries).toEqual([]);
     expect(messages()).toEqual([
       [
-        logEntry("a lost session's onClose can't run"),
-        `No endpoint at ${gone.path}: register it while the Worker's module loads.`,
+        logEntry("sessions of other code can't go on"),
+        "The code that kept it was another: its path is not registered: register it while the Worker's module loads.",
       ],
     ]);
   });

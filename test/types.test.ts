@@ -246,6 +246,32 @@ describe("paths and codecs that are right", () => {
   });
 });
 
+describe("migrateSession", () => {
+  it("D2: returns the session object, and infers none of it", () => {
+    addEndpoint(typed(), "/a", {
+      version: 1,
+      onOpen: () => ({ name: "ann" }),
+      migrateSession(data, from) {
+        expectTypeOf(data).toEqualTypeOf<unknown>();
+        expectTypeOf(from).toEqualTypeOf<number>();
+        return { name: String(data) };
+      },
+      onText: (user) => expectTypeOf(user).toEqualTypeOf<User>(),
+    });
+    // @ts-expect-error -- it is no session object
+    addEndpoint(typed(), "/b", { onOpen: () => ({ name: "ann" }), migrateSession: () => ["ann"] });
+    // @ts-expect-error -- it is synchronous
+    addEndpoint(typed(), "/c", { onOpen: () => ({ name: "a" }), migrateSession: async () => ({ name: "a" }) });
+    addEndpoint(typed(), "/d", {
+      onOpen: () => ({ name: "ann" }),
+      // Under a codec it is what deserializeSession gets.
+      migrateSession: () => ["ann"],
+      serializeSession: ({ name }) => [name],
+      deserializeSession: (data) => ({ name: String(data) }),
+    });
+  });
+});
+
 describe("path parameters", () => {
   it("are read off the template", () => {
     expectTypeOf<PathParameters<"/a/{b}/c/:d-e">>().toEqualTypeOf<{ readonly b: string; readonly "d-e": string }>();

@@ -186,7 +186,18 @@ interface CommonOptions<Env, Path extends string> {
    */
   hibernate?: boolean;
   /**
-   * True records the open sessions in storage, so that after a crash or a deploy `onClose` runs with 1006 for each of
+   * The version of what a session keeps, a whole number; 0 if absent. Raise it where the form of the session object changes, and give
+   * a `migrateSession`: a hibernated session outlives a deploy, and its next event comes to the new code. Without one
+   * the sessions of another version end with 1012.
+   *
+   * ```ts
+   * version: 1,
+   * migrateSession: (data) => ({ names: [(data as { name: string }).name] }),
+   * ```
+   */
+  version?: number;
+  /**
+   * True records the open sessions in storage, so that after a crash `onClose` runs with 1006 for each of
    * them, when the object next wakes. Needs a class with SQLite storage.
    */
   trackSessions?: boolean;

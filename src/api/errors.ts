@@ -56,6 +56,14 @@ export class SessionObjectError extends TypeError {
   override readonly name = "SessionObjectError";
 }
 
+/**
+ * A session was kept by other code than the endpoint's of now, before a deploy or a rollback, and can't go on: it ends with 1012, and
+ * its `onClose` gets undefined. The log has it, and `onEvent`; {@link Error.cause} is what `migrateSession` threw.
+ */
+export class SessionVersionError extends Error {
+  override readonly name = "SessionVersionError";
+}
+
 /** A limit that can't be, assigned to a session's `maxIdleTimeout` or one of its sizes; the former stays. */
 export class LimitError extends RangeError {
   override readonly name = "LimitError";

@@ -9,9 +9,10 @@ import { check, defined, FUNCTION, type Checks } from "../options/check.ts";
 import { configured } from "../options/configure.ts";
 import type { Defaults, Registration } from "../options/option.ts";
 import { CHECKS, defaultsOf, register, waysUnder } from "../options/options.ts";
+import { madeBy } from "../options/version.ts";
 import type { Way } from "../session/way.ts";
 
-const CALLBACKS: Checks<keyof Callbacks> = {
+export const CALLBACKS: Checks<keyof Callbacks> = {
   onOpen: FUNCTION,
   onText: FUNCTION,
   onBinary: FUNCTION,
@@ -23,9 +24,13 @@ export interface EndpointDefinition extends Pick<Registration, "protocols" | "of
   readonly config: EndpointConfig;
   /** Absent for a class: its objects have the callbacks. */
   readonly callbacks?: Callbacks;
+  /** In place of those of a class's object: where a test has put another endpoint. */
+  readonly callbacksOf?: (object: object) => Callbacks;
   /** What the options do with the endpoint's sessions. */
   readonly way: Way;
   readonly wayOf: (limits: Limits) => Way;
+  /** Its version, and on which of its options a kept session hangs. */
+  readonly made: string;
   /** The container's. */
   readonly onEvent?: EventListener | undefined;
 }
@@ -100,6 +105,7 @@ export function define(
   const wayOf = waysUnder(complete);
   return {
     config: complete,
+    made: madeBy(complete),
     protocols,
     offers,
     way: wayOf(limitsOf(complete)),

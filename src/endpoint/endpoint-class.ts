@@ -15,6 +15,9 @@ export const SERVES_MAPS = Symbol();
 /** And the containers' functions that are told when one is made. */
 export const LISTENERS = Symbol();
 
+/** By what `socle/testing` gets at a container's table: `socle` gives it to nobody. */
+export const TABLE = Symbol();
+
 /** What is looked at of a class. */
 export interface ClassOfEndpoints {
   readonly name: string;
@@ -36,6 +39,13 @@ export interface Route extends EndpointDefinition {
   readonly type: ClassOfEndpoints;
   /** It has an `onRequest`. */
   readonly answersRequests: boolean;
+}
+
+/** A container's table, for who changes it. */
+export interface Table {
+  readonly routes: Router<Route>;
+  routeOf(path: string, endpoint: object): Route;
+  add(path: string, route: Route): void;
 }
 
 /** The tables of all containers: an object looks there whether a request is meant for its class. */

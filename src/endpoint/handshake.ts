@@ -1,6 +1,7 @@
 // The opening handshake, which the Worker and the object share: what is refused, what is agreed on, and what the Worker tells.
 import { DeploymentError } from "../api/errors.ts";
 import type { Handshake } from "../hibernation/facts.ts";
+import { formed, type Formed } from "../hibernation/form.ts";
 import { isAllowed } from "../options/allowed-origins.ts";
 import { offeredBy } from "../options/subprotocols.ts";
 import { report } from "../reporting/log.ts";
@@ -68,15 +69,24 @@ export function shakeHands(
   return { path: config.path, pathParameters, negotiatedSubprotocol };
 }
 
+/** In an object's refusal: the Worker's version would have opened a session. */
+export const REFUSED = "Socle-Refused";
+
+export function refused(response: Response): Response {
+  response.headers.set(REFUSED, "true");
+  return response;
+}
+
 /** In an object's 101: its session has ended in or before `onOpen`. */
 export const ENDED = "Socle-Ended";
 
 /** The request as the object gets it. No client can set `cf`, as it could set a header. */
-export const tell = (request: Request, socle: Handshake): Request =>
-  new Request(request, { cf: { ...request.cf, socle } as CfProperties });
+export const tell = (request: Request, handshake: Handshake): Request =>
+  new Request(request, { cf: { ...request.cf, socle: formed({ ...handshake }) } as CfProperties });
 
 /** What the Worker told the object; undefined if the request came past the router. */
-export const told = ({ cf }: Request): Handshake | undefined => (cf as { socle?: Handshake } | undefined)?.socle;
+export const told = ({ cf }: Request): (Handshake & Formed) | undefined =>
+  (cf as { socle?: Handshake & Formed } | undefined)?.socle;
 
 /** The answer of an object that stands where another class's is looked for. */
 export function misled(

@@ -75,6 +75,13 @@ export class Router<V> {
     this.#routes.sort((a, b) => (a.shape < b.shape ? -1 : 1));
   }
 
+  /** Takes away what stands at a template that matches the same paths. */
+  delete(path: string): void {
+    const [shape] = shapeOf(path);
+    const index = this.#routes.findIndex((route) => route.shape === shape);
+    if (index >= 0) this.#routes.splice(index, 1);
+  }
+
   get values(): V[] {
     return this.#routes.map(({ value }) => value);
   }

@@ -4,16 +4,12 @@ import type { EndpointConfig } from "../api/endpoint-options.ts";
 import { SessionObjectError } from "../api/errors.ts";
 import { attempt, type Place } from "../reporting/log.ts";
 import type { SessionFacts } from "./facts.ts";
+import { formed, isKnown, unknownForm, type Formed } from "./form.ts";
 import { limitsOf, type Limits } from "./limits.ts";
 import { isFlat } from "./plain-data.ts";
+import type { Remains, Renewal } from "./remains.ts";
 import { wrote } from "./rollback.ts";
 import { deleteRow, dropRow, MAX_ROW, putRow, rowOf, type Channels, type Kept, type Slot } from "./row.ts";
-
-/**
- * The number of the attachment's form. It stands beside the items of an array, as a property that structured clone keeps: no
- * decoder makes such an array of what a client sends, so that no socket of the application's own is taken for ours.
- */
-const FORM = 1;
 
 /** All is in the attachment; the greater part is in storage; the session has ended. */
 const WHOLE = 0;
@@ -21,7 +17,7 @@ const PART = 1;
 const ENDED = 2;
 
 /**
- * What the socket holds. A flat tuple, because names of properties and what is nested would cost with each change. The
+ * What the socket holds. By the number of its form no socket of the application's own is taken for ours. A flat tuple, because names of properties and what is nested would cost with each change. The
  * limits are there if they are no longer the endpoint's. In place of facts that don't fit stands the session's id.
  */
 type Attached = [
@@ -33,15 +29,6 @@ type Attached = [
   inObject?: Channels,
   inProperties?: Channels,
 ];
-
-/** What was found in an attachment. */
-export interface Remains {
-  readonly facts: string;
-  /** Absent for one whose session object nobody has asked for. */
-  readonly kept?: Kept | undefined;
-  readonly limits?: Limits | undefined;
-  readonly isLarge?: boolean;
-}
 
 export class Attachment {
   declare readonly limits: Limits;
@@ -62,13 +49,15 @@ export class Attachment {
   #hadRow: boolean;
   /** Its `onClose` has settled. */
   #isForgotten = false;
+  /** Until the session object was read. */
+  renewal: Renewal | undefined;
 
   constructor(
     socket: WebSocket,
     ctx: Pick<DurableObjectState, "storage">,
     id: string,
     config: EndpointConfig,
-    { facts, kept, limits, isLarge = false }: Remains,
+    { facts, kept, limits, isLarge = false, renewal }: Remains,
   ) {
     this.#socket = socket;
     this.#storage = ctx.storage;
@@ -81,6 +70,7 @@ export class Attachment {
     this.#isLimited = limits !== undefined;
     this.#isTracked = config.trackSessions;
     this.#isLarge = this.#hadRow = isLarge;
+    this.renewal = renewal;
   }
 
   /**
@@ -139,6 +129,15 @@ export class Attachment {
   /** Adds to the facts of a session that has not been kept yet. */
   settle(facts: Partial<SessionFacts>): void {
     this.kept[0] = this.#facts = JSON.stringify({ ...(JSON.parse(this.#facts) as SessionFacts), ...facts });
+  }
+
+  /** What is kept next is kept by this code. */
+  renew({ facts, isTracked }: Renewal): void {
+    this.kept[0] = this.#facts = facts;
+    this.renewal = undefined;
+    // There is a row to write again, or to delete.
+    this.#hadRow ||= isTracked;
+    this.#isLarge ||= isTracked;
   }
 
   limit<Index extends keyof Limits>(index: Index, value: Limits[Index]): void {
@@ -227,10 +226,9 @@ export class Attachment {
 }
 
 /** @returns the size in bytes of what doesn't fit; 0 if it does */
-function attach(socket: WebSocket, attached: Attached & { socle?: number }): number {
-  attached.socle = FORM;
+function attach(socket: WebSocket, attached: Attached & Formed): number {
   try {
-    socket.serializeAttachment(attached);
+    socket.serializeAttachment(formed(attached));
   } catch (error) {
     const [, size] = /was (\d+) bytes/.exec(String(error)) ?? [];
     if (!size) throw error;
@@ -243,9 +241,16 @@ function attach(socket: WebSocket, attached: Attached & { socle?: number }): num
 export const markEnd = (socket: WebSocket, place: Place): void =>
   attempt("a socket took no mark of its end", () => attach(socket, [ENDED]), place);
 
+/** @throws {@link SessionVersionError} for a form that is not known */
 function attachedTo(socket: WebSocket): Attached | undefined {
-  const attached = socket.deserializeAttachment() as (Attached & { socle?: number }) | null;
-  return Array.isArray(attached) && attached.socle === FORM ? attached : undefined;
+  const attached = attachmentOf(socket);
+  if (attached && !isKnown(attached)) throw unknownForm(attached);
+  return attached;
+}
+
+function attachmentOf(socket: WebSocket): (Attached & Formed) | undefined {
+  const attached = socket.deserializeAttachment() as (Attached & Formed) | null;
+  return Array.isArray(attached) && typeof attached.socle === "number" ? attached : undefined;
 }
 
 const keptIn = ([, facts, object, , userProperties, inObject, inProperties]: Attached): Kept => [
@@ -258,7 +263,7 @@ const keptIn = ([, facts, object, , userProperties, inObject, inProperties]: Att
 ];
 
 /** Whether Socle has accepted a socket. */
-export const isOurs = (socket: WebSocket): boolean => attachedTo(socket) !== undefined;
+export const isOurs = (socket: WebSocket): boolean => attachmentOf(socket) !== undefined;
 
 /** What was kept; undefined for a session that has ended, and for a socket that Socle did not accept. */
 export function readAttachment(socket: WebSocket, storage: DurableObjectStorage): Remains | undefined {
@@ -271,5 +276,11 @@ export function readAttachment(socket: WebSocket, storage: DurableObjectStorage)
   return { facts, limits, isLarge: true };
 }
 
-/** The limits alone, which are in the attachment however large the rest is. */
-export const readLimits = (socket: WebSocket): Limits | undefined => attachedTo(socket)?.[3];
+/**
+ * The facts and the limits alone, which need no row where the facts are in the attachment; undefined for a session that has ended, and
+ * for a socket that Socle did not accept.
+ */
+export function readLimits(socket: WebSocket): readonly [factsOrId: string, limits: Limits | undefined] | undefined {
+  const [kind, factsOrId, , limits] = attachedTo(socket) ?? [ENDED];
+  return kind === ENDED ? undefined : [factsOrId!, limits];
+}

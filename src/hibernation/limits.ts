@@ -14,9 +14,11 @@ export type Limits = [
   spentUntil: number,
   /** What a client of `socle.v1` has not taken, as that keeps it. */
   credit?: number[] | undefined,
-  clientTimeout?: number,
+  clientTimeout?: number | undefined,
   /** Something last came from the client before this time. */
   heardUntil?: number,
+  /** Which of them the session has set itself, a bit each. 0.1.0 did not say. */
+  own?: number,
 ];
 
 export const IDLE_TIMEOUT = 0;
@@ -27,6 +29,7 @@ export const SPENT_UNTIL = 4;
 export const CREDIT = 5;
 export const CLIENT_TIMEOUT = 6;
 export const HEARD_UNTIL = 7;
+const OWN = 8;
 
 /** The options with which a session begins. */
 interface LimitOptions {
@@ -38,7 +41,23 @@ interface LimitOptions {
 
 export function limitsOf(config: LimitOptions): Limits {
   const { idleTimeoutMs, maxTextMessageBufferSize, maxBinaryMessageBufferSize, clientTimeoutMs } = config;
-  const limits: Limits = [idleTimeoutMs, maxTextMessageBufferSize, maxBinaryMessageBufferSize, 0, 0];
-  if (clientTimeoutMs) limits.push(undefined, clientTimeoutMs, 0);
-  return limits;
+  // Without a hole: structured clone would write each by its index.
+  return [idleTimeoutMs, maxTextMessageBufferSize, maxBinaryMessageBufferSize, 0, 0, undefined, clientTimeoutMs, 0, 0];
+}
+
+/** A session sets one of them itself: no deploy changes it. */
+export function own(limits: Limits, index: keyof Limits & number): void {
+  if (limits[OWN] !== undefined) limits[OWN] |= 1 << index;
+}
+
+/** Those that were kept, where what the session did not set itself is what it is now. */
+export function limitsUnder(config: LimitOptions, kept: Limits): Limits {
+  const { [OWN]: bits } = kept;
+  if (bits === undefined) return kept;
+  const now = limitsOf(config);
+  const settled = [...kept] as Limits;
+  for (const index of [IDLE_TIMEOUT, TEXT_SIZE, BINARY_SIZE, CLIENT_TIMEOUT] as const) {
+    if (!(bits & (1 << index))) settled[index] = now[index]!;
+  }
+  return settled;
 }

@@ -2,6 +2,7 @@
 import { SessionObjectError } from "../api/errors.ts";
 import { attempt, placeOf, report, type Place } from "../reporting/log.ts";
 import { toError } from "../reporting/thrown.ts";
+import { formed, isKnown, unknownForm, type Formed } from "./form.ts";
 import { markLife } from "./life.ts";
 
 const ROW = "socle:session:";
@@ -23,7 +24,8 @@ export type Kept = [
   isOpeningOrTries?: true | number | undefined,
   inObject?: Channels,
   inProperties?: Channels,
-];
+] &
+  Formed;
 
 /** Where in {@link Kept} the session object is, and the user properties. The send channels in each are listed three behind it. */
 export type Slot = 1 | 2;
@@ -31,13 +33,18 @@ export type Slot = 1 | 2;
 export const channelsIn = (kept: Kept, slot: Slot): Channels => kept[(slot + 3) as 4 | 5];
 
 export function putRow(storage: DurableObjectStorage, id: string, kept: Kept): void {
-  storage.kv.put(ROW + id, kept);
+  storage.kv.put(ROW + id, formed(kept));
   markLife(storage);
 }
 
-export const readRow = ({ kv }: DurableObjectStorage, id: string): Kept | undefined => kv.get<Kept>(ROW + id);
+/** @throws {@link SessionVersionError} for a form that is not known */
+export function readRow({ kv }: DurableObjectStorage, id: string): Kept | undefined {
+  const kept = kv.get<Kept>(ROW + id);
+  if (kept && !isKnown(kept)) throw unknownForm(kept);
+  return kept;
+}
 
-/** @throws {@link SessionObjectError} if it is gone */
+/** @throws {@link SessionObjectError} if it is gone; {@link SessionVersionError} for a form that is not known */
 export function rowOf(storage: DurableObjectStorage, id: string): Kept {
   const kept = readRow(storage, id);
   if (!kept) throw new SessionObjectError("The session's row in storage is gone: delete none that begins with socle.");
@@ -65,7 +72,7 @@ export function nextRow(ctx: DurableObjectState, id?: string): string | undefine
 /** Counts in its row that the `onClose` of a lost session is about to run. */
 export function countTry({ kv }: DurableObjectStorage, id: string, kept: Kept): void {
   kept[3] = triesOf(kept) + 1;
-  kv.put(ROW + id, kept);
+  kv.put(ROW + id, formed(kept));
 }
 
 /** How often the `onClose` of a lost session was begun. */

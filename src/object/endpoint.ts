@@ -3,10 +3,10 @@ import { DurableObject } from "cloudflare:workers";
 
 import type { Callbacks } from "../api/callbacks.ts";
 import { CloseReason } from "../api/close-reason.ts";
-import type { EventListener } from "../api/container-event.ts";
+import type { ContainerEvent, EventListener } from "../api/container-event.ts";
 import type { EndpointOptions } from "../api/endpoint-options.ts";
 import type { Session } from "../api/session.ts";
-import { amended, define, type CompleteDefinition, type EndpointDefinition } from "../endpoint/definition.ts";
+import type { EndpointDefinition } from "../endpoint/definition.ts";
 import {
   checkMethods,
   ENDPOINTS,
@@ -16,9 +16,20 @@ import {
   TABLES,
   type Route,
 } from "../endpoint/endpoint-class.ts";
-import { answer, isUpgrade, misled, notFound, pathOf, shakeHands, told } from "../endpoint/handshake.ts";
+import {
+  answer,
+  isUpgrade,
+  misled,
+  notFound,
+  pathOf,
+  refused,
+  shakeHands,
+  told,
+  unavailable,
+} from "../endpoint/handshake.ts";
 import type { Match } from "../endpoint/router.ts";
 import type { Handshake } from "../hibernation/facts.ts";
+import { isKnown } from "../hibernation/form.ts";
 import { hasLostSessions } from "../options/track-sessions/lost-sessions.ts";
 import { tellOf } from "../reporting/listener.ts";
 import { placeOf, report } from "../reporting/log.ts";
@@ -27,6 +38,7 @@ import { closeSocket, reasonOf } from "../sending/close-frame.ts";
 import type { Payload } from "../sending/payload.ts";
 import { Alarm } from "./alarm/alarm.ts";
 import { broadcast, type BroadcastOptions } from "./broadcast.ts";
+import { Definitions } from "./definitions.ts";
 import { Sessions } from "./sessions.ts";
 
 /** A class that extends {@link Endpoint}. */
@@ -113,15 +125,14 @@ export class Endpoint<Env = Cloudflare.Env, T = unknown, Path extends string = s
   declare static [LISTENERS]?: Set<EventListener>;
   declare static [SERVES_MAPS]?: boolean;
 
-  readonly #definitions = new Map<string, CompleteDefinition>();
-  /** By the class's own options. */
-  #own: EndpointDefinition | undefined;
+  readonly #definitions = new Definitions(this, this.#class, () => optionsOf(this.#class, Endpoint));
   readonly #alarm = new Alarm(this.ctx, this, (now) => this.#sessions.closeIdle(now));
   readonly #sessions = new Sessions({
     ctx: this.ctx,
     env: this.env,
     alarm: this.#alarm,
-    definition: (path) => this.#definition(path),
+    definition: (path) => this.#definitions.at(path),
+    onEvent: (event, env) => this.#tell(event, env),
   });
   /** The sessions that a crash has ended come before anything new. */
   #recovery: Promise<void> | undefined;
@@ -130,7 +141,7 @@ export class Endpoint<Env = Cloudflare.Env, T = unknown, Path extends string = s
     super(ctx, env);
     // A registered class was checked, and a wrapper around it calls it. A fetch in place of ours shows with the first client.
     if (!this.#class[ENDPOINTS] || this.#class[SERVES_MAPS]) checkMethods(this.#class, Endpoint, "fetch");
-    for (const onEvent of this.#class[LISTENERS] ?? []) tellOf(onEvent, { type: "wake", id: ctx.id }, env, { ctx });
+    this.#tell({ type: "wake", id: ctx.id }, env);
     if (!hasLostSessions(ctx)) return;
     // Not before the constructor of the subclass has run, and what it blocks for. What is called by RPC waits too.
     this.#recovery = Promise.resolve().then(() => ctx.blockConcurrencyWhile(() => this.#sessions.endLost()));
@@ -201,9 +212,10 @@ export class Endpoint<Env = Cloudflare.Env, T = unknown, Path extends string = s
     if (this.#recovery) await this.#recovery;
     this.#sessions.rearm();
     const pathname = pathOf(request);
-    if (!pathname) return notFound(request);
+    if (!pathname) return refused(notFound(request));
     const isOpening = isUpgrade(request);
     const agreed = told(request);
+    if (agreed && !isKnown(agreed)) return refused(unavailable());
     // A request that no router has sent may have any path: it is the Worker's own.
     if (!isOpening && !agreed && this.onRequest) return this.onRequest(request);
     const found: Match<Route>[] = [];
@@ -218,7 +230,7 @@ export class Endpoint<Env = Cloudflare.Env, T = unknown, Path extends string = s
     }
     if (!isOpening && this.onRequest) return this.onRequest(request);
     const handshake = (isOpening && agreed) || this.#shakeHands(request, pathname, match, isOpening);
-    return handshake instanceof Response ? handshake : this.#sessions.open(request, handshake);
+    return handshake instanceof Response ? refused(handshake) : this.#sessions.open(request, handshake);
   }
 
   override webSocketMessage(socket: WebSocket, message: string | ArrayBuffer): Promise<void> | void {
@@ -262,7 +274,7 @@ export class Endpoint<Env = Cloudflare.Env, T = unknown, Path extends string = s
     match: Match<Route> | undefined,
     opens: boolean,
   ): Handshake | Response {
-    const definition = match?.value ?? this.#definition(pathname);
+    const definition = match?.value ?? this.#definitions.at(pathname);
     if (!definition) return notFound(request);
     // At a path where the class is not registered the checks of all its paths hold.
     const others = match ? [] : (this.#class[ENDPOINTS]?.values() ?? []);
@@ -275,24 +287,12 @@ export class Endpoint<Env = Cloudflare.Env, T = unknown, Path extends string = s
     return agreed;
   }
 
-  get #class(): typeof Endpoint {
-    return this.constructor as typeof Endpoint;
+  /** All containers' listeners, where no endpoint tells whose. */
+  #tell(event: ContainerEvent, env: unknown): void {
+    for (const onEvent of this.#class[LISTENERS] ?? []) tellOf(onEvent, event, env, { ctx: this.ctx });
   }
 
-  /** The endpoint behind a path as it was registered; of a class that was not registered there, by its own options. */
-  #definition(path: string): CompleteDefinition | undefined {
-    const known = this.#definitions.get(path);
-    if (known) return known;
-    const callbacks = this as Callbacks;
-    const found = this.#class[ENDPOINTS]?.get(path);
-    if (!found) {
-      if (this.#class[SERVES_MAPS]) return undefined;
-      this.#own ??= define(path, optionsOf(this.#class, Endpoint), true);
-      // Not put by: such paths are the clients' choice, and have no end.
-      return Object.freeze({ callbacks, ...this.#own, config: amended(this.#own.config, { path }) });
-    }
-    const definition = Object.freeze({ callbacks, ...found });
-    this.#definitions.set(path, definition);
-    return definition;
+  get #class(): typeof Endpoint {
+    return this.constructor as typeof Endpoint;
   }
 }

@@ -1,25 +1,29 @@
 // The sessions of a Durable Object: opened, found again by their sockets, and ended when their time is over.
 import { CloseReason } from "../api/close-reason.ts";
-import { DeploymentError } from "../api/errors.ts";
-import { ENDED, unavailable } from "../endpoint/handshake.ts";
-import { isOurs, markEnd, readAttachment, readLimits, type Remains } from "../hibernation/attachment.ts";
-import type { Handshake, SessionFacts } from "../hibernation/facts.ts";
+import type { EventListener } from "../api/container-event.ts";
+import { SessionVersionError } from "../api/errors.ts";
+import { ENDED, refused, unavailable } from "../endpoint/handshake.ts";
+import { isOurs, markEnd, readAttachment } from "../hibernation/attachment.ts";
+import { freezeFacts, type Handshake, type SessionFacts } from "../hibernation/facts.ts";
 import { beginLife, markLife, renewMark } from "../hibernation/life.ts";
-import type { Limits } from "../hibernation/limits.ts";
-import { isObject } from "../hibernation/plain-data.ts";
+import { limitsUnder } from "../hibernation/limits.ts";
+import type { Remains } from "../hibernation/remains.ts";
 import { watchRollbacks } from "../hibernation/rollback.ts";
 import type { Kept } from "../hibernation/row.ts";
 import { PROTOCOLS } from "../options/subprotocols.ts";
-import { dueTime, hasTimeout } from "../options/timeouts.ts";
+import { hasTimeout } from "../options/timeouts.ts";
 import { LostSessions } from "../options/track-sessions/lost-sessions.ts";
 import { placeOf, report, type Place } from "../reporting/log.ts";
 import { toError } from "../reporting/thrown.ts";
 import { closeSocket } from "../sending/close-frame.ts";
 import { UNREADABLE } from "../session/dispatch.ts";
-import { ServerSession, type SessionHost } from "../session/session.ts";
+import { ServerSession } from "../session/session.ts";
+import type { SessionHost } from "../session/subject.ts";
 import { Turns } from "../session/turns.ts";
 import type { Served } from "../session/way.ts";
 import type { Alarm } from "./alarm/alarm.ts";
+import { Outdated } from "./outdated.ts";
+import { closeSilent } from "./silence.ts";
 
 const NO_TAGS: readonly string[] = Object.freeze([]);
 
@@ -29,15 +33,18 @@ export class Sessions implements SessionHost {
   declare readonly alarm: Alarm;
   /** The endpoint at a path as it was registered. */
   declare readonly definition: (path: string) => Served | undefined;
+  /** Told of what is no endpoint's. */
+  declare readonly onEvent: EventListener;
   readonly turns = new Turns();
   /** Those that had an event since the object woke. */
   readonly #known = new Map<WebSocket, ServerSession>();
   /** Those of them that don't hibernate. */
   readonly #awake = new Set<ServerSession>();
+  readonly #outdated = new Outdated(this);
   /** Those whose sockets may have taken no mark of it. */
   readonly #ended = new WeakSet<WebSocket>();
 
-  constructor(parts: Pick<Sessions, "ctx" | "env" | "alarm" | "definition">) {
+  constructor(parts: Pick<Sessions, "ctx" | "env" | "alarm" | "definition" | "onEvent">) {
     Object.assign(this, parts);
     beginLife(this.ctx);
     watchRollbacks(this.ctx.storage, () => this.rearm());
@@ -46,7 +53,10 @@ export class Sessions implements SessionHost {
   /** Opens a session: the 101. */
   async open(request: Request, { userProperties, ...agreed }: Handshake): Promise<Response> {
     const { 0: webSocket, 1: socket } = new WebSocketPair();
-    const { config, onEvent } = this.#defined(agreed.path);
+    const definition = this.definition(agreed.path);
+    // The Worker's version has an endpoint there, or the object's application has passed it on.
+    if (!definition) return refused(unavailable());
+    const { config, onEvent, made } = definition;
     const facts: SessionFacts = {
       id: crypto.randomUUID(),
       uri: request.url,
@@ -55,13 +65,14 @@ export class Sessions implements SessionHost {
       negotiatedSubprotocol: agreed.negotiatedSubprotocol,
       userPrincipal: agreed.userPrincipal,
       tags: typeof config.tags === "object" ? config.tags : NO_TAGS,
+      made,
       ...(onEvent && { since: Date.now() }),
     };
     const properties = { ...config.userProperties, ...userProperties };
     const json = JSON.stringify(facts);
     // Without any properties there is nothing to write again with each change of the session object.
     const kept: Kept = [json, undefined, Object.keys(properties).length > 0 ? properties : undefined, true];
-    const session = this.#begin(socket, { facts: json, kept }, false, facts);
+    const session = this.#begin(socket, definition, { facts: json, kept }, facts, false);
     let isFull = false;
     const opening = session.dispatch.open(() => {
       try {
@@ -93,7 +104,8 @@ export class Sessions implements SessionHost {
     const known = this.#known.get(socket);
     if (known?.object.isRead) return known;
     const session = known ?? this.#find(socket, true);
-    if (session) this.awaken(session);
+    // One that can't go on under this code is not to be read.
+    if (session && !session.object.isRead) this.awaken(session);
     return this.#known.get(socket);
   }
 
@@ -110,8 +122,7 @@ export class Sessions implements SessionHost {
       session.close(1011);
     } catch (error) {
       if (isEnding) return;
-      this.#drop(session.webSocket, error, session);
-      session.shut(new CloseReason(1011));
+      session.shut(this.#drop(session.webSocket, error, session));
     }
   }
 
@@ -176,17 +187,8 @@ export class Sessions implements SessionHost {
    * @returns when to look again; undefined if none has a timeout
    */
   closeIdle(now: number): number | undefined {
-    let next = Infinity;
-    for (const socket of new Set([...this.#known.keys(), ...this.ctx.getWebSockets()])) {
-      const known = this.#known.get(socket);
-      if (known && !known.asyncRemote.isReady) continue;
-      const limits = known ? known.limits : this.#limits(socket);
-      if (!limits || !hasTimeout(limits)) continue;
-      const due = dueTime(limits, this.ctx.getWebSocketAutoResponseTimestamp(socket)?.getTime() ?? 0);
-      if (due > now) next = Math.min(next, due);
-      else this.#find(socket)?.close(1001);
-    }
-    return next < Infinity ? next : undefined;
+    const { ctx, definition } = this;
+    return closeSilent({ ctx, definition, known: this.#known, find: (socket) => this.#find(socket) }, now);
   }
 
   /** Ends the sessions that a crash left behind. */
@@ -194,23 +196,30 @@ export class Sessions implements SessionHost {
     return new LostSessions(this).end();
   }
 
+  /** A lost one: its socket is gone. */
   restore(kept: Kept): ServerSession {
-    return this.#begin(new WebSocketPair()[1], { facts: kept[0], kept, isLarge: true });
+    return this.#resume(new WebSocketPair()[1], { facts: kept[0], kept, isLarge: true }, false);
+  }
+
+  /** The session object of a lost one, for its `onClose`. */
+  read(session: ServerSession): Error | undefined {
+    if (session.object.isRead) return undefined;
+    const failure = session.object.resume(true);
+    return failure instanceof SessionVersionError ? this.#outdated.announce(session, failure) : failure;
+  }
+
+  unreadable(error: SessionVersionError): void {
+    this.#outdated.tell(error);
+  }
+
+  outdate(session: ServerSession, error: SessionVersionError): undefined {
+    this.#outdated.announce(session, error);
+    session.close(1012);
   }
 
   has(id: string): boolean {
     for (const session of this.#known.values()) if (session.id === id) return true;
     return false;
-  }
-
-  /** The limits of a session that need not wake for them. */
-  #limits(socket: WebSocket): Limits | undefined {
-    try {
-      return readLimits(socket);
-    } catch {
-      // One that can't be read is closed.
-      return this.#find(socket)?.limits;
-    }
   }
 
   /** Without reading the session object, unless it is for an event of its own. */
@@ -219,18 +228,21 @@ export class Sessions implements SessionHost {
     if (known || this.#ended.has(socket)) return known;
     try {
       const remains = readAttachment(socket, this.ctx.storage);
-      return remains && this.#begin(socket, isForEvent ? remains : { ...remains, kept: undefined }, true);
+      return remains && this.#resume(socket, isForEvent ? remains : { ...remains, kept: undefined }, true);
     } catch (error) {
-      this.#drop(socket, error, placeOf(this.ctx));
-      closeSocket(socket, new CloseReason(1011));
+      closeSocket(socket, this.#drop(socket, error, placeOf(this.ctx)));
       return undefined;
     }
   }
 
-  #drop(socket: WebSocket, error: unknown, place: Place): void {
-    report("a session is closed with 1011", error, place);
+  /** Of a session that can't be read nobody is told but the log. Gives the reason to close it with. */
+  #drop(socket: WebSocket, error: unknown, place: Place): CloseReason {
+    const isOutdated = error instanceof SessionVersionError;
+    if (isOutdated) this.#outdated.tell(error);
+    else report("a session is closed with 1011", error, place);
     markEnd(socket, place);
     this.forget(socket);
+    return new CloseReason(isOutdated ? 1012 : 1011);
   }
 
   /** It has ended already. A socket that can't hibernate would keep the object awake until its client answers, which may be never. */
@@ -239,27 +251,34 @@ export class Sessions implements SessionHost {
     markEnd(socket, session);
   }
 
-  #defined(path: string): Served {
-    const definition = this.definition(path);
-    if (definition) return definition;
-    throw new DeploymentError(`No endpoint at ${path}: register it while the Worker's module loads.`);
-  }
-
-  /** @param facts those of the remains, if they were made here */
-  #begin(socket: WebSocket, remains: Remains, isAccepted = false, facts?: SessionFacts): ServerSession {
-    const settled = facts ?? (JSON.parse(remains.facts) as SessionFacts);
-    // They are the same through hibernation: no callback can change them before it.
-    for (const fact of [settled.pathParameters, settled.userPrincipal, settled.tags]) freeze(fact);
-    const session = new ServerSession(this, socket, this.#defined(settled.path), settled, remains, isAccepted);
-    this.#known.set(socket, session);
-    if (!session.definition.config.hibernate) this.#awake.add(session);
+  /** One that was kept: by this code, mostly. */
+  #resume(socket: WebSocket, remains: Remains, isAccepted: boolean): ServerSession {
+    const facts = JSON.parse(remains.facts) as SessionFacts;
+    const definition = this.definition(facts.path);
+    const isSame = definition && facts.made === definition.made;
+    const [served, renewal, error] = isSame ? [definition] : this.#outdated.look(facts, definition);
+    const session = this.#begin(socket, served, renewal ? { ...remains, renewal } : remains, facts, isAccepted);
+    // The object of a lost one is read when its turn comes.
+    session.object.isRead &&= isAccepted;
+    if (error) this.#outdated.announce(session, error);
+    if (error && isAccepted) session.close(1012);
     return session;
   }
-}
 
-/** Through and through. */
-function freeze(fact: unknown): void {
-  if (!isObject(fact) || Object.isFrozen(fact)) return;
-  for (const one of Object.values(fact)) freeze(one);
-  Object.freeze(fact);
+  #begin(
+    socket: WebSocket,
+    definition: Served,
+    remains: Remains,
+    facts: SessionFacts,
+    isAccepted: boolean,
+  ): ServerSession {
+    freezeFacts(facts);
+    const { config } = definition;
+    const limits = remains.limits && limitsUnder(config, remains.limits);
+    const settled = limits ? { ...remains, limits } : remains;
+    const session = new ServerSession(this, socket, definition, facts, settled, isAccepted);
+    this.#known.set(socket, session);
+    if (!config.hibernate) this.#awake.add(session);
+    return session;
+  }
 }

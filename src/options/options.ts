@@ -19,12 +19,14 @@ import { subprotocols } from "./subprotocols.ts";
 import { tags } from "./tags.ts";
 import { timeouts } from "./timeouts.ts";
 import { trackSessions } from "./track-sessions/track-sessions.ts";
+import { version } from "./version.ts";
 
 export const OPTIONS: readonly Option<never>[] = [
   onHandshake,
   configure,
   placement,
   sessionCodec,
+  version,
   subprotocols,
   allowedOrigins,
   flowControl,
@@ -44,6 +46,7 @@ export const CHECKS: Checks<OptionName> = {
   ...configure.checks,
   ...placement.checks,
   ...sessionCodec.checks,
+  ...version.checks,
   ...subprotocols.checks,
   ...allowedOrigins.checks,
   ...flowControl.checks,

@@ -50,6 +50,10 @@ function putOff(session: Subject, [timeout, until]: typeof IDLE | typeof CLIENT)
 
 export const hasTimeout = (limits: Limits): boolean => Boolean(limits[IDLE_TIMEOUT] || limits[CLIENT_TIMEOUT]);
 
+/** Whether each timeout has begun. */
+export const isUnderWay = (limits: Limits): boolean =>
+  [IDLE, CLIENT].every(([timeout, until]) => !limits[timeout] || limits[until]);
+
 /**
  * When the first of a session's timeouts is due; Infinity if it has none.
  *

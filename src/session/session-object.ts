@@ -1,5 +1,5 @@
 import type { EndpointConfig } from "../api/endpoint-options.ts";
-import { SessionObjectError } from "../api/errors.ts";
+import { SessionObjectError, SessionVersionError } from "../api/errors.ts";
 // The session object, or the user properties: in memory while the object lives, in the attachment while it hibernates.
 import type { Attachment } from "../hibernation/attachment.ts";
 import { hasChanged, loss, MAX_DEPTH, TOO_DEEP, type Difference } from "../hibernation/difference.ts";
@@ -20,7 +20,7 @@ interface Former {
   readonly channels: readonly SessionSendChannel[];
 }
 
-type Codec = Pick<EndpointConfig, "serializeSession" | "deserializeSession">;
+type Codec = Pick<EndpointConfig, "serializeSession" | "deserializeSession" | "migrateSession">;
 
 export class SessionObject implements Changeable {
   declare value: unknown;
@@ -108,12 +108,37 @@ export class SessionObject implements Changeable {
   resume(isLast = false): Error | undefined {
     this.isRead = true;
     try {
-      const data = this.#revive(isLast);
+      const data = this.#migrated(this.#revive(isLast), isLast);
       this.value = this.#codec.deserializeSession ? this.#codec.deserializeSession(data) : data;
       this.#isKept = true;
       return undefined;
     } catch (error) {
       return toError(error);
+    }
+  }
+
+  /**
+   * What other code has kept, as this would have kept it.
+   *
+   * @throws {@link SessionVersionError}
+   */
+  #migrated(data: unknown, isLast: boolean): unknown {
+    const { renewal } = this.#attachment;
+    if (!renewal || this.#slot !== 1) return data;
+    const { from } = renewal;
+    try {
+      const migrated = from === undefined ? data : this.#codec.migrateSession!(data, from);
+      if (typeof (migrated as Partial<PromiseLike<unknown>> | undefined)?.then === "function") {
+        Promise.resolve(migrated).catch(() => {});
+        throw new TypeError("It returned a promise: make it synchronous.");
+      }
+      if (isLast) return migrated;
+      this.#attachment.renew(renewal);
+      this.#save(migrated);
+      return migrated;
+    } catch (cause) {
+      const what = from === undefined ? "It can't be kept" : `migrateSession can't make it of version ${from}`;
+      throw new SessionVersionError(`The code that kept it was another: ${what}.`, { cause });
     }
   }
 

@@ -1,36 +1,22 @@
 // A session as the callbacks see it, and the parts it is made of. It doesn't know the object that holds it.
 import { CloseReason } from "../api/close-reason.ts";
 import type { ContainerEvent } from "../api/container-event.ts";
-import { LimitError, SessionClosedError, SessionObjectError } from "../api/errors.ts";
+import { LimitError, SessionClosedError, SessionObjectError, SessionVersionError } from "../api/errors.ts";
 import type { Session } from "../api/session.ts";
-import { Attachment, type Remains } from "../hibernation/attachment.ts";
+import { Attachment } from "../hibernation/attachment.ts";
 import type { SessionFacts } from "../hibernation/facts.ts";
-import { ACTIVE_UNTIL, BINARY_SIZE, IDLE_TIMEOUT, TEXT_SIZE, type Limits } from "../hibernation/limits.ts";
+import { ACTIVE_UNTIL, BINARY_SIZE, IDLE_TIMEOUT, own, TEXT_SIZE, type Limits } from "../hibernation/limits.ts";
 import { isPlain } from "../hibernation/plain-data.ts";
+import type { Remains } from "../hibernation/remains.ts";
 import { tellOf } from "../reporting/listener.ts";
 import { Remote } from "../sending/remote.ts";
 import type { SendLink, SessionSendChannel } from "../sending/send-channel.ts";
 import { Dispatch } from "./dispatch.ts";
 import { SessionObject } from "./session-object.ts";
 import { EndSignal } from "./signal.ts";
-import type { Subject } from "./subject.ts";
+import type { SessionHost, Subject } from "./subject.ts";
 import type { Turns } from "./turns.ts";
 import type { Served, Way } from "./way.ts";
-
-/** What a session is handed by the object that holds it. */
-export interface SessionHost {
-  readonly env: unknown;
-  readonly ctx: DurableObjectState;
-  readonly turns: Turns;
-  /** The open sessions of an endpoint. */
-  openSessions(path: string): Set<Session>;
-  /** Has the idle timeouts looked at, at this time or before. */
-  wake(time: number, hibernates: boolean): void;
-  /** Reads the session object of one that hibernated. */
-  awaken(session: ServerSession): void;
-  /** The session has ended. */
-  forget(socket: WebSocket): void;
-}
 
 export class ServerSession implements Subject, SendLink {
   declare readonly id: string;
@@ -139,6 +125,8 @@ export class ServerSession implements Subject, SendLink {
   }
 
   set sessionObject(value: unknown) {
+    // One that other code has kept would be taken for that code's later.
+    if (this.#attachment.renewal) this.host.awaken(this);
     this.object.replace(value);
   }
 
@@ -232,7 +220,8 @@ export class ServerSession implements Subject, SendLink {
 
   load(): Error | undefined {
     void this.#attachment.kept;
-    return this.object.resume();
+    const failure = this.object.resume();
+    return failure instanceof SessionVersionError ? this.host.outdate(this, failure) : failure;
   }
 
   end(reason: CloseReason): void {
@@ -294,6 +283,7 @@ export class ServerSession implements Subject, SendLink {
     if (!Number.isSafeInteger(value) || value < least) {
       throw new LimitError(`A session's ${name} must be a whole number from ${least}, not ${value}.`);
     }
+    own(this.limits, index);
     this.limit(index, value);
     this.way = this.definition.wayOf(this.limits);
   }

@@ -3,7 +3,7 @@ import type { Callbacks } from "../api/callbacks.ts";
 import type { CloseReason } from "../api/close-reason.ts";
 import type { ContainerEvent, EventListener } from "../api/container-event.ts";
 import type { EndpointConfig } from "../api/endpoint-options.ts";
-import type { LimitExceededError } from "../api/errors.ts";
+import type { LimitExceededError, SessionVersionError } from "../api/errors.ts";
 import type { Session } from "../api/session.ts";
 import type { Limits } from "../hibernation/limits.ts";
 import type { Remote, RemoteLink } from "../sending/remote.ts";
@@ -20,6 +20,23 @@ export interface SessionDefinition {
   readonly callbacks: Callbacks;
   /** The container's. */
   readonly onEvent?: EventListener | undefined;
+}
+
+/** What a session is handed by the object that holds it. */
+export interface SessionHost {
+  readonly env: unknown;
+  readonly ctx: DurableObjectState;
+  readonly turns: Turns;
+  /** The open sessions of an endpoint. */
+  openSessions(path: string): Set<Session>;
+  /** Has the idle timeouts looked at, at this time or before. */
+  wake(time: number, hibernates: boolean): void;
+  /** Reads the session object of one that hibernated. */
+  awaken(session: Subject): void;
+  /** Other code has kept it, and it can't go on: it ends with 1012. */
+  outdate(session: Subject, error: SessionVersionError): undefined;
+  /** The session has ended. */
+  forget(socket: WebSocket): void;
 }
 
 export interface Subject extends Session, RemoteLink {

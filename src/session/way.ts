@@ -45,6 +45,7 @@ export interface Way {
 
 /** An endpoint, with what its options do with its sessions. */
 export interface Served extends SessionDefinition {
+  readonly made: string;
   readonly way: Way;
   /** Of a session that has limits of its own. */
   readonly wayOf: (limits: Limits) => Way;

@@ -24,7 +24,12 @@ export class ConnectionClosedError extends Error {
   override readonly name = "ConnectionClosedError";
 }
 
-/** An object did not go to sleep. */
+/** There is no `cloudflare:test`, which a function of `socle/testing` needs. */
+export class TestEnvironmentError extends Error {
+  override readonly name = "TestEnvironmentError";
+}
+
+/** An object did not go to sleep, or did not end. */
 export class HibernationError extends Error {
   override readonly name = "HibernationError";
 }

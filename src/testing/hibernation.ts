@@ -1,13 +1,11 @@
-// Hibernation when a test wants it, instead of ten seconds after the last event.
-/// <reference types="@cloudflare/vitest-plugin/types" />
-import { evictDurableObject } from "cloudflare:test";
-
+// Hibernation, and the end of an object, when a test wants it.
 import { HibernationError } from "./errors.ts";
+import { platformFor } from "./platform.ts";
 
 /** How long an object may take, in milliseconds: less than a test may take by Vitest's default. */
 const PATIENCE = 4000;
 
-/** The options of {@link hibernate}. */
+/** The options of {@link hibernate} and {@link drop}. */
 export interface HibernateOptions {
   /** How long the object may take, in milliseconds; 4,000 if absent. */
   timeoutMs?: number;
@@ -21,12 +19,32 @@ export interface HibernateOptions {
  * expect(await ann.next()).toBe("still here");
  * ```
  *
- * @throws {@link HibernationError} if the object stays awake; the platform's error if it is not running
+ * @throws {@link HibernationError} if the object stays awake; the platform's error if it is not running;
+ * {@link TestEnvironmentError} where there is no `cloudflare:test`
  */
-export async function hibernate(
+export const hibernate = (stub: DurableObjectStub, options?: HibernateOptions): Promise<void> =>
+  evict("hibernate", stub, options);
+
+/**
+ * Ends an object and all of its sockets, as a crash does, and a deploy that doesn't wait. The next request makes it anew.
+ *
+ * ```ts
+ * await drop(container.stub(env, "/chat/lobby"));
+ * expect(await ann.closed).toMatchObject({ code: 1006 });
+ * ```
+ *
+ * @throws {@link HibernationError} if the object stays awake; the platform's error if it is not running;
+ * {@link TestEnvironmentError} where there is no `cloudflare:test`
+ */
+export const drop = (stub: DurableObjectStub, options?: HibernateOptions): Promise<void> =>
+  evict("drop", stub, options);
+
+async function evict(
+  name: "hibernate" | "drop",
   stub: DurableObjectStub,
   { timeoutMs = PATIENCE }: HibernateOptions = {},
 ): Promise<void> {
+  const { evictDurableObject } = platformFor(name);
   const { promise, reject } = Promise.withResolvers<never>();
   const awake = () =>
     reject(
@@ -36,7 +54,7 @@ export async function hibernate(
     );
   const timer = setTimeout(awake, timeoutMs);
   try {
-    await Promise.race([evictDurableObject(stub), promise]);
+    await Promise.race([evictDurableObject(stub, { webSockets: name === "drop" ? "close" : "hibernate" }), promise]);
   } finally {
     clearTimeout(timer);
   }

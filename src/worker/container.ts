@@ -13,10 +13,23 @@ import {
   LISTENERS,
   optionsOf,
   SERVES_MAPS,
+  TABLE,
   TABLES,
   type Route,
+  type Table,
 } from "../endpoint/endpoint-class.ts";
-import { answer, ENDED, isUpgrade, notFound, pathOf, shakeHands, tell, told } from "../endpoint/handshake.ts";
+import {
+  answer,
+  ENDED,
+  isUpgrade,
+  notFound,
+  pathOf,
+  REFUSED,
+  shakeHands,
+  tell,
+  told,
+  unavailable,
+} from "../endpoint/handshake.ts";
 import { checkRivals } from "../endpoint/rivals.ts";
 import { Router, type Match } from "../endpoint/router.ts";
 import type { Handshake } from "../hibernation/facts.ts";
@@ -88,31 +101,9 @@ export class ServerContainer<Env = Cloudflare.Env> {
    * @see Pedestal: `add-endpoint`
    */
   addEndpoint<T, const Path extends string>(path: PathOf<Path>, endpoint: EndpointLike<Env, T, NoInfer<Path>>): this {
-    const given = (typeof endpoint === "function" ? { durableObject: endpoint } : endpoint) as WsEndpointMap;
-    const durableObject: unknown = given?.durableObject;
-    const isClass = typeof durableObject === "function";
-    const type = (isClass ? durableObject : this.Endpoint) as typeof Endpoint;
-    if (!(type.prototype instanceof Endpoint) || !isPlain(given)) {
-      throw new DeploymentError(
-        `The endpoint at "${path}" must be an object of callbacks, or a class that extends Endpoint.`,
-      );
-    }
-    checkMethods(type, Endpoint);
-    const options = isClass ? { ...optionsOf(type, Endpoint), ...defined(given) } : given;
-    const { endpoint: name = "Endpoints", onEvent } = this.#options;
-    const definition = Object.freeze({ ...define(path, options, isClass, this.#options), onEvent });
-    const route = {
-      ...definition,
-      type,
-      className: type === this.Endpoint ? name : type.name,
-      isByName: typeof durableObject === "string",
-      answersRequests: hasOnRequest(type, Endpoint),
-    };
+    const route = this.#routeOf(path, endpoint as EndpointLike);
     checkRivals(route, this.#routes);
-    this.#routes.add(path, route);
-    if (!Object.hasOwn(type, ENDPOINTS)) Object.assign(type, { [ENDPOINTS]: new Map(), [LISTENERS]: new Set() });
-    type[ENDPOINTS]!.set(path, definition);
-    if (onEvent) type[LISTENERS]!.add(onEvent);
+    this.#add(path, route);
     return this;
   }
 
@@ -162,7 +153,7 @@ export class ServerContainer<Env = Cloudflare.Env> {
     try {
       if (!opens && answersRequests) {
         const passed = tell(request, { path: config.path, pathParameters, negotiatedSubprotocol: "" });
-        return await ask(() => stubOf(env, request, match), passed, ctx, concretePath);
+        return agreeing(await ask(() => stubOf(env, request, match), passed, ctx, concretePath));
       }
       let agreed: Agreed = shakeHands(request, match.value, pathParameters, opens);
       if (config.onHandshake && !(agreed instanceof Response)) {
@@ -204,6 +195,47 @@ export class ServerContainer<Env = Cloudflare.Env> {
     return stubOf(env, request, match) as unknown as DurableObjectStub<Class>;
   }
 
+  /** What stands at a path, or would. */
+  #routeOf(path: string, endpoint: EndpointLike): Route {
+    const given = (typeof endpoint === "function" ? { durableObject: endpoint } : endpoint) as WsEndpointMap;
+    const durableObject: unknown = given?.durableObject;
+    const isClass = typeof durableObject === "function";
+    const type = (isClass ? durableObject : this.Endpoint) as typeof Endpoint;
+    if (!(type.prototype instanceof Endpoint) || !isPlain(given)) {
+      throw new DeploymentError(
+        `The endpoint at "${path}" must be an object of callbacks, or a class that extends Endpoint.`,
+      );
+    }
+    checkMethods(type, Endpoint);
+    const options = isClass ? { ...optionsOf(type, Endpoint), ...defined(given) } : given;
+    const { endpoint: name = "Endpoints", onEvent } = this.#options;
+    return {
+      ...define(path, options, isClass, this.#options),
+      onEvent,
+      type,
+      className: type === this.Endpoint ? name : type.name,
+      isByName: typeof durableObject === "string",
+      answersRequests: hasOnRequest(type, Endpoint),
+    };
+  }
+
+  #add(path: string, route: Route): void {
+    const { type, onEvent, className: _, isByName: __, answersRequests: ___, ...definition } = route;
+    this.#routes.add(path, route);
+    if (!Object.hasOwn(type, ENDPOINTS)) Object.assign(type, { [ENDPOINTS]: new Map(), [LISTENERS]: new Set() });
+    type[ENDPOINTS]!.set(path, Object.freeze({ ...definition, onEvent }));
+    if (onEvent) type[LISTENERS]!.add(onEvent);
+  }
+
+  /** For `socle/testing`, which puts others in the place of endpoints. */
+  [TABLE](): Table {
+    return {
+      routes: this.#routes,
+      routeOf: (path, endpoint) => this.#routeOf(path, endpoint),
+      add: (path, route) => this.#add(path, route),
+    };
+  }
+
   /** Takes a handshake to its object. */
   async #open(
     request: Request,
@@ -217,9 +249,12 @@ export class ServerContainer<Env = Cloudflare.Env> {
     // two containers' paths an object doesn't know which was meant.
     const isUnderstood = !headers && !match.value.isByName && TABLES.size === 1 && !told(request);
     const passed = isUnderstood ? request : tell(request, handshake);
-    let response = await ask(() => stubOf(env, request, match), passed, ctx, match.concretePath);
+    let response = agreeing(await ask(() => stubOf(env, request, match), passed, ctx, match.concretePath));
     if (response.webSocket && response.headers.has(ENDED)) response = relay(response);
     if (headers && response.webSocket) for (const [name, value] of headers) response.headers.append(name, value);
     return response;
   }
 }
+
+/** The answer of an object; or that of a Worker whose checks have let a request pass that an object of another version refuses. */
+const agreeing = (response: Response): Response => (response.headers.has(REFUSED) ? unavailable() : response);

@@ -8,7 +8,9 @@ import {
   type SendChannel,
   type SendResult,
   type Session,
+  type WsEndpointMap,
 } from "socle";
+import { redeploy } from "socle/testing";
 import { assert, vi } from "vitest";
 
 import type { FlowSession } from "../../src/options/flow-control/flow-session.ts";
@@ -19,12 +21,14 @@ import { serve, type Served } from "./endpoint.ts";
 import { acknowledgement, batch, bytes, contents, PLAIN } from "./flow-client.ts";
 import { show, TIMEOUT, type Reference, type SessionValue } from "./reference.ts";
 import { named, type Act, type Opening, type PayloadKind, type Script, type Variant } from "./script.ts";
-import type { Endpoints } from "./worker.ts";
+import { container, type Endpoints } from "./worker.ts";
 
 interface Played extends SessionValue {
   send: SendChannel;
   ballast: string;
   spoilt?: () => void;
+  /** The version that kept it. */
+  form: number;
 }
 
 /** How long the events of a sequence may take to arrive. */
@@ -73,9 +77,26 @@ export class PlayedObject {
   readonly #gates = new Map<string, PromiseWithResolvers<void>>();
 
   constructor(readonly variant: Variant) {
-    const { hibernates, hasOnError, tracks, flowControl } = variant;
+    this.#served = serve<Played>(this.#endpoint(0));
+  }
+
+  /** Another version comes: deferred, or at once. */
+  async deploy(version: number, webSockets: "hibernate" | "close"): Promise<void> {
+    redeploy(container, this.#served.path as `/${string}`, this.#endpoint(version));
+    await this.evict(webSockets);
+  }
+
+  /** What its callbacks are given must be of its version. */
+  #endpoint(version: number): WsEndpointMap<Cloudflare.Env, Played> {
+    const { hibernates, hasOnError, tracks, flowControl, buffer, isLarge } = this.variant;
     const read = (data: string) => JSON.parse(data) as Script;
-    this.#served = serve<Played>({
+    const known = (object: Played | undefined) => assert.equal(object?.form ?? version, version);
+    return {
+      version,
+      migrateSession: (data, from) => {
+        assert.equal((data as Played).form, from);
+        return { ...(data as Played), form: version };
+      },
       hibernate: hibernates,
       // The clock stands still, but timers don't.
       flowControl: { ...flowControl, stallTimeoutMs: 2 ** 31 - 1 },
@@ -87,15 +108,22 @@ export class PlayedObject {
         const object: Played = {
           n: 0,
           list: [],
-          send: startWsConnection(session, { sendBufferOrN: variant.buffer }),
-          ballast: "x".repeat(variant.isLarge ? 20_000 : 0),
+          send: startWsConnection(session, { sendBufferOrN: buffer }),
+          ballast: "x".repeat(isLarge ? 20_000 : 0),
+          form: version,
         };
         return this.#play(acts, session, object)?.then(() => object) ?? object;
       },
-      onText: (object, text, session) => this.#message("text", read(text), session, object),
-      onBinary: (object, data, session) =>
-        this.#message("binary", read(new TextDecoder().decode(data)), session, object),
+      onText: (object, text, session) => {
+        known(object);
+        return this.#message("text", read(text), session, object);
+      },
+      onBinary: (object, data, session) => {
+        known(object);
+        return this.#message("binary", read(new TextDecoder().decode(data)), session, object);
+      },
       onClose: async (object, session, { closeCode, reasonPhrase }: CloseReason) => {
+        known(object);
         const played = this.#by(session);
         played.called(session, `close ${closeCode} ${reasonPhrase} ${show(object)}`);
         await session.asyncRemote
@@ -109,7 +137,7 @@ export class PlayedObject {
           throw new Error("onError");
         },
       }),
-    });
+    };
   }
 
   open(opening: Opening): void {

@@ -1,5 +1,7 @@
 // When an object's alarm is wanted, and by whom: what storage keeps of it, and what the object knows in its life.
+import { formed, isKnown, unknownForm, type Formed } from "../../hibernation/form.ts";
 import { isWithoutSqlite } from "../../hibernation/row.ts";
+import { report } from "../../reporting/log.ts";
 
 /** An alarm that is so late, in milliseconds, isn't coming: the platform has given it up. */
 export const OVERDUE = 120_000;
@@ -69,7 +71,10 @@ export function stateOf(storage: DurableObjectStorage): State {
 
 export function readTimes({ kv }: DurableObjectStorage): Times | undefined {
   try {
-    return kv.get<Times>(ROW);
+    const times = kv.get<Times & Formed>(ROW);
+    if (!times || isKnown(times)) return times;
+    report("the row of the alarm can't be read, and all of it counts as due", unknownForm(times));
+    return [0, 0, 0];
   } catch (error) {
     // Its alarm is the subclass's alone.
     if (isWithoutSqlite(error)) return undefined;
@@ -79,6 +84,6 @@ export function readTimes({ kv }: DurableObjectStorage): Times | undefined {
 
 /** @param times undefined where no session has a timeout any more */
 export function writeTimes({ kv }: DurableObjectStorage, times: Times | undefined): void {
-  if (times) kv.put<Times>(ROW, times);
+  if (times) kv.put(ROW, formed([...times]));
   else kv.delete(ROW);
 }

@@ -1,5 +1,6 @@
 // The sessions that a crash has ended: their rows are read and their `onClose` runs when the object next wakes.
 import { CloseReason } from "../../api/close-reason.ts";
+import { SessionVersionError } from "../../api/errors.ts";
 import { isUnmarked } from "../../hibernation/life.ts";
 import { countTry, dropRow, nextRow, readRow, triesOf, type Kept } from "../../hibernation/row.ts";
 import { placeOf, report } from "../../reporting/log.ts";
@@ -21,6 +22,10 @@ interface Host {
   restore(kept: Kept): ServerSession;
   /** Whether it has opened in this life: such a session has a row too. */
   has(id: string): boolean;
+  /** Reads its session object. What fails is returned. */
+  read(session: ServerSession): Error | undefined;
+  /** A row is in a form that is not known. */
+  unreadable(error: SessionVersionError): void;
 }
 
 /**
@@ -90,13 +95,14 @@ export class LostSessions {
       countTry(storage, id, kept);
       // A crash must not forget it.
       await storage.sync();
-      await session.lost(new CloseReason(1006), session.object.resume(true));
+      await session.lost(new CloseReason(1006), this.#host.read(session));
     } catch (error) {
       this.#failed(error);
     }
   }
 
   #failed(error: unknown): void {
+    if (error instanceof SessionVersionError) return this.#host.unreadable(error);
     report("a lost session's onClose can't run", error, placeOf(this.#host.ctx));
   }
 

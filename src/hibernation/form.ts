@@ -1,0 +1,25 @@
+// The number of the form of what Socle keeps, and of what Worker and object tell each other.
+import { SessionVersionError } from "../api/errors.ts";
+
+/** It goes up with what the code of before could not read. What each has written stays in test/forms. */
+export const FORM = 1;
+
+/** Carries it. An array has it as a property beside its items, which structured clone keeps and no decoder makes. */
+export interface Formed {
+  socle?: number;
+}
+
+/** What 0.1.0 has written into storage and told its objects has none. */
+export const isKnown = ({ socle = FORM }: Formed): boolean => socle === FORM;
+
+/** With the number. */
+export function formed<T extends object>(kept: T & Formed): T & Formed {
+  kept.socle = FORM;
+  return kept;
+}
+
+/** Of another version of Socle, after a rollback. */
+export const unknownForm = ({ socle }: Formed): SessionVersionError =>
+  new SessionVersionError(
+    `It was kept in form ${socle}, and this version of Socle knows ${FORM}: deploy one that knows it.`,
+  );

@@ -1,0 +1,101 @@
+// Sessions that other code has kept, before a deploy or a rollback: which of them go on, and how the others end.
+import type { ContainerEvent, EventListener } from "../api/container-event.ts";
+import { SessionVersionError } from "../api/errors.ts";
+import { amended, define } from "../endpoint/definition.ts";
+import type { SessionFacts } from "../hibernation/facts.ts";
+import type { Renewal } from "../hibernation/remains.ts";
+import { formerOf, GONE, isTracked, obstacle, versionOf } from "../options/version.ts";
+import { tellOf } from "../reporting/listener.ts";
+import { placeOf, report, type Place } from "../reporting/log.ts";
+import type { ServerSession } from "../session/session.ts";
+import { wayOf, type Served } from "../session/way.ts";
+
+/** What it needs of the object's sessions. */
+interface Host {
+  readonly ctx: DurableObjectState;
+  readonly env: unknown;
+  readonly onEvent: EventListener;
+}
+
+const NO_PARTS = wayOf([]);
+
+export class Outdated {
+  readonly #host: Host;
+  /** What the log has been told: of a thousand sessions it is once. */
+  readonly #told = new Set<string>();
+  /** By what sessions are served that can't go on. */
+  readonly #last = new Map<string, Served>();
+
+  constructor(host: Host) {
+    this.#host = host;
+  }
+
+  /**
+   * Whether a session that other code has kept can go on.
+   *
+   * @param definition of its path; undefined if that is gone
+   * @returns what it is served by, and what becomes of it: it is renewed, or it ends
+   */
+  look(
+    facts: SessionFacts,
+    definition: Served | undefined,
+  ): readonly [Served, Renewal | undefined, SessionVersionError?] {
+    const { made = "" } = definition ?? {};
+    const former = formerOf(facts, made);
+    const why = definition ? obstacle(former, made, Boolean(definition.config.migrateSession)) : GONE;
+    if (why !== undefined) {
+      const error = new SessionVersionError(`The code that kept it was another: ${why}.`);
+      return [this.#lastOf(facts.path, isTracked(former), definition), undefined, error];
+    }
+    const from = versionOf(former);
+    const renewal = {
+      from: from === versionOf(made) ? undefined : from,
+      facts: JSON.stringify({ ...facts, made }),
+      isTracked: isTracked(former),
+    };
+    return [definition!, renewal];
+  }
+
+  /** A session that can't go on is told of: its `onClose` is to get undefined, and no other callback anything. */
+  announce(session: ServerSession, error: SessionVersionError): undefined {
+    this.#report(error, session);
+    session.tell({ type: "error", session, error });
+    session.object.isRead = true;
+    session.object.value = undefined;
+  }
+
+  /** Of a session that can't be read at all: the log and the containers' listeners are told. */
+  tell(error: SessionVersionError): void {
+    const { ctx, env, onEvent } = this.#host;
+    const event: ContainerEvent = { type: "unreadable", id: ctx.id, error };
+    this.#report(error, placeOf(ctx));
+    tellOf(onEvent, event, env, placeOf(ctx));
+  }
+
+  #report(error: SessionVersionError, place: Place): void {
+    const entry = `${place.path}: ${error.message}`;
+    if (this.#told.has(entry)) return;
+    this.#told.add(entry);
+    report("sessions of other code can't go on", error, place);
+  }
+
+  /** It has the callbacks of its endpoint and no part of an option, and leaves no row. */
+  #lastOf(path: string, trackSessions: boolean, definition: Served | undefined): Served {
+    const key = `${path} ${trackSessions}`;
+    const known = this.#last.get(key);
+    if (known) return known;
+    const { config, ...served } = definition ?? {
+      ...define(path, {}, false),
+      callbacks: {},
+      onEvent: this.#host.onEvent,
+    };
+    const last = {
+      ...served,
+      config: amended(config, { hibernate: true, trackSessions: trackSessions || config.trackSessions }),
+      way: NO_PARTS,
+      wayOf: () => NO_PARTS,
+    };
+    this.#last.set(key, last);
+    return last;
+  }
+}

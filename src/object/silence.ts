@@ -1,0 +1,55 @@
+// The sessions of an object that have been silent for too long.
+import { readLimits } from "../hibernation/attachment.ts";
+import type { SessionFacts } from "../hibernation/facts.ts";
+import { limitsOf, limitsUnder, type Limits } from "../hibernation/limits.ts";
+import { dueTime, hasTimeout, isUnderWay } from "../options/timeouts.ts";
+import type { ServerSession } from "../session/session.ts";
+import type { Served } from "../session/way.ts";
+
+/** What it needs of the object's sessions. */
+interface Host {
+  readonly ctx: DurableObjectState;
+  readonly known: ReadonlyMap<WebSocket, ServerSession>;
+  readonly definition: (path: string) => Served | undefined;
+  /** Makes the session of a socket, without its session object. */
+  find(socket: WebSocket): ServerSession | undefined;
+}
+
+/**
+ * Closes them, without waking the others.
+ *
+ * @returns when to look again; undefined if none has a timeout
+ */
+export function closeSilent(host: Host, now: number): number | undefined {
+  const { ctx, known } = host;
+  let next = Infinity;
+  for (const socket of new Set([...known.keys(), ...ctx.getWebSockets()])) {
+    const session = known.get(socket);
+    if (session && !session.asyncRemote.isReady) continue;
+    const limits = session ? session.limits : limitsAt(host, socket);
+    if (!limits || !hasTimeout(limits)) continue;
+    const due = dueTime(limits, ctx.getWebSocketAutoResponseTimestamp(socket)?.getTime() ?? 0);
+    if (due > now) next = Math.min(next, due);
+    else host.find(socket)?.close(1001);
+  }
+  return next < Infinity ? next : undefined;
+}
+
+/** The limits of a session that need not wake for them. */
+function limitsAt(host: Host, socket: WebSocket): Limits | undefined {
+  try {
+    const [facts, limits] = readLimits(socket) ?? [];
+    if (!facts) return undefined;
+    const config = host.definition((JSON.parse(facts) as SessionFacts).path)?.config;
+    const now = config && (limits ? limitsUnder(config, limits) : limitsOf(config));
+    if (now && isUnderWay(now)) return now;
+    // The code of before had no such timeout: it begins.
+    const session = host.find(socket);
+    session?.sent();
+    session?.heard();
+    return session?.limits;
+  } catch {
+    // One that can't be read is closed. The facts of some are in a row.
+    return host.find(socket)?.limits;
+  }
+}

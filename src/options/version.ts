@@ -1,0 +1,58 @@
+// `version`, `migrateSession`: sessions that were kept by other code. What else of an endpoint they hang on is told with the version.
+import type { EndpointConfig } from "../api/endpoint-options.ts";
+import type { SessionFacts } from "../hibernation/facts.ts";
+import { FUNCTION, isWhole } from "./check.ts";
+import { isFlowControlled } from "./flow-control/flow-session.ts";
+import type { Option } from "./option.ts";
+
+export const version = {
+  checks: { version: ["a whole number from 0", isWhole(0)], migrateSession: FUNCTION },
+} as const satisfies Option<"version" | "migrateSession">;
+
+/** What of an endpoint a kept session hangs on beside its version: a letter each. */
+const CODEC = "c";
+const FLOW = "f";
+/** Its sessions don't hibernate, so a socket that did is of other code. */
+const MEMORY = "m";
+/** Its sessions have rows. */
+const TRACKED = "t";
+/** The class is not registered at the path: it was reached past the router. */
+export const UNREGISTERED = "u";
+
+export const GONE = "its path is not registered: register it while the Worker's module loads";
+
+/** The version of an endpoint, and on which of its options a kept session hangs: one text, to be compared at once. */
+export const madeBy = ({
+  version: number = 0,
+  serializeSession,
+  flowControl,
+  hibernate,
+  trackSessions,
+}: EndpointConfig): string =>
+  `${number}${serializeSession ? CODEC : ""}${flowControl ? FLOW : ""}${hibernate ? "" : MEMORY}${trackSessions ? TRACKED : ""}`;
+
+export const isTracked = (made: string): boolean => made.includes(TRACKED);
+
+export const versionOf = (made: string): number => Number.parseInt(made);
+
+/** What a session was made by. 0.1.0 did not keep it: what its facts don't tell counts as what it is now. */
+export function formerOf({ made, negotiatedSubprotocol }: SessionFacts, now: string): string {
+  if (made !== undefined) return made;
+  const others = now.replace(/\d+|[fm]/g, "");
+  return `0${others}${isFlowControlled(negotiatedSubprotocol) || now.includes(FLOW) ? FLOW : ""}`;
+}
+
+/** Why a session that was made by other code can't go on; undefined if it can. */
+export function obstacle(former: string, now: string, migrates: boolean): string | undefined {
+  const changed = (letter: string): string | undefined => {
+    const has = now.includes(letter);
+    return has === former.includes(letter) ? undefined : has ? "has come" : "has gone";
+  };
+  const [from, to] = [versionOf(former), versionOf(now)];
+  if (now.includes(UNREGISTERED) && changed(UNREGISTERED)) return GONE;
+  if (changed(MEMORY)) return "hibernate is false now";
+  if (changed(FLOW)) return `flowControl ${changed(FLOW)}`;
+  if (from !== to)
+    return migrates ? undefined : `its version is ${from}, that of the endpoint ${to}, and there is no migrateSession`;
+  return changed(CODEC) && `serializeSession ${changed(CODEC)}, and the version is the same`;
+}

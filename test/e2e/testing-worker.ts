@@ -1,0 +1,29 @@
+// A Worker that has `socle/testing` in it, where there is no `cloudflare:test`.
+import { ServerContainer, type Session } from "socle";
+import * as testing from "socle/testing";
+
+const container = new ServerContainer();
+container.addEndpoint("/echo", {
+  onText: (_: unknown, text, session: Session) => session.asyncRemote.sendText(text),
+});
+export class Endpoints extends container.Endpoint {}
+
+const stub = {} as DurableObjectStub;
+const uses: Record<string, () => unknown> = {
+  hibernate: () => testing.hibernate(stub),
+  drop: () => testing.drop(stub),
+  redeploy: () => testing.redeploy(container, "/echo", undefined),
+};
+
+export default {
+  async fetch(request: Request, env: object, ctx: ExecutionContext): Promise<Response> {
+    const use = uses[new URL(request.url).pathname.slice(1)];
+    if (!use) return container.fetch(request, env as never, ctx);
+    try {
+      await use();
+      return new Response("done");
+    } catch (error) {
+      return new Response(`${(error as Error).name}: ${(error as Error).message}`);
+    }
+  },
+};

@@ -1,0 +1,245 @@
+// Attachments, rows and the alarm's row as former versions of Socle wrote them are read by this one, and by each later.
+import { runInDurableObject } from "cloudflare:test";
+import { startWsConnection, type SendChannel, type Session } from "socle";
+import { afterEach, beforeEach, describe, expect, it, vi, type MockInstance } from "vitest";
+
+import written from "./forms/0.1.0.json" with { type: "json" };
+import { decode } from "./forms/graph.ts";
+import type { Client } from "./support/client.ts";
+import { Log, recorded, serve, type Served } from "./support/endpoint.ts";
+
+type Graph = Parameters<typeof decode>[0];
+type Attached = unknown[] & { socle?: number };
+interface Written {
+  attachments: Graph[];
+  rows: Record<string, Graph>;
+}
+const forms = written as unknown as Record<string, Written>;
+
+let logged: MockInstance<typeof console.error>;
+beforeEach(() => void (logged = vi.spyOn(console, "error").mockImplementation(() => {})));
+afterEach(() => vi.restoreAllMocks());
+
+const entries = () => logged.mock.calls.map(([entry]) => String(entry));
+
+/** Puts what was written in the place of what the endpoint's one session has kept, and has it wake from that. */
+async function resume(
+  endpoint: Served,
+  name: string,
+  change: (attached: Attached) => void = () => {},
+): Promise<Client> {
+  const client = await endpoint.connect();
+  const { attachments, rows } = forms[name]!;
+  await runInDurableObject(endpoint.stub, async (object) => {
+    const { ctx } = object as unknown as { ctx: DurableObjectState };
+    const [socket] = ctx.getWebSockets() as [WebSocket];
+    const attached = decode(attachments[0]!) as Attached;
+    // The test's own path, in the place of that of then.
+    const [, facts] = attached;
+    const there = (text: string) => {
+      const { path } = JSON.parse(text) as { path: string };
+      return text.replaceAll(JSON.stringify(path), JSON.stringify(endpoint.path));
+    };
+    if (typeof facts === "string" && facts.startsWith("{")) attached[1] = there(facts);
+    change(attached);
+    socket.serializeAttachment(attached);
+    for (const [key] of ctx.storage.kv.list({ prefix: "socle:" })) ctx.storage.kv.delete(key);
+    for (const [key, graph] of Object.entries(rows)) {
+      const row = decode(graph) as unknown[];
+      if (typeof row[0] === "string") row[0] = there(row[0]);
+      ctx.storage.kv.put(key, row);
+    }
+    await ctx.storage.sync();
+  });
+  await endpoint.hibernate();
+  return client;
+}
+
+const echo = (object: unknown, text: string, session: Session) =>
+  session.asyncRemote.sendText(`${text} ${JSON.stringify(object)}`);
+const telling = (log: Log, options: object = {}) => serve({ ...recorded(log), onText: echo, ...options });
+
+describe("what 0.1.0 wrote", () => {
+  it.each<[string, object, unknown]>([
+    ["plain", {}, { name: "ann" }],
+    ["nothing", {}, undefined],
+    ["facts", {}, { n: 1, list: [1, { deep: true }] }],
+    ["limits", { idleTimeoutMs: 60_000 }, { n: 1 }],
+    ["timeouts", { clientTimeoutMs: 60_000 }, { n: 1 }],
+    ["large", {}, { name: "ann".padEnd(17_000, ".") }],
+    ["tracked", { trackSessions: true }, { name: "ann" }],
+    ["large facts", {}, { name: "ann" }],
+    [
+      "codec",
+      {
+        onOpen: () => ({ name: "now" }),
+        serializeSession: ({ name }: { name: string }) => [name],
+        deserializeSession: ([name]: [string]) => ({ name }),
+      },
+      { name: "ann" },
+    ],
+  ])("D1: %s: the session goes on with its object, and is kept anew", async (name, options, object) => {
+    const log = new Log();
+    const endpoint = telling(log, options);
+    const client = await resume(endpoint, name);
+    expect(await client.ask("a")).toBe(`a ${JSON.stringify(object)}`);
+    await endpoint.hibernate();
+    expect(await client.ask("b")).toBe(`b ${JSON.stringify(object)}`);
+    await client.close(4001);
+    await log.has(["close", object ?? null, 4001, ""]);
+    expect(entries()).toEqual([]);
+    const rows = await runInDurableObject(endpoint.stub, (_, { storage }) => [
+      ...storage.kv.list({ prefix: "socle:session:" }),
+    ]);
+    expect(rows).toEqual([]);
+  });
+
+  it("D1: facts: what was settled when it opened is what it was", async () => {
+    const endpoint = telling(new Log(), {
+      onText: (_: unknown, __: string, session: Session) => {
+        const { requestURI, pathParameters, negotiatedSubprotocol, userPrincipal, userProperties, tags, id } = session;
+        const told = [pathParameters, negotiatedSubprotocol, userPrincipal, userProperties, tags, requestURI.search];
+        return session.asyncRemote.sendText(JSON.stringify([...told, id.length]));
+      },
+    });
+    const client = await resume(endpoint, "facts");
+    expect(JSON.parse((await client.ask("?")) as string)).toEqual([
+      { room: "a b" },
+      "v2",
+      { name: "ann" },
+      { seen: 1 },
+      ["staff"],
+      "?x=1",
+      36,
+    ]);
+  });
+
+  it("D1: limits: those of then hold, which did not say whose they are", async () => {
+    const endpoint = telling(new Log(), {
+      idleTimeoutMs: 120_000,
+      onText: (_: unknown, __: string, { maxIdleTimeout, maxTextMessageBufferSize, asyncRemote }: Session) =>
+        asyncRemote.sendText(`${maxIdleTimeout} ${maxTextMessageBufferSize}`),
+    });
+    expect(await (await resume(endpoint, "limits")).ask("?")).toBe("60000 99");
+  });
+
+  it.each([
+    ["channel", ({ send }: { send: SendChannel }) => send],
+    ["channel alone", (send: SendChannel) => send],
+  ] as [string, (object: unknown) => SendChannel][])("D1: %s: it sends", async (name, sendOf) => {
+    const endpoint = serve({
+      onOpen: (session: Session): unknown => startWsConnection(session),
+      onText: (object, text) => sendOf(object).put(text),
+    });
+    const client = await resume(endpoint, name);
+    expect(await client.ask("a")).toBe("a");
+    await endpoint.hibernate();
+    expect(await client.ask("b")).toBe("b");
+  });
+
+  it("D1: flowControl: a session whose client speaks it goes on, and ends with 1012 where it is gone", async () => {
+    const log = new Log();
+    const client = await resume(telling(log, { flowControl: true }), "flowControl");
+    client.send("a");
+    expect(await client.next()).toBeDefined();
+    const gone = await resume(telling(log), "flowControl");
+    gone.send("a");
+    expect((await gone.closed).code).toBe(1012);
+  });
+
+  it("D1: limits: the row of the alarm is read, and the timeouts of then hold", async () => {
+    const client = await resume(telling(new Log(), { idleTimeoutMs: 1000 }), "limits");
+    expect((await client.closed).code).toBe(1001);
+    expect(entries()).toEqual([]);
+  });
+
+  it("D1: ended: nothing runs for it", async () => {
+    const log = new Log();
+    const endpoint = telling(log);
+    const client = await resume(endpoint, "ended");
+    client.send("a");
+    expect(await endpoint.stub.openSessionCount()).toBe(0);
+    expect(log.entries).toEqual([]);
+  });
+
+  it("D2: its version is 0", async () => {
+    const seen: unknown[] = [];
+    const endpoint = telling(new Log(), {
+      version: 1,
+      migrateSession: (data: unknown, from: number) => {
+        seen.push(data, from);
+        return { names: ["ann"] };
+      },
+    });
+    expect(await (await resume(endpoint, "plain")).ask("a")).toBe('a {"names":["ann"]}');
+    expect(seen).toEqual([{ name: "ann" }, 0]);
+  });
+});
+
+it("D1: what is written now has its number: attachments, rows, the row of the alarm", async () => {
+  const endpoint = telling(new Log(), { trackSessions: true, idleTimeoutMs: 60_000 });
+  await endpoint.connect();
+  const numbers = await runInDurableObject(endpoint.stub, (object) => {
+    const { ctx } = object as unknown as { ctx: DurableObjectState };
+    const attached = ctx.getWebSockets().map((socket) => socket.deserializeAttachment() as Attached);
+    const rows = [...ctx.storage.kv.list<Attached>({ prefix: "socle:" })].map(([, row]) => row);
+    return [...attached, ...rows].map(({ socle }) => socle);
+  });
+  expect(numbers).toEqual([1, 1, 1]);
+});
+
+describe("a form that is not known", () => {
+  it("D1: its sessions end with 1012, with one entry in the log, and no callback runs", async () => {
+    const log = new Log();
+    const endpoint = telling(log);
+    const client = await resume(endpoint, "plain", (attached) => (attached.socle = 2));
+    const other = await endpoint.connect();
+    client.send("a");
+    expect((await client.closed).code).toBe(1012);
+    expect(await other.ask("b")).toBe("b undefined");
+    expect(await endpoint.stub.openSessionCount()).toBe(1);
+    expect(log.entries).toEqual([]);
+    expect(entries()).toEqual([`socle: sessions of other code can't go on at ${endpoint.path}:`]);
+    expect(String(logged.mock.calls[0]![1])).toContain("It was kept in form 2, and this version of Socle knows 1");
+  });
+
+  it("D1: a broadcast, the idle sweep and a count leave them out, and end them", async () => {
+    const endpoint = telling(new Log(), { idleTimeoutMs: 60_000 });
+    const client = await resume(endpoint, "limits", (attached) => (attached.socle = 2));
+    expect(await endpoint.stub.broadcast("a")).toBe(0);
+    expect((await client.closed).code).toBe(1012);
+    expect(entries()).toHaveLength(1);
+  });
+
+  it("D1: a row of one ends its session, and stays for the version that knows it", async () => {
+    const log = new Log();
+    const endpoint = telling(log);
+    const client = await resume(endpoint, "large");
+    const rows = (change: (row: Attached) => void) =>
+      runInDurableObject(endpoint.stub, (_, { storage }) =>
+        [...storage.kv.list<Attached>({ prefix: "socle:session:" })].map(([key, row]) => {
+          change(row);
+          storage.kv.put(key, row);
+          return row.socle;
+        }),
+      );
+    await rows((row) => (row.socle = 2));
+    await endpoint.hibernate();
+    client.send("a");
+    expect((await client.closed).code).toBe(1012);
+    expect(entries()).toEqual([`socle: sessions of other code can't go on at ${endpoint.path}:`]);
+    expect(await rows(() => {})).toEqual([2]);
+  });
+
+  it("D1: a row of the alarm in one counts as due: it is logged, and the timeouts hold", async () => {
+    const endpoint = telling(new Log(), { idleTimeoutMs: 1000 });
+    const client = await endpoint.connect();
+    await runInDurableObject(endpoint.stub, async (_, { storage }) => {
+      storage.kv.put("socle:alarm", Object.assign([0, null, 0], { socle: 2 }));
+      await storage.sync();
+    });
+    await endpoint.hibernate();
+    expect((await client.closed).code).toBe(1001);
+    expect(entries()[0]).toContain("the row of the alarm can't be read, and all of it counts as due");
+  });
+});
