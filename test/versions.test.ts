@@ -1,7 +1,7 @@
 // Worker and object of different versions: what one lets pass and the other does not know is refused, never misread.
 import { createExecutionContext } from "cloudflare:test";
 import { Endpoint, ServerContainer, type Session } from "socle";
-import { describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi, type MockInstance } from "vitest";
 
 import { freshPath, serve } from "./support/endpoint.ts";
 import { container } from "./support/worker.ts";
@@ -37,6 +37,10 @@ describe("an object", () => {
 });
 
 describe("a Worker", () => {
+  let logged: MockInstance<typeof console.error>;
+  beforeEach(() => void (logged = vi.spyOn(console, "error").mockImplementation(() => {})));
+  afterEach(() => vi.restoreAllMocks());
+
   /** An object of another version, as the Worker finds it behind its path. */
   const served = (fetch: () => Promise<Response>) => {
     const path = freshPath();
@@ -58,6 +62,9 @@ describe("a Worker", () => {
     expect(direct.status).toBeGreaterThanOrEqual(403);
     const ask = served(() => endpoint.stub.fetch(refused(endpoint.path)));
     expect(await answer(await ask())).toEqual([503, "5"]);
+    const [[entry, error]] = logged.mock.calls as [[string, Error]];
+    expect(entry).toMatch(/^socle: 503 for \/test-\d+:$/);
+    expect(error.message).toContain(`The object answers ${direct.status} to what its Worker lets pass`);
   });
 
   it("D5: leaves what a class answers itself as it is", async () => {
