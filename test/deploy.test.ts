@@ -5,6 +5,7 @@ import {
   DeploymentError,
   SessionVersionError,
   startWsConnection,
+  type CloseReason,
   type ContainerEvent,
   type SendChannel,
   type Session,
@@ -389,7 +390,15 @@ describe("an endpoint that has changed", () => {
       const log = new Log();
       const endpoint = new Deployed({ ...kept(), ...before });
       const [ann, bob] = [await endpoint.connect("?ann", offered), await endpoint.connect("?bob")];
-      await endpoint.deploy({ ...kept(log), ...after, onBinary: () => log.add("bytes") });
+      await endpoint.deploy({
+        ...kept(log),
+        ...after,
+        onBinary: () => log.add("bytes"),
+        onClose: (object: unknown, session: Session, { closeCode, reasonPhrase }: CloseReason) => {
+          expect(session.negotiatedSubprotocol).toBe("");
+          log.add("close", object, closeCode, reasonPhrase);
+        },
+      });
       const cat = await endpoint.connect("?cat");
       // One is touched by its own message, the other by a broadcast.
       ann.send(offered ? new Uint8Array([0, 1]) : "a");
@@ -522,6 +531,146 @@ describe("an endpoint that has changed", () => {
   });
 });
 
+describe("a migration that fails", () => {
+  const large = () => ({ names: ["x".repeat(3_000_000)] });
+
+  it("D2: leaves the row as it was, also for a crash in the onClose that follows", async () => {
+    const log = new Log();
+    const endpoint = new Deployed({ ...first(), trackSessions: true });
+    const client = await endpoint.connect("?ann");
+    const map = { ...second(log), trackSessions: true, migrateSession: large };
+    await endpoint.deploy({ ...map, onClose: () => new Promise(() => {}) });
+    client.send("a");
+    expect((await client.closed).code).toBe(1012);
+    const rows = await runInDurableObject(endpoint.stub, (_, { storage }) =>
+      Array.from(storage.kv.list<[string, unknown]>({ prefix: "socle:" }), ([, [facts, object]]) => [facts, object]),
+    );
+    expect(rows).toEqual([[expect.stringContaining('"made":"0t"'), { name: "ann" }]]);
+  });
+
+  it("D2: leaves no row of an endpoint that tracks no more, and onClose runs once", async () => {
+    const log = new Log();
+    const endpoint = new Deployed({ ...first(), trackSessions: true });
+    const client = await endpoint.connect("?ann");
+    await endpoint.deploy({ ...second(log), migrateSession: large });
+    client.send("a");
+    expect((await client.closed).code).toBe(1012);
+    await log.has(["close", null, 1012, ""]);
+    redeploy(watched, endpoint.path as `/${string}`, { ...second(log), trackSessions: true });
+    await drop(endpoint.stub, { timeoutMs });
+    await endpoint.connect("?bob");
+    expect(log.entries).toEqual([["close", undefined, 1012, ""]]);
+  });
+
+  it("D2: what is assigned then is not what onClose gets", async () => {
+    const log = new Log();
+    const endpoint = new Deployed(first());
+    const client = await endpoint.connect("?ann");
+    await endpoint.deploy({ ...second(log), migrateSession: large });
+    await runInDurableObject(endpoint.stub, (object) => {
+      for (const session of (object as unknown as { openSessions(): Set<Session> }).openSessions()) {
+        session.sessionObject = { names: ["assigned"] };
+      }
+    });
+    expect((await client.closed).code).toBe(1012);
+    await log.has(["close", null, 1012, ""]);
+  });
+});
+
+it("D3: neither onEvent nor onClose sees the object of one that can't go on, and onClose its properties", async () => {
+  const log = new Log();
+  const endpoint = new Deployed({
+    ...first(),
+    onOpen: (session: Session) => {
+      session.userProperties.seen = 1;
+      return { name: "ann" };
+    },
+  });
+  const clients = [await endpoint.connect("?ann"), await endpoint.connect("?bob")];
+  const { migrateSession: _, ...map } = second();
+  listener.onEvent = (event) => {
+    if (event.type === "error") log.add("told", event.session.sessionObject);
+  };
+  await endpoint.deploy({
+    ...map,
+    onClose: (object: unknown, { userProperties }: Session) => log.add("close", object, userProperties),
+  });
+  clients[0]!.send("a");
+  await clients[0]!.closed;
+  await endpoint.stub.broadcast("b");
+  await clients[1]!.closed;
+  await expect.poll(() => log.entries.length).toBe(4);
+  expect(log.entries).toEqual([
+    ["told", undefined],
+    ["close", undefined, { seen: 1 }],
+    ["told", undefined],
+    ["close", undefined, { seen: 1 }],
+  ]);
+});
+
+describe("options that change", () => {
+  const echo = (options: object = {}) => ({
+    onText: (_: unknown, text: string, session: Session) => session.asyncRemote.sendText(text),
+    ...options,
+  });
+
+  it("D3: a rate limit of before is not held against a session", async () => {
+    const endpoint = new Deployed(echo({ rateLimit: { messages: 10, perMs: 3_600_000 } }));
+    const client = await endpoint.connect();
+    expect([await client.ask("a"), await client.ask("b")]).toEqual(["a", "b"]);
+    await endpoint.deploy(echo({ rateLimit: { messages: 1000, perMs: 1000 } }));
+    expect([await client.ask("c"), await client.ask("d")]).toEqual(["c", "d"]);
+  });
+
+  it.each(["idleTimeoutMs", "clientTimeoutMs"])("D3: a shorter %s holds from the next message on", async (name) => {
+    const endpoint = new Deployed(echo({ [name]: 3_600_000 }));
+    const client = await endpoint.connect();
+    await client.ask("a");
+    await endpoint.deploy(echo({ [name]: 1000 }));
+    await client.ask("b");
+    expect((await client.closed).code).toBe(1001);
+  });
+
+  it("D3: trackSessions that came and went before a session was read leaves no row", async () => {
+    const log = new Log();
+    const endpoint = new Deployed(first(log));
+    await endpoint.connect("?ann");
+    await endpoint.deploy({ ...first(log), trackSessions: true });
+    await runInDurableObject(endpoint.stub, (object) => {
+      for (const session of (object as unknown as { openSessions(): Set<Session> }).openSessions()) {
+        session.userProperties = { seen: 1 };
+      }
+    });
+    await endpoint.deploy(first(log));
+    await endpoint.stub.closeAll(4000);
+    await log.has(["close", { name: "ann" }, 4000, ""]);
+    const rows = await runInDurableObject(endpoint.stub, (_, { storage }) => [
+      ...storage.kv.list({ prefix: "socle:" }),
+    ]);
+    expect(rows).toEqual([]);
+  });
+
+  it("D3: the platform answers by the autoResponse of now, once a session of before is touched", async () => {
+    const endpoint = new Deployed(echo({ autoResponse: { request: "ping", response: "pong" } }));
+    const client = await endpoint.connect();
+    expect(await client.ask("ping")).toBe("pong");
+    await endpoint.deploy(echo({ autoResponse: { request: "ping", response: "alive" } }));
+    expect([await client.ask("a"), await client.ask("ping")]).toEqual(["a", "alive"]);
+    await endpoint.deploy(echo());
+    expect([await client.ask("a"), await client.ask("ping")]).toEqual(["a", "ping"]);
+  });
+
+  it("D3: a client of socle.v1 that counts by another autoResponse ends with 1012, and a plain one goes on", async () => {
+    const pair = (response: string) => ({ flowControl: true, autoResponse: { request: "ping", response } });
+    const endpoint = new Deployed(echo(pair("pong")));
+    const [flow, plain] = [await endpoint.connect("", ["socle.v1"]), await endpoint.connect()];
+    await endpoint.deploy(echo(pair("alive")));
+    expect([await plain.ask("a"), await plain.ask("ping")]).toEqual(["a", "alive"]);
+    await endpoint.stub.broadcast("b");
+    expect((await flow.closed).code).toBe(1012);
+  });
+});
+
 it("D2: what is assigned from outside to a session that is not read yet is not migrated later", async () => {
   const log = new Log();
   const endpoint = new Deployed(first());
@@ -604,6 +753,28 @@ describe("redeploy", () => {
     });
     await hibernate(stub, { timeoutMs });
     expect(await client.ask("a")).toBe("reached 0");
+    // Its onRequest stays, and so does the class where the path was gone.
+    redeploy(container, path, undefined);
+    redeploy(container, path, {});
+    await hibernate(stub, { timeoutMs });
+    expect(await (await fetcher.fetch(new Request(`https://socle.test${at}`))).text()).toBe(`GET ${at}`);
+  });
+
+  it("D3: where the path of a class is gone onEvent is told, and no callback runs", async () => {
+    const path = freshPath();
+    const log = new Log();
+    watched.addEndpoint(path as `/${string}`, Room);
+    const client = await connect(worker, path, { timeoutMs });
+    const stub = watched.stub(env, path);
+    Object.assign(Room.prototype, { onClose: () => log.add("close") });
+    redeploy(watched, path as `/${string}`, undefined);
+    await hibernate(stub, { timeoutMs });
+    events = [];
+    client.send("a");
+    expect((await client.closed).code).toBe(1012);
+    await expect.poll(() => events.map(({ type }) => type)).toEqual(["wake", "error", "close"]);
+    Reflect.deleteProperty(Room.prototype, "onClose");
+    expect(log.entries).toEqual([]);
   });
 
   it("D4: refuses a path that has no endpoint, and an endpoint that addEndpoint would refuse", () => {

@@ -38,7 +38,8 @@ export class Attachment {
   readonly #storage: DurableObjectStorage;
   readonly #id: string;
   readonly #place: Place;
-  readonly #isTracked: boolean;
+  #isTracked: boolean;
+  readonly #tracks: boolean;
   #facts: string;
   #kept: Kept | undefined;
   /** The limits are no longer the endpoint's. */
@@ -68,8 +69,11 @@ export class Attachment {
     this.keeps = config.hibernate;
     this.limits = limits ?? limitsOf(config);
     this.#isLimited = limits !== undefined;
-    this.#isTracked = config.trackSessions;
-    this.#isLarge = this.#hadRow = isLarge;
+    this.#tracks = config.trackSessions;
+    // Until it is renewed it stays as other code has kept it.
+    this.#isTracked = renewal ? renewal.isTracked : this.#tracks;
+    this.#isLarge = isLarge;
+    this.#hadRow = isLarge || this.#isTracked;
     this.renewal = renewal;
   }
 
@@ -131,13 +135,23 @@ export class Attachment {
     this.kept[0] = this.#facts = JSON.stringify({ ...(JSON.parse(this.#facts) as SessionFacts), ...facts });
   }
 
-  /** What is kept next is kept by this code. */
-  renew({ facts, isTracked }: Renewal): void {
-    this.kept[0] = this.#facts = facts;
-    this.renewal = undefined;
-    // There is a row to write again, or to delete.
-    this.#hadRow ||= isTracked;
-    this.#isLarge ||= isTracked;
+  /** Has what other code has kept written by this, facts and session object together. If `write` throws all is as it was. */
+  renew({ facts, isTracked }: Renewal, write: () => void): void {
+    const [former, isLarge] = [this.#facts, this.#isLarge];
+    const settle = (to: string, large: boolean, tracked: boolean): void => {
+      this.kept[0] = this.#facts = to;
+      this.#isLarge = large;
+      this.#isTracked = tracked;
+    };
+    settle(facts, isLarge || isTracked, this.#tracks);
+    try {
+      write();
+      this.renewal = undefined;
+    } catch (error) {
+      settle(former, isLarge, isTracked);
+      attempt("a session can't be kept as it was", () => this.#save(), this.#place);
+      throw error;
+    }
   }
 
   limit<Index extends keyof Limits>(index: Index, value: Limits[Index]): void {

@@ -57,7 +57,11 @@ export function limitsUnder(config: LimitOptions, kept: Limits): Limits {
   const now = limitsOf(config);
   const settled = [...kept] as Limits;
   for (const index of [IDLE_TIMEOUT, TEXT_SIZE, BINARY_SIZE, CLIENT_TIMEOUT] as const) {
-    if (!(bits & (1 << index))) settled[index] = now[index]!;
+    if (bits & (1 << index) || settled[index] === now[index]) continue;
+    settled[index] = now[index]!;
+    // Put off by the former timeout: that may be for longer than this one.
+    if (index === IDLE_TIMEOUT) settled[ACTIVE_UNTIL] = 0;
+    if (index === CLIENT_TIMEOUT) settled[HEARD_UNTIL] = 0;
   }
   return settled;
 }

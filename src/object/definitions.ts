@@ -3,7 +3,7 @@ import type { Callbacks } from "../api/callbacks.ts";
 import type { EndpointOptions } from "../api/endpoint-options.ts";
 import { amended, define, type CompleteDefinition, type EndpointDefinition } from "../endpoint/definition.ts";
 import { ENDPOINTS, SERVES_MAPS, type ClassOfEndpoints } from "../endpoint/endpoint-class.ts";
-import { UNREGISTERED } from "../options/version.ts";
+import { unregistered } from "../options/version.ts";
 
 export class Definitions {
   readonly #object: Callbacks;
@@ -33,7 +33,7 @@ export class Definitions {
       if (this.#class[SERVES_MAPS]) return undefined;
       const own = (this.#own ??= define(path, this.#options(), true));
       // Not put by: such paths are the clients' choice, and have no end.
-      return Object.freeze({ callbacks, ...own, made: own.made + UNREGISTERED, config: amended(own.config, { path }) });
+      return Object.freeze({ callbacks, ...own, made: unregistered(own.made), config: amended(own.config, { path }) });
     }
     const definition = Object.freeze({
       callbacks,

@@ -4,9 +4,11 @@ import { SessionVersionError } from "../api/errors.ts";
 import { amended, define } from "../endpoint/definition.ts";
 import type { SessionFacts } from "../hibernation/facts.ts";
 import type { Renewal } from "../hibernation/remains.ts";
-import { formerOf, GONE, isTracked, obstacle, versionOf } from "../options/version.ts";
+import { answerBy } from "../options/auto-response.ts";
+import { isFlowControlled, plainName } from "../options/flow-control/flow-session.ts";
+import { answerOf, formerOf, GONE, isTracked, obstacle, versionOf } from "../options/version.ts";
 import { tellOf } from "../reporting/listener.ts";
-import { placeOf, report, type Place } from "../reporting/log.ts";
+import { attempt, placeOf, report, type Place } from "../reporting/log.ts";
 import type { ServerSession } from "../session/session.ts";
 import { wayOf, type Served } from "../session/way.ts";
 
@@ -17,7 +19,12 @@ interface Host {
   readonly onEvent: EventListener;
 }
 
-const NO_PARTS = wayOf([]);
+/** Of its options it has none. What a client of `socle.v1` offered is called as it was. */
+const LAST = wayOf([
+  {
+    join: (session) => void Object.assign(session, { negotiatedSubprotocol: plainName(session.negotiatedSubprotocol) }),
+  },
+]);
 
 export class Outdated {
   readonly #host: Host;
@@ -43,10 +50,15 @@ export class Outdated {
     const { made = "" } = definition ?? {};
     const former = formerOf(facts, made);
     const why = definition ? obstacle(former, made, Boolean(definition.config.migrateSession)) : GONE;
-    if (why !== undefined) {
-      const error = new SessionVersionError(`The code that kept it was another: ${why}.`);
-      return [this.#lastOf(facts.path, isTracked(former), definition), undefined, error];
+    const answers = answerOf(former) === answerOf(made);
+    // Which texts a client of `socle.v1` doesn't count it was told as it came.
+    const isMisled = !answers && isFlowControlled(facts.negotiatedSubprotocol);
+    if (why ?? isMisled) {
+      const cause = why ?? "its client counts by another autoResponse";
+      const error = new SessionVersionError(`The code that kept it was another: ${cause}.`);
+      return [this.#lastOf(facts.path, isTracked(former), why === GONE ? undefined : definition), undefined, error];
     }
+    if (!answers) answerBy(this.#host.ctx, definition!.config.autoResponse);
     const from = versionOf(former);
     const renewal = {
       from: from === versionOf(made) ? undefined : from,
@@ -58,10 +70,12 @@ export class Outdated {
 
   /** A session that can't go on is told of: its `onClose` is to get undefined, and no other callback anything. */
   announce(session: ServerSession, error: SessionVersionError): undefined {
-    this.#report(error, session);
-    session.tell({ type: "error", session, error });
+    // What its `onClose` may read is read before it is gone; of the object itself nothing is.
+    attempt("the user properties can't be read", () => void session.userProperties, session);
     session.object.isRead = true;
     session.object.value = undefined;
+    this.#report(error, session);
+    session.tell({ type: "error", session, error });
   }
 
   /** Of a session that can't be read at all: the log and the containers' listeners are told. */
@@ -92,8 +106,8 @@ export class Outdated {
     const last = {
       ...served,
       config: amended(config, { hibernate: true, trackSessions: trackSessions || config.trackSessions }),
-      way: NO_PARTS,
-      wayOf: () => NO_PARTS,
+      way: LAST,
+      wayOf: () => LAST,
     };
     this.#last.set(key, last);
     return last;

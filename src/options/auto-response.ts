@@ -1,5 +1,6 @@
 // `autoResponse`: a text to which the platform answers without waking the object, and Socle for sockets that don't hibernate:
 // hibernate.ts listens to those.
+import type { EndpointConfig } from "../api/endpoint-options.ts";
 import type { Subject } from "../session/subject.ts";
 import { spend } from "./budget.ts";
 import { isPair, isShort } from "./check.ts";
@@ -20,12 +21,13 @@ export const autoResponse = {
   },
   part({ autoResponse: pair, hibernate }) {
     if (!pair || !hibernate) return undefined;
-    const { request, response } = pair;
-    return {
-      accepted: ({ ctx }: Subject) => ctx.setWebSocketAutoResponse(new WebSocketRequestResponsePair(request, response)),
-    };
+    return { accepted: ({ ctx }: Subject) => answerBy(ctx, pair) };
   },
 } as const satisfies Option<"autoResponse">;
+
+/** Has the platform answer by itself for all the sockets of an object; by no pair not at all. */
+export const answerBy = (ctx: DurableObjectState, pair: EndpointConfig["autoResponse"]): void =>
+  ctx.setWebSocketAutoResponse(pair && new WebSocketRequestResponsePair(pair.request, pair.response));
 
 /** Twenty at once, then one each second: nobody is told whether the client reads them, and what it doesn't is kept. */
 const BUDGET = { messages: 20, perMs: 20_000 };

@@ -10,7 +10,9 @@ export function spend(
   spentUntil: number,
   now: number,
 ): number | undefined {
-  const spent = Math.max(spentUntil, now) + perMs / messages;
+  // More than a whole budget was spent of another, before a deploy changed it.
+  const before = spentUntil > now + perMs + 1 ? now : Math.max(spentUntil, now);
+  const spent = before + perMs / messages;
   // A little more, because the fractions add up inexactly.
   return spent - now > perMs + Math.min(perMs / messages / 2, 1) ? undefined : spent;
 }

@@ -17,39 +17,47 @@ const MEMORY = "m";
 /** Its sessions have rows. */
 const TRACKED = "t";
 /** The class is not registered at the path: it was reached past the router. */
-export const UNREGISTERED = "u";
+const UNREGISTERED = "u";
 
 export const GONE = "its path is not registered: register it while the Worker's module loads";
 
-/** The version of an endpoint, and on which of its options a kept session hangs: one text, to be compared at once. */
-export const madeBy = ({
-  version: number = 0,
-  serializeSession,
-  flowControl,
-  hibernate,
-  trackSessions,
-}: EndpointConfig): string =>
-  `${number}${serializeSession ? CODEC : ""}${flowControl ? FLOW : ""}${hibernate ? "" : MEMORY}${trackSessions ? TRACKED : ""}`;
+/**
+ * The version of an endpoint, and on which of its options a kept session hangs: one text, to be compared at once. Behind a space stands
+ * what the platform answers by itself.
+ */
+export function madeBy(config: EndpointConfig): string {
+  const { version: number = 0, serializeSession, flowControl, hibernate, trackSessions, autoResponse } = config;
+  const letters = `${serializeSession ? CODEC : ""}${flowControl ? FLOW : ""}${hibernate ? "" : MEMORY}${trackSessions ? TRACKED : ""}`;
+  return `${number}${letters}${autoResponse ? ` ${JSON.stringify(autoResponse)}` : ""}`;
+}
 
-export const isTracked = (made: string): boolean => made.includes(TRACKED);
+/** Of a class that is not registered at the path. */
+export const unregistered = (made: string): string => made.replace(/^\d+/, `$&${UNREGISTERED}`);
+
+const lettersOf = (made: string): string => made.split(" ", 1)[0]!;
+
+/** What the platform is to answer, as it was when a session was made. */
+export const answerOf = (made: string): string => made.slice(lettersOf(made).length);
+
+export const isTracked = (made: string): boolean => lettersOf(made).includes(TRACKED);
 
 export const versionOf = (made: string): number => Number.parseInt(made);
 
 /** What a session was made by. 0.1.0 did not keep it: what its facts don't tell counts as what it is now. */
 export function formerOf({ made, negotiatedSubprotocol }: SessionFacts, now: string): string {
   if (made !== undefined) return made;
-  const others = now.replace(/\d+|[fm]/g, "");
-  return `0${others}${isFlowControlled(negotiatedSubprotocol) || now.includes(FLOW) ? FLOW : ""}`;
+  const others = lettersOf(now).replace(/\d+|[fm]/g, "");
+  return `0${others}${isFlowControlled(negotiatedSubprotocol) || lettersOf(now).includes(FLOW) ? FLOW : ""}${answerOf(now)}`;
 }
 
 /** Why a session that was made by other code can't go on; undefined if it can. */
 export function obstacle(former: string, now: string, migrates: boolean): string | undefined {
   const changed = (letter: string): string | undefined => {
-    const has = now.includes(letter);
-    return has === former.includes(letter) ? undefined : has ? "has come" : "has gone";
+    const has = lettersOf(now).includes(letter);
+    return has === lettersOf(former).includes(letter) ? undefined : has ? "has come" : "has gone";
   };
   const [from, to] = [versionOf(former), versionOf(now)];
-  if (now.includes(UNREGISTERED) && changed(UNREGISTERED)) return GONE;
+  if (lettersOf(now).includes(UNREGISTERED) && changed(UNREGISTERED)) return GONE;
   if (changed(MEMORY)) return "hibernate is false now";
   if (changed(FLOW)) return `flowControl ${changed(FLOW)}`;
   if (from !== to)

@@ -133,8 +133,7 @@ export class SessionObject implements Changeable {
         throw new TypeError("It returned a promise: make it synchronous.");
       }
       if (isLast) return migrated;
-      this.#attachment.renew(renewal);
-      this.#save(migrated);
+      this.#attachment.renew(renewal, () => this.#save(migrated));
       return migrated;
     } catch (cause) {
       const what = from === undefined ? "It can't be kept" : `migrateSession can't make it of version ${from}`;

@@ -127,6 +127,7 @@ export class ServerSession implements Subject, SendLink {
   set sessionObject(value: unknown) {
     // One that other code has kept would be taken for that code's later.
     if (this.#attachment.renewal) this.host.awaken(this);
+    if (this.#attachment.renewal) return;
     this.object.replace(value);
   }
 

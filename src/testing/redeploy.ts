@@ -38,16 +38,22 @@ export function redeploy<Env, T, const Path extends string>(
 ): void {
   platformFor("redeploy");
   const table = container[TABLE]();
-  const former = table.routes.at(path);
+  const taken = gone.get(container) ?? new Map<string, Route>();
+  gone.set(container, taken);
+  const former = table.routes.at(path) ?? taken.get(path);
   if (!former) throw new DeploymentError(`No endpoint at "${path}": add one, before another takes its place.`);
   const route = endpoint && table.routeOf(path, endpoint);
+  taken.set(path, former);
   table.routes.delete(path);
   former.type[ENDPOINTS]!.delete(former.config.path);
   if (route) table.add(path, former.type[SERVES_MAPS] ? route : standIn(route, former));
 }
 
+/** What stood at the paths of containers: of one that was taken away the class is still known. */
+const gone = new WeakMap<object, Map<string, Route>>();
+
 /** An endpoint in the place of a class, whose objects stay. */
-function standIn(route: Route, { type, className, config: { binding } }: Route): Route {
+function standIn(route: Route, { type, className, answersRequests, config: { binding } }: Route): Route {
   const source = (route.callbacks ?? route.type.prototype) as Record<string, unknown>;
   const callbacksOf = (object: object): Callbacks => {
     if (route.type === type) return object;
@@ -62,6 +68,7 @@ function standIn(route: Route, { type, className, config: { binding } }: Route):
     ...route,
     type,
     className,
+    answersRequests,
     config: binding ? amended(route.config, { binding }) : route.config,
     callbacksOf,
   };

@@ -12,6 +12,10 @@ import { FlowRemote } from "./flow-remote.ts";
 /** Whether the subprotocol on the wire is `socle.v1`, alone or with one of the application's. */
 export const isFlowControlled = (name: string): boolean => name === PROTOCOL || name.endsWith(`+${PROTOCOL}`);
 
+/** The application's subprotocol, of one on the wire; "" if there is none. */
+export const plainName = (name: string): string =>
+  isFlowControlled(name) ? name.slice(0, -PROTOCOL.length - 1) : name;
+
 /** Whether a batch has too many messages, by their headers: none of them is read. */
 function isLong(batch: ArrayBuffer): boolean {
   const reader = new FrameReader(batch);
@@ -56,7 +60,7 @@ export function join(session: Subject, isAccepted: boolean): void {
     },
     keepAwake: (sending) => ctx.waitUntil(sending),
   });
-  const negotiatedSubprotocol = session.negotiatedSubprotocol.slice(0, -PROTOCOL.length - 1);
+  const negotiatedSubprotocol = plainName(session.negotiatedSubprotocol);
   Object.assign(session, { negotiatedSubprotocol, asyncRemote, credit });
 }
 
