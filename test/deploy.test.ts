@@ -89,6 +89,15 @@ const second = (log = new Log(), version = 1) => ({
   },
 });
 
+/** The second version, which can't take one of them along. */
+const withoutBob = (log: Log) => ({
+  ...second(log),
+  migrateSession: ({ name }: User) => {
+    if (name === "bob") throw new Error("no way");
+    return { names: [name] };
+  },
+});
+
 describe("a changed version", () => {
   it("D2: migrateSession gets what was kept and its version, before any callback, once", async () => {
     const log = new Log();
@@ -211,13 +220,7 @@ describe("a changed version", () => {
     const log = new Log();
     const endpoint = new Deployed(first());
     const [ann, bob] = [await endpoint.connect("?ann"), await endpoint.connect("?bob")];
-    await endpoint.deploy({
-      ...second(log),
-      migrateSession: ({ name }: User) => {
-        if (name === "bob") throw new Error("no way");
-        return { names: [name] };
-      },
-    });
+    await endpoint.deploy(withoutBob(log));
     expect(await endpoint.stub.closeAll(4005)).toBe(2);
     expect([(await ann.closed).code, (await bob.closed).code]).toEqual([4005, 4005]);
     await log.has(["close", { names: ["ann"] }, 4005, ""]);
@@ -229,13 +232,7 @@ describe("a changed version", () => {
     const log = new Log();
     const endpoint = new Deployed(first());
     const [ann, bob] = [await endpoint.connect("?ann"), await endpoint.connect("?bob")];
-    await endpoint.deploy({
-      ...second(log),
-      migrateSession: ({ name }: User) => {
-        if (name === "bob") throw new Error("no way");
-        return { names: [name] };
-      },
-    });
+    await endpoint.deploy(withoutBob(log));
     expect([(await ann.close(4001)).code, (await bob.close(4002)).code]).toEqual([4001, expect.any(Number)]);
     await log.has(["close", { names: ["ann"] }, 4001, ""]);
     await expect.poll(() => log.entries.length).toBe(2);
@@ -518,6 +515,26 @@ describe("an endpoint that has changed", () => {
     await next.ask("a");
     expect(await rows(endpoint)).toBe(0);
     await next.close();
+  });
+
+  it("D3: of many with large objects each row is read as its session ends, never before", async () => {
+    const read: string[] = [];
+    const endpoint = new Deployed({ ...kept(), onOpen: () => ({ name: "x".repeat(20_000) }) });
+    const clients = [await endpoint.connect("?a"), await endpoint.connect("?b"), await endpoint.connect("?c")];
+    await endpoint.deploy({ ...kept(), version: 1, onClose: () => read.push("close") });
+    await runInDurableObject(endpoint.stub, (object) => {
+      const { ctx } = object as unknown as { ctx: DurableObjectState };
+      const { kv } = ctx.storage;
+      const get = kv.get.bind(kv);
+      vi.spyOn(kv, "get").mockImplementation((key: string) => {
+        if (key.startsWith("socle:session:")) read.push("read");
+        return get(key);
+      });
+      (object as Room).broadcast("a");
+      expect(read).toEqual([]);
+    });
+    for (const client of clients) expect((await client.closed).code).toBe(1012);
+    expect(read).toEqual(["read", "close", "read", "close", "read", "close"]);
   });
 
   it("D3: the same endpoint anew ends nothing, and writes nothing", async () => {

@@ -17,8 +17,9 @@ const PART = 1;
 const ENDED = 2;
 
 /**
- * What the socket holds. By the number of its form no socket of the application's own is taken for ours. A flat tuple, because names of properties and what is nested would cost with each change. The
- * limits are there if they are no longer the endpoint's. In place of facts that don't fit stands the session's id.
+ * What the socket holds. By the number of its form no socket of the application's own is taken for ours. A flat tuple, because
+ * names of properties and what is nested would cost with each change. The limits are there if they are no longer the
+ * endpoint's. In place of facts that don't fit stands the session's id.
  */
 type Attached = [
   kind: typeof WHOLE | typeof PART | typeof ENDED,
@@ -39,7 +40,6 @@ export class Attachment {
   readonly #id: string;
   readonly #place: Place;
   #isTracked: boolean;
-  readonly #tracks: boolean;
   #facts: string;
   #kept: Kept | undefined;
   /** The limits are no longer the endpoint's. */
@@ -69,9 +69,8 @@ export class Attachment {
     this.keeps = config.hibernate;
     this.limits = limits ?? limitsOf(config);
     this.#isLimited = limits !== undefined;
-    this.#tracks = config.trackSessions;
     // Until it is renewed it stays as other code has kept it.
-    this.#isTracked = renewal ? renewal.isTracked : this.#tracks;
+    this.#isTracked = (renewal ?? config).trackSessions;
     this.#isLarge = isLarge;
     this.#hadRow = isLarge || this.#isTracked;
     this.renewal = renewal;
@@ -136,19 +135,19 @@ export class Attachment {
   }
 
   /** Has what other code has kept written by this, facts and session object together. If `write` throws all is as it was. */
-  renew({ facts, isTracked }: Renewal, write: () => void): void {
+  renew({ facts, trackSessions, tracks }: Renewal, write: () => void): void {
     const [former, isLarge] = [this.#facts, this.#isLarge];
     const settle = (to: string, large: boolean, tracked: boolean): void => {
       this.kept[0] = this.#facts = to;
       this.#isLarge = large;
       this.#isTracked = tracked;
     };
-    settle(facts, isLarge || isTracked, this.#tracks);
+    settle(facts, isLarge || trackSessions, tracks);
     try {
       write();
       this.renewal = undefined;
     } catch (error) {
-      settle(former, isLarge, isTracked);
+      settle(former, isLarge, trackSessions);
       attempt("a session can't be kept as it was", () => this.#save(), this.#place);
       throw error;
     }
@@ -158,16 +157,13 @@ export class Attachment {
     this.limits[index] = value;
     this.#isLimited = true;
     // In memory they hold: no message is lost for it.
-    attempt(
-      "a session's limits can't be kept",
-      () => {
-        if (this.keeps && this.#attach(this.#isLarge)) this.#save();
-      },
-      this.#place,
-    );
+    const keep = () => {
+      if (this.keeps && this.#attach(this.#isLarge)) this.#save();
+    };
+    attempt("a session's limits can't be kept", keep, this.#place);
   }
 
-  /** Writes again, or deletes again, what a transaction may have taken along. */
+  /** Writes or deletes again what a transaction may have taken along. */
   rewrite(): void {
     if (this.#isForgotten) return this.forget();
     const write = () => {
@@ -181,6 +177,12 @@ export class Attachment {
   /** Marks the session as ended: events that the platform still delivers for the socket are nobody's. */
   end(): void {
     const { keeps } = this;
+    try {
+      // The mark takes along what `onClose` may read.
+      if (keeps) void this.kept;
+    } catch {
+      // Who asks for it is told.
+    }
     this.keeps = false;
     if (keeps) markEnd(this.#socket, this.#place);
   }
@@ -290,10 +292,7 @@ export function readAttachment(socket: WebSocket, storage: DurableObjectStorage)
   return { facts, limits, isLarge: true };
 }
 
-/**
- * The facts and the limits alone, which need no row where the facts are in the attachment; undefined for a session that has ended, and
- * for a socket that Socle did not accept.
- */
+/** Facts and limits alone, which mostly need no row; undefined for a session that has ended, and a socket that isn't ours. */
 export function readLimits(socket: WebSocket): readonly [factsOrId: string, limits: Limits | undefined] | undefined {
   const [kind, factsOrId, , limits] = attachedTo(socket) ?? [ENDED];
   return kind === ENDED ? undefined : [factsOrId!, limits];

@@ -50,18 +50,17 @@ export function own(limits: Limits, index: keyof Limits & number): void {
   if (limits[OWN] !== undefined) limits[OWN] |= 1 << index;
 }
 
-/** Those that were kept, where what the session did not set itself is what it is now. */
-export function limitsUnder(config: LimitOptions, kept: Limits): Limits {
+/** Of those that were kept, what the session did not set itself becomes what it is now. */
+export function renewLimits(config: LimitOptions, kept: Limits): Limits {
   const { [OWN]: bits } = kept;
   if (bits === undefined) return kept;
   const now = limitsOf(config);
-  const settled = [...kept] as Limits;
   for (const index of [IDLE_TIMEOUT, TEXT_SIZE, BINARY_SIZE, CLIENT_TIMEOUT] as const) {
-    if (bits & (1 << index) || settled[index] === now[index]) continue;
-    settled[index] = now[index]!;
+    if (bits & (1 << index) || kept[index] === now[index]) continue;
+    kept[index] = now[index]!;
     // Put off by the former timeout: that may be for longer than this one.
-    if (index === IDLE_TIMEOUT) settled[ACTIVE_UNTIL] = 0;
-    if (index === CLIENT_TIMEOUT) settled[HEARD_UNTIL] = 0;
+    if (index === IDLE_TIMEOUT) kept[ACTIVE_UNTIL] = 0;
+    if (index === CLIENT_TIMEOUT) kept[HEARD_UNTIL] = 0;
   }
-  return settled;
+  return kept;
 }

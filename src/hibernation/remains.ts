@@ -19,6 +19,7 @@ export interface Renewal {
   readonly from: number | undefined;
   /** Its facts, as this code would have kept them. */
   readonly facts: string;
-  /** It has a row. */
-  readonly isTracked: boolean;
+  /** It has a row; and it is to have one. */
+  readonly trackSessions: boolean;
+  readonly tracks: boolean;
 }

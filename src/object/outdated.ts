@@ -1,5 +1,5 @@
 // Sessions that other code has kept, before a deploy or a rollback: which of them go on, and how the others end.
-import type { ContainerEvent, EventListener } from "../api/container-event.ts";
+import type { EventListener } from "../api/container-event.ts";
 import { SessionVersionError } from "../api/errors.ts";
 import { amended, define } from "../endpoint/definition.ts";
 import type { SessionFacts } from "../hibernation/facts.ts";
@@ -8,7 +8,7 @@ import { answerBy } from "../options/auto-response.ts";
 import { isFlowControlled, plainName } from "../options/flow-control/flow-session.ts";
 import { answerOf, formerOf, GONE, isTracked, obstacle, versionOf } from "../options/version.ts";
 import { tellOf } from "../reporting/listener.ts";
-import { attempt, placeOf, report, type Place } from "../reporting/log.ts";
+import { placeOf, report, type Place } from "../reporting/log.ts";
 import type { ServerSession } from "../session/session.ts";
 import { wayOf, type Served } from "../session/way.ts";
 
@@ -26,12 +26,15 @@ const LAST = wayOf([
   },
 ]);
 
+/** The log is told of so many paths and causes. */
+const MOST = 100;
+
 export class Outdated {
   readonly #host: Host;
   /** What the log has been told: of a thousand sessions it is once. */
   readonly #told = new Set<string>();
-  /** By what sessions are served that can't go on. */
-  readonly #last = new Map<string, Served>();
+  /** The paths that were registered, and are no more. */
+  readonly #gone: Record<string, Served> = {};
 
   constructor(host: Host) {
     this.#host = host;
@@ -47,6 +50,7 @@ export class Outdated {
     facts: SessionFacts,
     definition: Served | undefined,
   ): readonly [Served, Renewal | undefined, SessionVersionError?] {
+    const { ctx, onEvent } = this.#host;
     const { made = "" } = definition ?? {};
     const former = formerOf(facts, made);
     const why = definition ? obstacle(former, made, Boolean(definition.config.migrateSession)) : GONE;
@@ -56,22 +60,24 @@ export class Outdated {
     if (why ?? isMisled) {
       const cause = why ?? "its client counts by another autoResponse";
       const error = new SessionVersionError(`The code that kept it was another: ${cause}.`);
-      return [this.#lastOf(facts.path, isTracked(former), why === GONE ? undefined : definition), undefined, error];
+      const { path } = facts;
+      const served =
+        why === GONE ? (this.#gone[path] ??= { ...define(path, {}, false), callbacks: {}, onEvent }) : definition!;
+      return [lastOf(served, isTracked(former)), undefined, error];
     }
-    if (!answers) answerBy(this.#host.ctx, definition!.config.autoResponse);
+    if (!answers) answerBy(ctx, definition!.config.autoResponse);
     const from = versionOf(former);
     const renewal = {
       from: from === versionOf(made) ? undefined : from,
       facts: JSON.stringify({ ...facts, made }),
-      isTracked: isTracked(former),
+      trackSessions: isTracked(former),
+      tracks: isTracked(made),
     };
     return [definition!, renewal];
   }
 
   /** A session that can't go on is told of: its `onClose` is to get undefined, and no other callback anything. */
   announce(session: ServerSession, error: SessionVersionError): undefined {
-    // What its `onClose` may read is read before it is gone; of the object itself nothing is.
-    attempt("the user properties can't be read", () => void session.userProperties, session);
     session.object.isRead = true;
     session.object.value = undefined;
     this.#report(error, session);
@@ -81,35 +87,23 @@ export class Outdated {
   /** Of a session that can't be read at all: the log and the containers' listeners are told. */
   tell(error: SessionVersionError): void {
     const { ctx, env, onEvent } = this.#host;
-    const event: ContainerEvent = { type: "unreadable", id: ctx.id, error };
     this.#report(error, placeOf(ctx));
-    tellOf(onEvent, event, env, placeOf(ctx));
+    tellOf(onEvent, { type: "unreadable", id: ctx.id, error }, env, placeOf(ctx));
   }
 
   #report(error: SessionVersionError, place: Place): void {
     const entry = `${place.path}: ${error.message}`;
-    if (this.#told.has(entry)) return;
+    // A class that is registered nowhere has as many paths as its clients choose.
+    if (this.#told.has(entry) || this.#told.size === MOST) return;
     this.#told.add(entry);
     report("sessions of other code can't go on", error, place);
   }
-
-  /** It has the callbacks of its endpoint and no part of an option, and leaves no row. */
-  #lastOf(path: string, trackSessions: boolean, definition: Served | undefined): Served {
-    const key = `${path} ${trackSessions}`;
-    const known = this.#last.get(key);
-    if (known) return known;
-    const { config, ...served } = definition ?? {
-      ...define(path, {}, false),
-      callbacks: {},
-      onEvent: this.#host.onEvent,
-    };
-    const last = {
-      ...served,
-      config: amended(config, { hibernate: true, trackSessions: trackSessions || config.trackSessions }),
-      way: LAST,
-      wayOf: () => LAST,
-    };
-    this.#last.set(key, last);
-    return last;
-  }
 }
+
+/** An endpoint as it ends a session: it has the callbacks and no part of an option, and leaves no row. */
+const lastOf = ({ config, ...served }: Served, hasRow: boolean): Served => ({
+  ...served,
+  config: amended(config, { hibernate: true, trackSessions: hasRow }),
+  way: LAST,
+  wayOf: () => LAST,
+});

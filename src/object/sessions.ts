@@ -6,7 +6,7 @@ import { ENDED, refused, unavailable } from "../endpoint/handshake.ts";
 import { isOurs, markEnd, readAttachment } from "../hibernation/attachment.ts";
 import { freezeFacts, type Handshake, type SessionFacts } from "../hibernation/facts.ts";
 import { beginLife, markLife, renewMark } from "../hibernation/life.ts";
-import { limitsUnder } from "../hibernation/limits.ts";
+import { renewLimits } from "../hibernation/limits.ts";
 import type { Remains } from "../hibernation/remains.ts";
 import { watchRollbacks } from "../hibernation/rollback.ts";
 import type { Kept } from "../hibernation/row.ts";
@@ -52,10 +52,10 @@ export class Sessions implements SessionHost {
 
   /** Opens a session: the 101. */
   async open(request: Request, { userProperties, ...agreed }: Handshake): Promise<Response> {
-    const { 0: webSocket, 1: socket } = new WebSocketPair();
     const definition = this.definition(agreed.path);
-    // The Worker's version has an endpoint there, or the object's application has passed it on.
+    // Only the Worker's version has an endpoint there.
     if (!definition) return refused(unavailable());
+    const { 0: webSocket, 1: socket } = new WebSocketPair();
     const { config, onEvent, made } = definition;
     const facts: SessionFacts = {
       id: crypto.randomUUID(),
@@ -274,9 +274,8 @@ export class Sessions implements SessionHost {
   ): ServerSession {
     freezeFacts(facts);
     const { config } = definition;
-    const limits = remains.limits && limitsUnder(config, remains.limits);
-    const settled = limits ? { ...remains, limits } : remains;
-    const session = new ServerSession(this, socket, definition, facts, settled, isAccepted);
+    if (remains.limits) renewLimits(config, remains.limits);
+    const session = new ServerSession(this, socket, definition, facts, remains, isAccepted);
     this.#known.set(socket, session);
     if (!config.hibernate) this.#awake.add(session);
     return session;

@@ -1,7 +1,7 @@
 // The sessions of an object that have been silent for too long.
 import { readLimits } from "../hibernation/attachment.ts";
 import type { SessionFacts } from "../hibernation/facts.ts";
-import { limitsOf, limitsUnder, type Limits } from "../hibernation/limits.ts";
+import { limitsOf, renewLimits, type Limits } from "../hibernation/limits.ts";
 import { dueTime, hasTimeout, isUnderWay } from "../options/timeouts.ts";
 import type { ServerSession } from "../session/session.ts";
 import type { Served } from "../session/way.ts";
@@ -41,7 +41,7 @@ function limitsAt(host: Host, socket: WebSocket): Limits | undefined {
     const [facts, limits] = readLimits(socket) ?? [];
     if (!facts) return undefined;
     const config = host.definition((JSON.parse(facts) as SessionFacts).path)?.config;
-    const now = config && (limits ? limitsUnder(config, limits) : limitsOf(config));
+    const now = config && (limits ? renewLimits(config, limits) : limitsOf(config));
     if (now && isUnderWay(now)) return now;
     // The code of before had no such timeout: it begins.
     const session = host.find(socket);

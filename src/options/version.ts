@@ -23,12 +23,19 @@ export const GONE = "its path is not registered: register it while the Worker's 
 
 /**
  * The version of an endpoint, and on which of its options a kept session hangs: one text, to be compared at once. Behind a space stands
- * what the platform answers by itself.
+ * what the platform answers by itself, as a sum.
  */
 export function madeBy(config: EndpointConfig): string {
   const { version: number = 0, serializeSession, flowControl, hibernate, trackSessions, autoResponse } = config;
   const letters = `${serializeSession ? CODEC : ""}${flowControl ? FLOW : ""}${hibernate ? "" : MEMORY}${trackSessions ? TRACKED : ""}`;
-  return `${number}${letters}${autoResponse ? ` ${JSON.stringify(autoResponse)}` : ""}`;
+  return `${number}${letters}${autoResponse ? ` ${sumOf(JSON.stringify(autoResponse))}` : ""}`;
+}
+
+/** Two texts of up to 4 kB would be copied with each change of a session object. */
+function sumOf(text: string): number {
+  let sum = 0;
+  for (const character of text) sum = (Math.imul(sum, 31) + character.codePointAt(0)!) | 0;
+  return sum;
 }
 
 /** Of a class that is not registered at the path. */

@@ -18,18 +18,7 @@ import {
   type Route,
   type Table,
 } from "../endpoint/endpoint-class.ts";
-import {
-  answer,
-  ENDED,
-  isUpgrade,
-  notFound,
-  pathOf,
-  REFUSED,
-  shakeHands,
-  tell,
-  told,
-  unavailable,
-} from "../endpoint/handshake.ts";
+import { answer, ENDED, isUpgrade, notFound, pathOf, shakeHands, tell, told } from "../endpoint/handshake.ts";
 import { checkRivals } from "../endpoint/rivals.ts";
 import { Router, type Match } from "../endpoint/router.ts";
 import type { Handshake } from "../hibernation/facts.ts";
@@ -153,7 +142,7 @@ export class ServerContainer<Env = Cloudflare.Env> {
     try {
       if (!opens && answersRequests) {
         const passed = tell(request, { path: config.path, pathParameters, negotiatedSubprotocol: "" });
-        return agreeing(await ask(() => stubOf(env, request, match), passed, ctx, concretePath), concretePath);
+        return await ask(() => stubOf(env, request, match), passed, ctx, concretePath);
       }
       let agreed: Agreed = shakeHands(request, match.value, pathParameters, opens);
       if (config.onHandshake && !(agreed instanceof Response)) {
@@ -249,18 +238,9 @@ export class ServerContainer<Env = Cloudflare.Env> {
     // two containers' paths an object doesn't know which was meant.
     const isUnderstood = !headers && !match.value.isByName && TABLES.size === 1 && !told(request);
     const passed = isUnderstood ? request : tell(request, handshake);
-    const { concretePath } = match;
-    let response = agreeing(await ask(() => stubOf(env, request, match), passed, ctx, concretePath), concretePath);
+    let response = await ask(() => stubOf(env, request, match), passed, ctx, match.concretePath);
     if (response.webSocket && response.headers.has(ENDED)) response = relay(response);
     if (headers && response.webSocket) for (const [name, value] of headers) response.headers.append(name, value);
     return response;
   }
-}
-
-/** The answer of an object; or that of a Worker whose checks have let a request pass that its object refuses. */
-function agreeing(response: Response, path: string): Response {
-  if (!response.headers.has(REFUSED)) return response;
-  const text = `The object answers ${response.status} to what its Worker lets pass: it runs another version, or lacks the endpoint: register that while the module loads.`;
-  report(`503 for ${path}`, new DeploymentError(text));
-  return unavailable();
 }

@@ -1,6 +1,8 @@
 // A request to an object, asked again if it fails in a way that may pass.
+import { DeploymentError } from "../api/errors.ts";
 import type { WorkerContext } from "../api/handshake-decision.ts";
-import { unavailable } from "../endpoint/handshake.ts";
+import { REFUSED, unavailable } from "../endpoint/handshake.ts";
+import { GONE } from "../options/version.ts";
 import { report } from "../reporting/log.ts";
 import { toError } from "../reporting/thrown.ts";
 
@@ -23,6 +25,7 @@ export async function ask(
       // 101, and the object would never hear that the client is gone.
       ctx.waitUntil(answered.catch(() => {}));
       const response = await answered;
+      if (response.headers.has(REFUSED)) return disagreeing(response, path);
       // The platform's has headers that can't be changed, and middleware around the container does change them.
       return new Response(response.body, response);
     } catch (error) {
@@ -35,4 +38,11 @@ export async function ask(
       await scheduler.wait(Math.random() * DELAY * 2 ** tries);
     }
   }
+}
+
+/** What the Worker's checks have let pass, and the object refuses. */
+function disagreeing({ status }: Response, path: string): Response {
+  const text = `The object answers ${status} to what its Worker lets pass: its version is another, or ${GONE}.`;
+  report(`503 for ${path}`, new DeploymentError(text));
+  return unavailable();
 }

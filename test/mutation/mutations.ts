@@ -992,7 +992,7 @@ export const mutations: readonly Mutation[] = [
     "D3",
     "the log has an entry for each session",
     "object/outdated.ts",
-    "    if (this.#told.has(entry)) return;\n",
+    "if (this.#told.has(entry) || this.#told.size === MOST) return;",
     "",
   ),
   mutation(
@@ -1026,9 +1026,9 @@ export const mutations: readonly Mutation[] = [
   mutation(
     "D5",
     "what an object refuses is the answer",
-    "worker/container.ts",
-    "if (!response.headers.has(REFUSED)) return response;",
-    "if (response.status > 0) return response;",
+    "worker/retry.ts",
+    "if (response.headers.has(REFUSED)) return disagreeing",
+    "if (response.status < 0) return disagreeing",
   ),
   mutation(
     "D5",
@@ -1041,7 +1041,7 @@ export const mutations: readonly Mutation[] = [
     "D2",
     "a migration that fails leaves its version",
     "hibernation/attachment.ts",
-    "settle(former, isLarge, isTracked);",
+    "settle(former, isLarge, trackSessions);",
     "",
   ),
   mutation(
@@ -1055,8 +1055,8 @@ export const mutations: readonly Mutation[] = [
     "D3",
     "a shorter timeout waits for the former",
     "hibernation/limits.ts",
-    "settled[ACTIVE_UNTIL] = 0;",
-    "settled[ACTIVE_UNTIL] += 0;",
+    "kept[ACTIVE_UNTIL] = 0;",
+    "kept[ACTIVE_UNTIL] += 0;",
   ),
   mutation(
     "D3",
