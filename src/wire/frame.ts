@@ -17,13 +17,16 @@ export const DATA = 0;
 export const BATCH = 1;
 export const ACKNOWLEDGEMENT = 2;
 export const SETTINGS = 3;
+/** Of a topic: these two are in publication.ts. */
+export const PUBLICATIONS = 4;
+export const PLACE = 5;
 
 /** The other end sent a frame that `socle.v1` doesn't have, or acknowledged what it can't have taken. */
 export class ProtocolError extends Error {
   override readonly name = "ProtocolError";
 }
 
-type Bytes = Uint8Array<ArrayBuffer>;
+export type Bytes = Uint8Array<ArrayBuffer>;
 
 /** A text as its UTF-8, or a binary message. */
 export interface Item {
@@ -146,7 +149,8 @@ export class FrameReader {
 const escaped = (byte: number): string =>
   byte > 127 || byte === 37 ? `%${byte.toString(16)}` : String.fromCharCode(byte);
 
-function decode(bytes: Bytes): string {
+/** The text of UTF-8; what is none is malformed. */
+export function decode(bytes: Bytes): string {
   try {
     // What a fatal decoder refuses is no URI either, and neither of the two takes off a byte order mark.
     return decoder ? decoder.decode(bytes) : decodeURIComponent(Array.from(bytes, escaped).join(""));
