@@ -9,6 +9,7 @@ const FLOORS = [
   "testing",
   "worker",
   "object",
+  "topics",
   "endpoint",
   "options",
   "session",

@@ -6,7 +6,8 @@ export type { ServerContainerOptions } from "./worker/container-options.ts";
 export { ServerContainer } from "./worker/container.ts";
 export type { EndpointLike, EndpointOfClass, EndpointsByPath } from "./worker/endpoint-like.ts";
 export type { BroadcastOptions } from "./object/broadcast.ts";
-export { Endpoint, type EndpointClass, type OtherEvent } from "./object/endpoint.ts";
+export { Endpoint, type EndpointClass } from "./object/endpoint.ts";
+export type { OtherEvent } from "./object/hooks.ts";
 export {
   BufferFullError,
   DeploymentError,
@@ -17,6 +18,8 @@ export {
   SessionClosedError,
   SessionObjectError,
   SessionVersionError,
+  TopicError,
+  TopicLimitError,
 } from "./api/errors.ts";
 export {
   extendWebSocketSendAsync,
@@ -42,6 +45,18 @@ export type { HandshakeClosure, HandshakeDecision, HandshakeResult, WorkerContex
 export type { BindingName, NamespaceBinding } from "./api/namespace-binding.ts";
 export type { RateLimit } from "./api/rate-limit.ts";
 export type { SessionCodec } from "./api/session-codec.ts";
+export type {
+  EnvelopedPublication,
+  HistorySettings,
+  KeptPublication,
+  Publication,
+  PublicationsOptions,
+  PublishOptions,
+  SubscribeOptions,
+  Subscription,
+  TopicSettings,
+  TopicState,
+} from "./api/topics.ts";
 export type { WsEndpointMap } from "./api/ws-endpoint-map.ts";
 export { onOpenStartWsConnection, startWsConnection, type WsConnectionOptions } from "./session/start-ws-connection.ts";
 export * from "./channel/index.ts";

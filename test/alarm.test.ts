@@ -883,7 +883,12 @@ it("P10: an alarm that a reset has cut off, and that the platform hasn't put bac
     deleteAll() {},
   };
   const ctx = { id: { name: "reset" }, storage, getHibernatableWebSocketEventTimeout: () => null };
-  const alarm = new Alarm(ctx as never, { onAlarm() {} }, () => undefined);
+  const alarm = new Alarm(
+    ctx as never,
+    { onAlarm() {} },
+    () => undefined,
+    () => {},
+  );
   const waking = alarm.wake(Date.now() + 60_000);
   await vi.waitUntil(() => answers.length === 0, { timeout: 10_000 });
   expect([set, rows.get("socle:alarm")]).toEqual([[], [Infinity, due, 1]]);

@@ -192,7 +192,7 @@ describe("a form that is not known", () => {
   it("D1: its sessions end with 1012, with one entry in the log, and no callback runs", async () => {
     const log = new Log();
     const endpoint = telling(log);
-    const client = await resume(endpoint, "plain", (attached) => (attached.socle = 2));
+    const client = await resume(endpoint, "plain", (attached) => (attached.socle = 3));
     const other = await endpoint.connect();
     client.send("a");
     expect((await client.closed).code).toBe(1012);
@@ -200,12 +200,14 @@ describe("a form that is not known", () => {
     expect(await endpoint.stub.openSessionCount()).toBe(1);
     expect(log.entries).toEqual([]);
     expect(entries()).toEqual([`socle: sessions of other code can't go on at ${endpoint.path}:`]);
-    expect(String(logged.mock.calls[0]![1])).toContain("It was kept in form 2, and this version of Socle knows 1");
+    expect(String(logged.mock.calls[0]![1])).toContain(
+      "It was kept in form 3, and this version of Socle knows up to 2",
+    );
   });
 
   it("D1: a broadcast, the idle sweep and a count leave them out, and end them", async () => {
     const endpoint = telling(new Log(), { idleTimeoutMs: 60_000 });
-    const client = await resume(endpoint, "limits", (attached) => (attached.socle = 2));
+    const client = await resume(endpoint, "limits", (attached) => (attached.socle = 3));
     expect(await endpoint.stub.broadcast("a")).toBe(0);
     expect((await client.closed).code).toBe(1012);
     expect(entries()).toHaveLength(1);

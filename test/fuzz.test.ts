@@ -4,7 +4,8 @@ import { addEndpoint, CloseReasonError, type EndpointConfig } from "socle";
 import { assert, expect, inject, it, vi } from "vitest";
 
 import { Router } from "../src/endpoint/router.ts";
-import { Attachment, readAttachment } from "../src/hibernation/attachment.ts";
+import { readAttachment } from "../src/hibernation/attached.ts";
+import { Attachment } from "../src/hibernation/attachment.ts";
 import { request } from "./support/client.ts";
 import { freshPath, serve } from "./support/endpoint.ts";
 import { container } from "./support/worker.ts";

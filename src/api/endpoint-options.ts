@@ -5,6 +5,7 @@ import type { BindingName } from "./namespace-binding.ts";
 import type { RateLimit } from "./rate-limit.ts";
 import type { SessionCodec } from "./session-codec.ts";
 import type { PathParameters, Session } from "./session.ts";
+import type { TopicSettings } from "./topics.ts";
 
 /**
  * What an endpoint was registered with, given to `onOpen`: a copy of its options, with the defaults filled in. It is frozen
@@ -213,6 +214,15 @@ interface CommonOptions<Env, Path extends string> {
    * ```
    */
   flowControl?: boolean | FlowControl;
+  /**
+   * What becomes of publications beside their subscribers: a history from which who was away catches up, and how clients are told
+   * of positions. Without it `subscribe` and `publish` work, without a history.
+   *
+   * ```ts
+   * topics: { history: { messages: 500, ageMs: 3_600_000 } }
+   * ```
+   */
+  topics?: TopicSettings;
 }
 
 /**

@@ -64,6 +64,16 @@ export class SessionVersionError extends Error {
   override readonly name = "SessionVersionError";
 }
 
+/** What `subscribe` or `publish` was given can't be: a topic, an id, a position, a number of publications. Nothing was done. */
+export class TopicError extends TypeError {
+  override readonly name = "TopicError";
+}
+
+/** More topics than a session may subscribe, or more histories than an object may have. Nothing was done. */
+export class TopicLimitError extends RangeError {
+  override readonly name = "TopicLimitError";
+}
+
 /** A limit that can't be, assigned to a session's `maxIdleTimeout` or one of its sizes; the former stays. */
 export class LimitError extends RangeError {
   override readonly name = "LimitError";

@@ -1,6 +1,7 @@
 // The public types of a session.
 import type { CloseReason } from "./close-reason.ts";
 import type { RemoteEndpointAsync } from "./remote-endpoint.ts";
+import type { Publication, PublishOptions, SubscribeOptions, Subscription } from "./topics.ts";
 
 type ParameterName<Segment> = Segment extends `{${infer Name}}`
   ? Name
@@ -115,6 +116,47 @@ export interface Session<Path extends string = string, T = unknown, Env = unknow
   readonly ctx: DurableObjectState;
   /** The platform's socket. What is done to it directly, Socle doesn't know. */
   readonly webSocket: WebSocket;
+  /** The topics to which the session is subscribed: a new copy at each access. In `onClose` they are still there. */
+  readonly topics: ReadonlySet<string>;
+  /**
+   * Has the client get what is published on a topic from now on, and first what its history has for it. The subscription
+   * outlives hibernation and deploys, and ends with the session. A second one of the same topic changes and replays nothing.
+   *
+   * ```ts
+   * const since = session.requestParameterMap.get("since") ?? undefined;
+   * const { recovered } = await session.subscribe("chat", { since, last: 50 });
+   * ```
+   *
+   * Never pass a topic that a client chose without looking at it.
+   *
+   * @returns a promise that resolves when the session's place is fixed, not when the replay is sent
+   * @throws {@link TopicError} for a topic that is no string of 1 to 256 bytes, and for options that can't be;
+   * {@link TopicLimitError} past 1,000 topics of the session, or past `maxTopics`; {@link SessionClosedError}
+   */
+  subscribe(topic: string, options?: SubscribeOptions): Promise<Subscription>;
+  /** @returns whether the session was subscribed */
+  unsubscribe(topic: string): boolean;
+  /**
+   * Publishes on a topic of the object. All subscribers get it in the same order, this session too, unless it is excepted. It works
+   * in `onClose` and after it too.
+   *
+   * ```ts
+   * await session.publish("chat", "Ada is typing", { except: session });
+   * ```
+   *
+   * Never pass a topic that a client chose without looking at it.
+   *
+   * @param payload a text or bytes, taken as it is at the call
+   * @returns a promise that resolves when the publication has its place and, with a history, is kept. One that rejects may still
+   * have happened
+   * @throws {@link PayloadError} for what is no payload, and for what is too large for a history; {@link TopicError};
+   * {@link TopicLimitError} past `maxTopics` or `maxBytes`
+   */
+  publish(
+    topic: string,
+    payload: string | ArrayBuffer | ArrayBufferView,
+    options?: PublishOptions,
+  ): Promise<Publication>;
   /**
    * Closes the session: what waits to be delivered or sent is dropped, and `onClose` comes next, without waiting for
    * the client. On a session that is not open it does nothing.

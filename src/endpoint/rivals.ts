@@ -1,6 +1,7 @@
 // What can't be registered beside each other.
 import { DeploymentError } from "../api/errors.ts";
 import { difference } from "../hibernation/difference.ts";
+import { agree } from "../options/topics.ts";
 import type { EndpointDefinition } from "./definition.ts";
 import { ENDPOINTS, TABLES, type Route } from "./endpoint-class.ts";
 import type { Router } from "./router.ts";
@@ -13,6 +14,7 @@ import type { Router } from "./router.ts";
  */
 export function checkRivals(route: Route, table: Router<Route>): void {
   checkName(route, table);
+  checkTopics(route, table);
   for (const other of TABLES) if (other !== table) checkOther(route, other);
 }
 
@@ -28,6 +30,22 @@ function checkName({ type, className, isByName, config: { path, binding } }: Rou
   if (!rival) return;
   throw new DeploymentError(
     `"${rival.config.path}" and "${path}" have two classes of the name ${className}: give each its binding, as in { durableObject: ${className}, binding: "NAME" }.`,
+  );
+}
+
+/** By `instance` two endpoints may have the same object, and a topic belongs to that. */
+function checkTopics({ type, className, isByName, config }: Route, table: Router<Route>): void {
+  if (isByName) return;
+  const rival = table.values.find(
+    (route) =>
+      route.type === type &&
+      !route.isByName &&
+      (route.config.instance || config.instance) &&
+      !agree(route.config, config),
+  );
+  if (!rival) return;
+  throw new DeploymentError(
+    `"${rival.config.path}" and "${config.path}" are both of the class ${className}, may have the same object by instance, and have different topics: give both the same, or each a class of its own.`,
   );
 }
 

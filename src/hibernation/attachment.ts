@@ -1,35 +1,30 @@
-// What a session leaves behind while its object hibernates: in the socket's attachment, and in a row what is too large for that
-// or has to outlive a crash. Only this file reads and writes the attachment; it knows nothing of callbacks.
+// What a session leaves behind while its object hibernates: in the socket's attachment, and in rows what is too large for that
+// or has to outlive a crash. What the socket holds is attached.ts's; neither knows anything of callbacks.
 import type { EndpointConfig } from "../api/endpoint-options.ts";
 import { SessionObjectError } from "../api/errors.ts";
 import { attempt, type Place } from "../reporting/log.ts";
+import { attach, attachedTo, ENDED, keptIn, markEnd, PART, WHOLE, type Attached } from "./attached.ts";
 import type { SessionFacts } from "./facts.ts";
-import { formed, isKnown, unknownForm, type Formed } from "./form.ts";
 import { limitsOf, type Limits } from "./limits.ts";
 import { isFlat } from "./plain-data.ts";
 import type { Remains, Renewal } from "./remains.ts";
 import { wrote } from "./rollback.ts";
-import { deleteRow, dropRow, MAX_ROW, putRow, rowOf, type Channels, type Kept, type Slot } from "./row.ts";
+import {
+  deleteRow,
+  deleteTopics,
+  dropRow,
+  MAX_ROW,
+  putRow,
+  putTopics,
+  readTopics,
+  rowOf,
+  type Channels,
+  type Kept,
+  type Slot,
+} from "./row.ts";
 
-/** All is in the attachment; the greater part is in storage; the session has ended. */
-const WHOLE = 0;
-const PART = 1;
-const ENDED = 2;
-
-/**
- * What the socket holds. By the number of its form no socket of the application's own is taken for ours. A flat tuple, because
- * names of properties and what is nested would cost with each change. The limits are there if they are no longer the
- * endpoint's. In place of facts that don't fit stands the session's id.
- */
-type Attached = [
-  kind: typeof WHOLE | typeof PART | typeof ENDED,
-  factsOrId?: string,
-  object?: unknown,
-  limits?: Limits | undefined,
-  userProperties?: unknown,
-  inObject?: Channels,
-  inProperties?: Channels,
-];
+/** A longer text of subscriptions has a row: two bytes a character, what is written with it has to fit too. */
+const MAX_ATTACHED = 6000;
 
 export class Attachment {
   declare readonly limits: Limits;
@@ -50,6 +45,10 @@ export class Attachment {
   #hadRow: boolean;
   /** Its `onClose` has settled. */
   #isForgotten = false;
+  /** What the session is subscribed to, as a text; true if that is in its row and was not read. */
+  #subscriptions: string | true | undefined;
+  /** They have a row. */
+  #hasTopics: boolean;
   /** Until the session object was read. */
   renewal: Renewal | undefined;
 
@@ -58,7 +57,7 @@ export class Attachment {
     ctx: Pick<DurableObjectState, "storage">,
     id: string,
     config: EndpointConfig,
-    { facts, kept, limits, isLarge = false, renewal }: Remains,
+    { facts, kept, limits, isLarge = false, renewal, subscriptions }: Remains,
   ) {
     this.#socket = socket;
     this.#storage = ctx.storage;
@@ -73,6 +72,8 @@ export class Attachment {
     this.#isTracked = (renewal ?? config).trackSessions;
     this.#isLarge = isLarge;
     this.#hadRow = isLarge || this.#isTracked;
+    this.#subscriptions = subscriptions;
+    this.#hasTopics = subscriptions === true || (this.#isTracked && subscriptions !== undefined);
     this.renewal = renewal;
   }
 
@@ -83,6 +84,30 @@ export class Attachment {
    */
   get kept(): Kept {
     return (this.#kept ??= this.#read());
+  }
+
+  /** What the session is subscribed to, as it was kept last. */
+  get subscriptions(): string | undefined {
+    if (this.#subscriptions === true) this.#subscriptions = readTopics(this.#storage, this.#id);
+    return this.#subscriptions;
+  }
+
+  /**
+   * Keeps other subscriptions.
+   *
+   * @throws what storage throws; the former stay
+   */
+  subscribe(subscriptions: string | undefined): void {
+    const former = this.subscriptions;
+    this.#subscriptions = subscriptions;
+    if (!this.keeps) return;
+    try {
+      this.#putTopics();
+      if (this.#attach(this.#isLarge)) this.#save();
+    } catch (error) {
+      this.#subscriptions = former;
+      throw error;
+    }
   }
 
   /** Changes are kept in storage too. */
@@ -145,6 +170,7 @@ export class Attachment {
     settle(facts, isLarge || trackSessions, tracks);
     try {
       write();
+      this.#putTopics();
       this.renewal = undefined;
     } catch (error) {
       settle(former, isLarge, trackSessions);
@@ -167,6 +193,7 @@ export class Attachment {
   rewrite(): void {
     if (this.#isForgotten) return this.forget();
     const write = () => {
+      this.#putTopics();
       if (!this.keeps) return this.#put();
       this.#isLarge = this.#hadRow;
       this.#save();
@@ -179,7 +206,7 @@ export class Attachment {
     const { keeps } = this;
     try {
       // The mark takes along what `onClose` may read.
-      if (keeps) void this.kept;
+      if (keeps) void [this.subscriptions, this.kept];
     } catch {
       // Who asks for it is told.
     }
@@ -190,7 +217,7 @@ export class Attachment {
   /** `onClose` has settled: nothing is left of the session. */
   forget(): void {
     this.#isForgotten = true;
-    if (this.#hadRow || this.#isTracked) {
+    if (this.#hadRow || this.#isTracked || this.#hasTopics) {
       dropRow(this.#storage, this.#id, this.#place);
       wrote(this.#storage, this);
     }
@@ -219,6 +246,16 @@ export class Attachment {
     this.#isLarge = size > 0;
   }
 
+  /** A crash takes the attachment along, and the `onClose` of a tracked session is to know them. */
+  #putTopics(): void {
+    const { subscriptions = "" } = this;
+    const hasTopics = subscriptions !== "" && (this.#isTracked || subscriptions.length > MAX_ATTACHED);
+    if (hasTopics) putTopics(this.#storage, this.#id, subscriptions);
+    else if (this.#hasTopics) deleteTopics(this.#storage, this.#id);
+    if (hasTopics || this.#hasTopics) wrote(this.#storage, this);
+    this.#hasTopics = hasTopics;
+  }
+
   #put(): void {
     putRow(this.#storage, this.#id, this.kept);
     wrote(this.#storage, this);
@@ -227,73 +264,28 @@ export class Attachment {
   /** @returns the size in bytes of what doesn't fit; 0 if it does */
   #attach(isLarge: boolean): number {
     const limits = this.#isLimited ? this.limits : undefined;
+    const subscriptions = this.#attachable;
     if (isLarge) {
-      const fit = (factsOrId: string) => attach(this.#socket, [PART, factsOrId, undefined, limits]);
+      const fit = (factsOrId: string) => {
+        const part: Attached = [PART, factsOrId, undefined, limits];
+        if (subscriptions) part.push(undefined, undefined, undefined, subscriptions);
+        return attach(this.#socket, part);
+      };
       return fit(this.#facts) && fit(this.#id);
     }
     // Not put by: who sends to many needs none of their session objects.
     const kept = this.#kept ?? this.#read();
     const attached: Attached = [WHOLE, kept[0], kept[1]];
     // Without what is absent at its end.
-    if (kept[4] || kept[5]) attached.push(limits, kept[2], kept[4], kept[5]);
+    if (subscriptions) attached.push(limits, kept[2], kept[4], kept[5], subscriptions);
+    else if (kept[4] || kept[5]) attached.push(limits, kept[2], kept[4], kept[5]);
     else if (limits || kept[2]) attached.push(limits, kept[2]);
     return attach(this.#socket, attached);
   }
-}
 
-/** @returns the size in bytes of what doesn't fit; 0 if it does */
-function attach(socket: WebSocket, attached: Attached & Formed): number {
-  try {
-    socket.serializeAttachment(formed(attached));
-  } catch (error) {
-    const [, size] = /was (\d+) bytes/.exec(String(error)) ?? [];
-    if (!size) throw error;
-    return Number(size);
+  /** Subscriptions as the socket has them. */
+  get #attachable(): string | true | undefined {
+    const subscriptions = this.#subscriptions;
+    return typeof subscriptions === "string" && subscriptions.length > MAX_ATTACHED ? true : subscriptions;
   }
-  return 0;
-}
-
-/** From here on events that the platform delivers for the socket are nobody's. */
-export const markEnd = (socket: WebSocket, place: Place): void =>
-  attempt("a socket took no mark of its end", () => attach(socket, [ENDED]), place);
-
-/** @throws {@link SessionVersionError} for a form that is not known */
-function attachedTo(socket: WebSocket): Attached | undefined {
-  const attached = attachmentOf(socket);
-  if (attached && !isKnown(attached)) throw unknownForm(attached);
-  return attached;
-}
-
-function attachmentOf(socket: WebSocket): (Attached & Formed) | undefined {
-  const attached = socket.deserializeAttachment() as (Attached & Formed) | null;
-  return Array.isArray(attached) && typeof attached.socle === "number" ? attached : undefined;
-}
-
-const keptIn = ([, facts, object, , userProperties, inObject, inProperties]: Attached): Kept => [
-  facts!,
-  object,
-  userProperties,
-  undefined,
-  inObject,
-  inProperties,
-];
-
-/** Whether Socle has accepted a socket. */
-export const isOurs = (socket: WebSocket): boolean => attachmentOf(socket) !== undefined;
-
-/** What was kept; undefined for a session that has ended, and for a socket that Socle did not accept. */
-export function readAttachment(socket: WebSocket, storage: DurableObjectStorage): Remains | undefined {
-  const attached = attachedTo(socket);
-  const [kind, factsOrId, , limits] = attached ?? [ENDED];
-  if (!attached || kind === ENDED) return undefined;
-  if (kind === WHOLE) return { facts: factsOrId!, kept: keptIn(attached), limits };
-  // JSON of an object, or an id.
-  const facts = factsOrId!.startsWith("{") ? factsOrId! : rowOf(storage, factsOrId!)[0];
-  return { facts, limits, isLarge: true };
-}
-
-/** Facts and limits alone, which mostly need no row; undefined for a session that has ended, and a socket that isn't ours. */
-export function readLimits(socket: WebSocket): readonly [factsOrId: string, limits: Limits | undefined] | undefined {
-  const [kind, factsOrId, , limits] = attachedTo(socket) ?? [ENDED];
-  return kind === ENDED ? undefined : [factsOrId!, limits];
 }

@@ -13,12 +13,14 @@ export interface SessionFacts {
   readonly tags: readonly string[];
   /** By which version and options of its endpoint it was kept. 0.1.0 did not say. */
   readonly made?: string;
+  /** Its client knows the frames of topics. */
+  readonly knowsTopics?: boolean;
   /** When it opened, in milliseconds since 1970, for a container with `onEvent`. */
   readonly since?: number;
 }
 
 /** What the Worker settles of it, before the object is woken. */
-export interface Handshake extends Omit<SessionFacts, "id" | "uri" | "tags" | "since" | "made"> {
+export interface Handshake extends Omit<SessionFacts, "id" | "uri" | "tags" | "since" | "made" | "knowsTopics"> {
   readonly userProperties?: Record<string, unknown> | undefined;
 }
 

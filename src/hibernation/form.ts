@@ -4,6 +4,9 @@ import { SessionVersionError } from "../api/errors.ts";
 /** It goes up with what the code of before could not read. What each has written stays in test/forms. */
 export const FORM = 1;
 
+/** Of an attachment that has subscriptions: what knows only the first would go on without them. */
+export const SUBSCRIBED = 2;
+
 /** Carries it. An array has it as a property beside its items, which structured clone keeps and no decoder makes. */
 export interface Formed {
   socle?: number;
@@ -13,13 +16,13 @@ export interface Formed {
 export const isKnown = ({ socle = FORM }: Formed): boolean => socle === FORM;
 
 /** With the number. */
-export function formed<T extends object>(kept: T & Formed): T & Formed {
-  kept.socle = FORM;
+export function formed<T extends object>(kept: T & Formed, form = FORM): T & Formed {
+  kept.socle = form;
   return kept;
 }
 
 /** Of another version of Socle, after a rollback. */
 export const unknownForm = ({ socle }: Formed): SessionVersionError =>
   new SessionVersionError(
-    `It was kept in form ${socle}, and this version of Socle knows ${FORM}: deploy one that knows it.`,
+    `It was kept in form ${socle}, and this version of Socle knows up to ${SUBSCRIBED}: deploy one that knows it.`,
   );

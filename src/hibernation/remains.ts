@@ -9,6 +9,8 @@ export interface Remains {
   readonly kept?: Kept | undefined;
   readonly limits?: Limits | undefined;
   readonly isLarge?: boolean;
+  /** What it is subscribed to, as a text; true if that is in its row. */
+  readonly subscriptions?: string | true | undefined;
   /** It was kept by other code of the endpoint. */
   readonly renewal?: Renewal | undefined;
 }

@@ -9,9 +9,13 @@ export interface Written {
 /** What was written while a transaction is open, by the storage that has one. */
 const meanwhile = new WeakMap<DurableObjectStorage, Set<Written>>();
 
-/** Something was written, or deleted. */
-export function wrote(storage: DurableObjectStorage, written: Written): void {
-  meanwhile.get(storage)?.add(written);
+/**
+ * Something was written, or deleted.
+ *
+ * @returns what stands for the transaction that is open; undefined if none is
+ */
+export function wrote(storage: DurableObjectStorage, written: Written): object | undefined {
+  return meanwhile.get(storage)?.add(written);
 }
 
 /**

@@ -6,6 +6,8 @@ import { formed, isKnown, unknownForm, type Formed } from "./form.ts";
 import { markLife } from "./life.ts";
 
 const ROW = "socle:session:";
+/** Behind a session's row the one of its subscriptions, which is read without the session object. */
+const TOPICS = "/topics";
 /** The platform's limit for a stored value; local workerd takes more. */
 export const MAX_ROW = 2 ** 21;
 
@@ -53,15 +55,31 @@ export function rowOf(storage: DurableObjectStorage, id: string): Kept {
 
 export const deleteRow = ({ kv }: DurableObjectStorage, id: string): boolean => kv.delete(ROW + id);
 
-/** Deletes the row of a session that has ended, or tells the log. */
-export const dropRow = (storage: DurableObjectStorage, id: string, place: Place): void =>
-  attempt("the row of an ended session is left", () => deleteRow(storage, id), place);
+export function putTopics(storage: DurableObjectStorage, id: string, subscriptions: string): void {
+  storage.kv.put(ROW + id + TOPICS, subscriptions);
+  markLife(storage);
+}
 
-/** The id of the session whose row comes next. One at a time: all rows together may be more than the memory. */
+export const readTopics = ({ kv }: DurableObjectStorage, id: string): string | undefined =>
+  kv.get<string>(ROW + id + TOPICS);
+
+export const deleteTopics = ({ kv }: DurableObjectStorage, id: string): boolean => kv.delete(ROW + id + TOPICS);
+
+/** Deletes the rows of a session that has ended, or tells the log. */
+export function dropRow(storage: DurableObjectStorage, id: string, place: Place): void {
+  const drop = () => {
+    deleteRow(storage, id);
+    deleteTopics(storage, id);
+  };
+  attempt("the row of an ended session is left", drop, place);
+}
+
+/** The id of the session whose row comes next, or the row of its subscriptions. One at a time: all rows together may be more than the memory. */
 export function nextRow(ctx: DurableObjectState, id?: string): string | undefined {
   try {
-    const after = id === undefined ? {} : { startAfter: ROW + id };
-    for (const [key] of ctx.storage.kv.list({ prefix: ROW, ...after, limit: 1 })) return key.slice(ROW.length);
+    const after = id === undefined ? {} : { startAfter: ROW + id + TOPICS };
+    const [first] = ctx.storage.kv.list({ prefix: ROW, ...after, limit: 1 });
+    return first?.[0].slice(ROW.length).replace(TOPICS, "");
   } catch (error) {
     // An object without SQLite has no rows. Those that can't be read are looked for again in the object's next life.
     if (!isWithoutSqlite(error)) report("a lost session's onClose can't run", error, placeOf(ctx));

@@ -3,6 +3,7 @@ import type { Session } from "../api/session.ts";
 import { report, type Place } from "../reporting/log.ts";
 import { checkData, settle } from "../sending/data.ts";
 import { sendsItself, wsSendAsync, type Payload } from "../sending/payload.ts";
+import { idsOf } from "../session/excepted.ts";
 import type { Sessions } from "./sessions.ts";
 
 /** What {@link Endpoint.broadcast} takes beside the payload. */
@@ -19,14 +20,15 @@ export interface BroadcastOptions {
  * @returns how many it went to
  * @throws {@link PayloadError} for what is no payload
  */
-export function broadcast(sessions: Sessions, payload: Payload, { except = [], tag }: BroadcastOptions): number {
+export function broadcast(sessions: Sessions, payload: Payload, { except, tag }: BroadcastOptions): number {
   const sends = sendsItself(payload);
   if (!sends) checkData(payload);
+  // What was published before comes before.
+  sessions.flush();
   // What waits until a callback's change is kept waits in each session.
   const data = sends || !sessions.turns.isHolding() ? payload : settle(payload);
   const missed = (error: unknown, session: Place) => report("a broadcast missed a session", error, session);
-  const isOne = typeof except === "string" || !(Symbol.iterator in except);
-  const excepted = new Set(Array.from(isOne ? [except] : except, (one) => (typeof one === "string" ? one : one.id)));
+  const excepted = idsOf(except);
   let reached = 0;
   for (const session of sessions.all(tag)) {
     const { asyncRemote, id } = session;

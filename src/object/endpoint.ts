@@ -6,30 +6,9 @@ import { CloseReason } from "../api/close-reason.ts";
 import type { ContainerEvent, EventListener } from "../api/container-event.ts";
 import type { EndpointOptions } from "../api/endpoint-options.ts";
 import type { Session } from "../api/session.ts";
+import type { KeptPublication, Publication, PublicationsOptions, PublishOptions, TopicState } from "../api/topics.ts";
 import type { EndpointDefinition } from "../endpoint/definition.ts";
-import {
-  checkMethods,
-  ENDPOINTS,
-  LISTENERS,
-  optionsOf,
-  SERVES_MAPS,
-  TABLES,
-  type Route,
-} from "../endpoint/endpoint-class.ts";
-import {
-  answer,
-  isUpgrade,
-  misled,
-  notFound,
-  pathOf,
-  refused,
-  shakeHands,
-  told,
-  unavailable,
-} from "../endpoint/handshake.ts";
-import type { Match } from "../endpoint/router.ts";
-import type { Handshake } from "../hibernation/facts.ts";
-import { isKnown } from "../hibernation/form.ts";
+import { checkMethods, ENDPOINTS, LISTENERS, optionsOf, SERVES_MAPS } from "../endpoint/endpoint-class.ts";
 import { hasLostSessions } from "../options/track-sessions/lost-sessions.ts";
 import { tellOf } from "../reporting/listener.ts";
 import { placeOf, report } from "../reporting/log.ts";
@@ -39,6 +18,8 @@ import type { Payload } from "../sending/payload.ts";
 import { Alarm } from "./alarm/alarm.ts";
 import { broadcast, type BroadcastOptions } from "./broadcast.ts";
 import { Definitions } from "./definitions.ts";
+import { enter } from "./entrance.ts";
+import type { Hooks, OtherEvent } from "./hooks.ts";
 import { Sessions } from "./sessions.ts";
 
 /** A class that extends {@link Endpoint}. */
@@ -48,37 +29,8 @@ export type EndpointClass<Env = unknown, T = unknown, Path extends string = stri
 ) => Endpoint<Env, T, Path>;
 
 // oxlint-disable-next-line typescript/no-unsafe-declaration-merging -- the callbacks are optional: a subclass has those it writes
-export interface Endpoint<Env = Cloudflare.Env, T = unknown, Path extends string = string> extends Callbacks<
-  Env,
-  T,
-  Path
-> {
-  /**
-   * Answers the requests to the endpoint's path that open no WebSocket, of any method. No check runs before it.
-   * Without it they are refused with 405 or 426.
-   */
-  onRequest?(request: Request): Response | Promise<Response>;
-  /**
-   * Runs for the alarms that the class set by `this.ctx.storage.setAlarm`, which throws a {@link DeploymentError}
-   * without it. Write it instead of `alarm`, which the idle timeouts share. If it throws it is tried again, as the
-   * platform does.
-   */
-  onAlarm?(info?: AlarmInvocationInfo): void | Promise<void>;
-  /**
-   * Gets the events of the object's sockets that Socle did not accept: those of the code before a migration, or the class's
-   * own. None of Socle's rules holds for them, but that a Close frame is answered once this has settled.
-   *
-   * ```ts
-   * onOtherSocket(socket: WebSocket, event: OtherEvent) {
-   *   if (typeof event === "string") socket.send(`old: ${event}`);
-   * }
-   * ```
-   */
-  onOtherSocket?(socket: WebSocket, event: OtherEvent): void | Promise<void>;
-}
-
-/** What happens to a socket that Socle did not accept: a text, bytes, a failure, or its end. */
-export type OtherEvent = string | ArrayBuffer | Error | CloseReason;
+export interface Endpoint<Env = Cloudflare.Env, T = unknown, Path extends string = string>
+  extends Callbacks<Env, T, Path>, Hooks {}
 
 /**
  * A Durable Object that serves WebSockets. Write the callbacks as methods; storage, alarms, RPC methods and
@@ -126,12 +78,18 @@ export class Endpoint<Env = Cloudflare.Env, T = unknown, Path extends string = s
   declare static [SERVES_MAPS]?: boolean;
 
   readonly #definitions = new Definitions(this, this.#class, () => optionsOf(this.#class, Endpoint));
-  readonly #alarm = new Alarm(this.ctx, this, (now) => this.#sessions.closeIdle(now));
+  readonly #alarm = new Alarm(
+    this.ctx,
+    this,
+    (now) => this.#sessions.sweep(now),
+    () => this.#sessions.topics.reset(),
+  );
   readonly #sessions = new Sessions({
     ctx: this.ctx,
     env: this.env,
     alarm: this.#alarm,
     definition: (path) => this.#definitions.at(path),
+    settings: () => this.#definitions.topicsOf(this.ctx),
     onEvent: (event, env) => this.#tell(event, env),
   });
   /** The sessions that a crash has ended come before anything new. */
@@ -207,30 +165,70 @@ export class Endpoint<Env = Cloudflare.Env, T = unknown, Path extends string = s
     return broadcast(this.#sessions, payload, options);
   }
 
+  /**
+   * Publishes on a topic of this object. All subscribers get it in the same order. By RPC too, where `except` is ids.
+   *
+   * ```ts
+   * await this.publish("chat", "It is midnight.");
+   * await container.stub(env, "/rooms/lobby").publish("chat", "It is midnight.");
+   * ```
+   *
+   * @param payload a text or bytes, taken as it is at the call
+   * @returns a promise that resolves when the publication has its place and, with a history, is kept
+   * @throws as {@link Session.publish} does
+   */
+  async publish(
+    topic: string,
+    payload: string | ArrayBuffer | ArrayBufferView,
+    options?: PublishOptions,
+  ): Promise<Publication> {
+    return this.#sessions.topics.publish(topic, payload, options);
+  }
+
+  /**
+   * What there is of a topic: the newest position of its history, and how many of this object's sessions are subscribed. By RPC too.
+   *
+   * @throws {@link TopicError}
+   */
+  async topic(name: string): Promise<TopicState> {
+    return this.#sessions.topics.state(name);
+  }
+
+  /**
+   * Reads a topic's history, the oldest first. By RPC too.
+   *
+   * ```ts
+   * const newest = await this.publications("chat", { last: 20 });
+   * ```
+   *
+   * @returns all that is there, without `since` and `last`; nothing of a topic without a history
+   * @throws {@link TopicError}
+   */
+  async publications(topic: string, options?: PublicationsOptions): Promise<KeptPublication[]> {
+    return this.#sessions.topics.publications(topic, options);
+  }
+
+  /**
+   * Forgets a topic's history. Positions of before recover nothing any more; who is subscribed stays so. By RPC too.
+   *
+   * @throws {@link TopicError}
+   */
+  async clearTopic(topic: string): Promise<void> {
+    return this.#sessions.topics.clear(topic);
+  }
+
   /** Opens a session, or answers what opens none. The container's router comes here, and so may your own routing. */
   override async fetch(request: Request): Promise<Response> {
     if (this.#recovery) await this.#recovery;
     this.#sessions.rearm();
-    const pathname = pathOf(request);
-    if (!pathname) return refused(notFound(request));
-    const isOpening = isUpgrade(request);
-    const agreed = told(request);
-    if (agreed && !isKnown(agreed)) return refused(unavailable());
-    // A request that no router has sent may have any path: it is the Worker's own.
-    if (!isOpening && !agreed && this.onRequest) return this.onRequest(request);
-    const found: Match<Route>[] = [];
-    for (const table of TABLES) {
-      const one = table.match(pathname);
-      if (one) found.push(one);
-    }
-    const match = found.find(({ value: { type } }) => type[ENDPOINTS] === this.#class[ENDPOINTS]);
-    const [other] = found;
-    if (!match && other && !found.some(({ value }) => value.isByName)) {
-      return misled(pathname, this.#class, other.value, this.ctx);
-    }
-    if (!isOpening && this.onRequest) return this.onRequest(request);
-    const handshake = (isOpening && agreed) || this.#shakeHands(request, pathname, match, isOpening);
-    return handshake instanceof Response ? refused(handshake) : this.#sessions.open(request, handshake);
+    const entered = enter(request, {
+      type: this.#class,
+      ctx: this.ctx,
+      answersRequests: this.onRequest !== undefined,
+      definition: (path) => this.#definitions.at(path),
+    });
+    if (!entered) return this.onRequest!(request);
+    return entered instanceof Response ? entered : this.#sessions.open(request, entered);
   }
 
   override webSocketMessage(socket: WebSocket, message: string | ArrayBuffer): Promise<void> | void {
@@ -265,26 +263,6 @@ export class Endpoint<Env = Cloudflare.Env, T = unknown, Path extends string = s
     } catch (error) {
       report("onOtherSocket failed", error, placeOf(this.ctx));
     }
-  }
-
-  /** A request that came past the router passes the same checks, but nobody has asked the hook. */
-  #shakeHands(
-    request: Request,
-    pathname: string,
-    match: Match<Route> | undefined,
-    opens: boolean,
-  ): Handshake | Response {
-    const definition = match?.value ?? this.#definitions.at(pathname);
-    if (!definition) return notFound(request);
-    // At a path where the class is not registered the checks of all its paths hold.
-    const others = match ? [] : (this.#class[ENDPOINTS]?.values() ?? []);
-    let agreed!: Handshake | Response;
-    for (const one of [...others, definition]) {
-      agreed = shakeHands(request, one, match?.pathParameters ?? {}, opens);
-      if (agreed instanceof Response) return agreed;
-      if (one.config.onHandshake) return answer(403, "Come by the router");
-    }
-    return agreed;
   }
 
   /** All containers' listeners, where no endpoint tells whose. */

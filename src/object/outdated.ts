@@ -5,7 +5,7 @@ import { amended, define } from "../endpoint/definition.ts";
 import type { SessionFacts } from "../hibernation/facts.ts";
 import type { Renewal } from "../hibernation/remains.ts";
 import { answerBy } from "../options/auto-response.ts";
-import { isFlowControlled, plainName } from "../options/flow-control/flow-session.ts";
+import { isFlowControlled, plainName, speaks } from "../options/flow-control/flow-session.ts";
 import { answerOf, formerOf, GONE, isTracked, obstacle, versionOf } from "../options/version.ts";
 import { tellOf } from "../reporting/listener.ts";
 import { placeOf, report, type Place } from "../reporting/log.ts";
@@ -56,9 +56,12 @@ export class Outdated {
     const why = definition ? obstacle(former, made, Boolean(definition.config.migrateSession)) : GONE;
     const answers = answerOf(former) === answerOf(made);
     // Which texts a client of `socle.v1` doesn't count it was told as it came.
-    const isMisled = !answers && isFlowControlled(facts.negotiatedSubprotocol);
-    if (why ?? isMisled) {
-      const cause = why ?? "its client counts by another autoResponse";
+    const isOnWire = isFlowControlled(facts.negotiatedSubprotocol);
+    const isMisled = !answers && isOnWire && definition?.config.flowControl;
+    const isMute = definition && isOnWire && !speaks(definition.config);
+    if (why ?? (isMisled || isMute)) {
+      const cause =
+        why ?? (isMute ? "topics has gone, by which its client speaks" : "its client counts by another autoResponse");
       const error = new SessionVersionError(`The code that kept it was another: ${cause}.`);
       const { path } = facts;
       const served =

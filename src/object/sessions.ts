@@ -2,8 +2,9 @@
 import { CloseReason } from "../api/close-reason.ts";
 import type { EventListener } from "../api/container-event.ts";
 import { SessionVersionError } from "../api/errors.ts";
+import type { TopicSettings } from "../api/topics.ts";
 import { ENDED, refused, unavailable } from "../endpoint/handshake.ts";
-import { isOurs, markEnd, readAttachment } from "../hibernation/attachment.ts";
+import { isOurs, markEnd, readAttachment } from "../hibernation/attached.ts";
 import { freezeFacts, type Handshake, type SessionFacts } from "../hibernation/facts.ts";
 import { beginLife, markLife, renewMark } from "../hibernation/life.ts";
 import { renewLimits } from "../hibernation/limits.ts";
@@ -18,14 +19,14 @@ import { toError } from "../reporting/thrown.ts";
 import { closeSocket } from "../sending/close-frame.ts";
 import { UNREADABLE } from "../session/dispatch.ts";
 import { ServerSession } from "../session/session.ts";
-import type { SessionHost } from "../session/subject.ts";
+import type { SessionHost, Subject } from "../session/subject.ts";
 import { Turns } from "../session/turns.ts";
 import type { Served } from "../session/way.ts";
+import { Topics } from "../topics/topics.ts";
 import type { Alarm } from "./alarm/alarm.ts";
+import { beginningOf } from "./opening.ts";
 import { Outdated } from "./outdated.ts";
 import { closeSilent } from "./silence.ts";
-
-const NO_TAGS: readonly string[] = Object.freeze([]);
 
 export class Sessions implements SessionHost {
   declare readonly ctx: DurableObjectState;
@@ -33,6 +34,8 @@ export class Sessions implements SessionHost {
   declare readonly alarm: Alarm;
   /** The endpoint at a path as it was registered. */
   declare readonly definition: (path: string) => Served | undefined;
+  /** What the object's endpoints say of topics. */
+  declare readonly settings: () => TopicSettings | undefined;
   /** Told of what is no endpoint's. */
   declare readonly onEvent: EventListener;
   readonly turns = new Turns();
@@ -41,38 +44,29 @@ export class Sessions implements SessionHost {
   /** Those of them that don't hibernate. */
   readonly #awake = new Set<ServerSession>();
   readonly #outdated = new Outdated(this);
+  #topics: Topics | undefined;
   /** Those whose sockets may have taken no mark of it. */
   readonly #ended = new WeakSet<WebSocket>();
 
-  constructor(parts: Pick<Sessions, "ctx" | "env" | "alarm" | "definition" | "onEvent">) {
+  constructor(parts: Pick<Sessions, "ctx" | "env" | "alarm" | "definition" | "settings" | "onEvent">) {
     Object.assign(this, parts);
     beginLife(this.ctx);
     watchRollbacks(this.ctx.storage, () => this.rearm());
   }
 
+  /** They are made when somebody has to do with one. */
+  get topics(): Topics {
+    return (this.#topics ??= new Topics(this));
+  }
+
   /** Opens a session: the 101. */
-  async open(request: Request, { userProperties, ...agreed }: Handshake): Promise<Response> {
+  async open(request: Request, agreed: Handshake): Promise<Response> {
     const definition = this.definition(agreed.path);
     // Only the Worker's version has an endpoint there.
     if (!definition) return refused(unavailable());
     const { 0: webSocket, 1: socket } = new WebSocketPair();
-    const { config, onEvent, made } = definition;
-    const facts: SessionFacts = {
-      id: crypto.randomUUID(),
-      uri: request.url,
-      path: agreed.path,
-      pathParameters: agreed.pathParameters,
-      negotiatedSubprotocol: agreed.negotiatedSubprotocol,
-      userPrincipal: agreed.userPrincipal,
-      tags: typeof config.tags === "object" ? config.tags : NO_TAGS,
-      made,
-      ...(onEvent && { since: Date.now() }),
-    };
-    const properties = { ...config.userProperties, ...userProperties };
-    const json = JSON.stringify(facts);
-    // Without any properties there is nothing to write again with each change of the session object.
-    const kept: Kept = [json, undefined, Object.keys(properties).length > 0 ? properties : undefined, true];
-    const session = this.#begin(socket, definition, { facts: json, kept }, facts, false);
+    const [facts, remains] = beginningOf(request, agreed, definition);
+    const session = this.#begin(socket, definition, remains, facts, false);
     let isFull = false;
     const opening = session.dispatch.open(() => {
       try {
@@ -103,7 +97,7 @@ export class Sessions implements SessionHost {
     this.rearm();
     const known = this.#known.get(socket);
     if (known?.object.isRead) return known;
-    const session = known ?? this.#find(socket, true);
+    const session = known ?? this.find(socket, true);
     // One that can't go on under this code is not to be read.
     if (session && !session.object.isRead) this.awaken(session);
     return this.#known.get(socket);
@@ -131,7 +125,7 @@ export class Sessions implements SessionHost {
     this.rearm();
     const sessions: ServerSession[] = [];
     for (const socket of this.ctx.getWebSockets(tag)) {
-      const session = this.#find(socket);
+      const session = this.find(socket);
       if (session?.asyncRemote.isReady) sessions.push(session);
     }
     // The platform lists those that hibernate.
@@ -143,6 +137,26 @@ export class Sessions implements SessionHost {
 
   openSessions(path: string): Set<ServerSession> {
     return new Set(this.all().filter((session) => session.path === path));
+  }
+
+  known(socket: WebSocket): ServerSession | undefined {
+    return this.#known.get(socket);
+  }
+
+  topicSettings(session?: Subject): TopicSettings | undefined {
+    return session ? session.definition.config.topics : this.settings();
+  }
+
+  flush(): void {
+    this.#topics?.flush();
+  }
+
+  leave(session: Subject): void {
+    this.#topics?.leave(session);
+  }
+
+  sweepAt(time: number): void {
+    this.#share(this.alarm.wake(time));
   }
 
   forget(socket: WebSocket): void {
@@ -182,13 +196,15 @@ export class Sessions implements SessionHost {
   }
 
   /**
-   * Closes the sessions that have been silent for too long, without waking the others.
+   * Closes the sessions that have been silent for too long, without waking the others, and deletes what is too old of histories.
    *
-   * @returns when to look again; undefined if none has a timeout
+   * @returns when to look again; undefined if there is nothing to look at
    */
-  closeIdle(now: number): number | undefined {
+  sweep(now: number): number | undefined {
     const { ctx, definition } = this;
-    return closeSilent({ ctx, definition, known: this.#known, find: (socket) => this.#find(socket) }, now);
+    const due = closeSilent({ ctx, definition, known: this.#known, find: (socket) => this.find(socket) }, now);
+    const old = this.topics.sweep(now);
+    return due === undefined || old === undefined ? (due ?? old) : Math.min(due, old);
   }
 
   /** Ends the sessions that a crash left behind. */
@@ -198,7 +214,7 @@ export class Sessions implements SessionHost {
 
   /** A lost one: its socket is gone. */
   restore(kept: Kept): ServerSession {
-    return this.#resume(new WebSocketPair()[1], { facts: kept[0], kept, isLarge: true }, false);
+    return this.#resume(new WebSocketPair()[1], { facts: kept[0], kept, isLarge: true, subscriptions: true }, false);
   }
 
   /** The session object of a lost one, for its `onClose`. */
@@ -223,7 +239,7 @@ export class Sessions implements SessionHost {
   }
 
   /** Without reading the session object, unless it is for an event of its own. */
-  #find(socket: WebSocket, isForEvent = false): ServerSession | undefined {
+  find(socket: WebSocket, isForEvent = false): ServerSession | undefined {
     const known = this.#known.get(socket);
     if (known || this.#ended.has(socket)) return known;
     try {

@@ -1,5 +1,5 @@
 // The sessions of an object that have been silent for too long.
-import { readLimits } from "../hibernation/attachment.ts";
+import { readLimits } from "../hibernation/attached.ts";
 import type { SessionFacts } from "../hibernation/facts.ts";
 import { limitsOf, renewLimits, type Limits } from "../hibernation/limits.ts";
 import { dueTime, hasTimeout, isUnderWay } from "../options/timeouts.ts";

@@ -7,6 +7,7 @@ import { MAX_DEPTH } from "../hibernation/difference.ts";
 import type { Handshake } from "../hibernation/facts.ts";
 import { isObject, isPlain } from "../hibernation/plain-data.ts";
 import { closeSocket } from "../sending/close-frame.ts";
+import { TOPICS } from "../wire/positions.ts";
 import { defined, FUNCTION } from "./check.ts";
 import type { Option, Registration } from "./option.ts";
 import { offeredBy, PROTOCOLS } from "./subprotocols.ts";
@@ -35,7 +36,7 @@ export async function consult(
   const given: HandshakeResult & Partial<HandshakeClosure> = isPlain(result) ? defined(result) : {};
   const { headers, userProperties = {}, userPrincipal, subprotocol, closeCode, reasonPhrase = "" } = given;
   const known = closeCode === undefined ? RESULT : CLOSURE;
-  const offered = offeredBy(request);
+  const offered = offeredBy(request).filter((name) => !name.startsWith(TOPICS));
   const chosen = subprotocol && offers(subprotocol).find((name) => offered.includes(name));
   const wrong =
     !isPlain(result) || Object.keys(given).some((name) => !known.includes(name))

@@ -18,6 +18,7 @@ import { sizes } from "./sizes.ts";
 import { subprotocols } from "./subprotocols.ts";
 import { tags } from "./tags.ts";
 import { timeouts } from "./timeouts.ts";
+import { topics } from "./topics.ts";
 import { trackSessions } from "./track-sessions/track-sessions.ts";
 import { version } from "./version.ts";
 
@@ -29,6 +30,7 @@ export const OPTIONS: readonly Option<never>[] = [
   version,
   subprotocols,
   allowedOrigins,
+  topics,
   flowControl,
   timeouts,
   rateLimit,
@@ -49,6 +51,7 @@ export const CHECKS: Checks<OptionName> = {
   ...version.checks,
   ...subprotocols.checks,
   ...allowedOrigins.checks,
+  ...topics.checks,
   ...flowControl.checks,
   ...timeouts.checks,
   ...rateLimit.checks,

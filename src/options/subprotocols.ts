@@ -3,7 +3,13 @@ import { isList } from "./check.ts";
 import type { Option } from "./option.ts";
 
 export const subprotocols = {
-  checks: { subprotocols: ["an array of names", isList(/^[\w!#$%&'*+.^`|~-]+$/)] },
+  // The last is how clients offer positions: docs/protocol.md.
+  checks: {
+    subprotocols: [
+      "an array of names, none of which begins with socle.topics.",
+      isList(/^(?!socle\.topics\.)[\w!#$%&'*+.^`|~-]+$/),
+    ],
+  },
   defaults: { subprotocols: [] },
 } as const satisfies Option<"subprotocols">;
 

@@ -14,6 +14,8 @@ const CODEC = "c";
 const FLOW = "f";
 /** Its sessions don't hibernate, so a socket that did is of other code. */
 const MEMORY = "m";
+/** Its clients may speak `socle.v1` by `topics`. */
+const TOPICS = "p";
 /** Its sessions have rows. */
 const TRACKED = "t";
 /** The class is not registered at the path: it was reached past the router. */
@@ -26,8 +28,8 @@ export const GONE = "its path is not registered: register it while the Worker's 
  * what the platform answers by itself, as a sum.
  */
 export function madeBy(config: EndpointConfig): string {
-  const { version: number = 0, serializeSession, flowControl, hibernate, trackSessions, autoResponse } = config;
-  const letters = `${serializeSession ? CODEC : ""}${flowControl ? FLOW : ""}${hibernate ? "" : MEMORY}${trackSessions ? TRACKED : ""}`;
+  const { version: number = 0, serializeSession, flowControl, hibernate, trackSessions, autoResponse, topics } = config;
+  const letters = `${serializeSession ? CODEC : ""}${flowControl ? FLOW : ""}${hibernate ? "" : MEMORY}${topics ? TOPICS : ""}${trackSessions ? TRACKED : ""}`;
   return `${number}${letters}${autoResponse ? ` ${sumOf(JSON.stringify(autoResponse))}` : ""}`;
 }
 

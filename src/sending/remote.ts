@@ -6,8 +6,10 @@ import type { ChannelBuffer } from "../channel/buffer.ts";
 import { quiet } from "../channel/waiting.ts";
 import { attempt } from "../reporting/log.ts";
 import { toError } from "../reporting/thrown.ts";
+import type { Place } from "../wire/publication.ts";
 import { closeSocket } from "./close-frame.ts";
 import { checkData, copyOf, wellFormed, type Data } from "./data.ts";
+import type { TopicMessage } from "./topic-message.ts";
 
 /** What every send returns that did not fail: the platform's is done at once. */
 export const SENT = /* @__PURE__ */ Promise.resolve();
@@ -29,8 +31,8 @@ export interface RemoteLink {
 export class Remote implements RemoteEndpointAsync {
   readonly #socket: WebSocket;
   readonly #link: RemoteLink;
-  /** What is sent before the socket is accepted, which the platform refuses: it goes out after the 101. */
-  #kept: Data[] | undefined;
+  /** What is sent before the socket is accepted, which the platform refuses, and what sends later: it goes out after the 101. */
+  #kept: (Data | (() => void))[] | undefined;
   #reason: CloseReason | undefined;
   declare isOpen: boolean;
   /**
@@ -38,6 +40,10 @@ export class Remote implements RemoteEndpointAsync {
    * returns it, for one that takes them out at once.
    */
   declare readonly turn?: (buffer: ChannelBuffer) => Promise<void> | undefined;
+  /**
+   * For who has its messages elsewhere: settles when one of so many bytes may be sent; undefined if that is now.
+   */
+  declare readonly whenFree?: (bytes: number) => Promise<unknown> | undefined;
   bufferedAmount = 0;
 
   constructor(socket: WebSocket, accepted: boolean, link: RemoteLink) {
@@ -74,6 +80,33 @@ export class Remote implements RemoteEndpointAsync {
     return this.isOpen && !this.#kept;
   }
 
+  /** Sends a publication, or throws. */
+  publish(message: TopicMessage): void {
+    void this.send(message.plain);
+  }
+
+  /**
+   * Tells the client from where on it gets the publications of a topic.
+   *
+   * @returns false if it knows nothing of that
+   */
+  tell(_place: Place, _recovered: boolean): boolean {
+    return false;
+  }
+
+  /** Has something sent behind what was sent before: now, or after the 101. */
+  behind(send: () => void): void {
+    if (this.#kept) this.#kept.push(send);
+    else send();
+  }
+
+  /** How many bytes of texts and bytes wait for the 101. */
+  get keptAmount(): number {
+    const sizeOf = (one: Data | (() => void)) =>
+      typeof one === "function" ? 0 : typeof one === "string" ? one.length : one.byteLength;
+    return (this.#kept ?? []).reduce((sum, one) => sum + sizeOf(one), 0);
+  }
+
   sendText(data: unknown): Promise<void> {
     try {
       return this.send(data) ?? SENT;
@@ -87,8 +120,12 @@ export class Remote implements RemoteEndpointAsync {
   }
 
   accepted(): void {
-    for (const data of this.#kept!) this.#attempt(data);
+    const kept = this.#kept!;
     this.#kept = undefined;
+    for (const one of kept) {
+      if (typeof one === "function") one();
+      else this.#attempt(one);
+    }
     if (this.#reason) closeSocket(this.#socket, this.#reason, this.#link);
   }
 

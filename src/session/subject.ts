@@ -5,9 +5,11 @@ import type { ContainerEvent, EventListener } from "../api/container-event.ts";
 import type { EndpointConfig } from "../api/endpoint-options.ts";
 import type { LimitExceededError, SessionVersionError } from "../api/errors.ts";
 import type { Session } from "../api/session.ts";
+import type { Publication, PublishOptions, SubscribeOptions, Subscription } from "../api/topics.ts";
 import type { Limits } from "../hibernation/limits.ts";
 import type { Remote, RemoteLink } from "../sending/remote.ts";
 import type { SessionObject } from "./session-object.ts";
+import type { Subscriptions } from "./subscriptions.ts";
 import type { Turns } from "./turns.ts";
 
 /** What reaches a session: a message, a failure of its socket, or its end. */
@@ -22,11 +24,23 @@ export interface SessionDefinition {
   readonly onEvent?: EventListener | undefined;
 }
 
+/** The topics of an object, as its sessions know them. */
+export interface ObjectTopics {
+  subscribe(session: Subject, topic: string, options?: SubscribeOptions): Promise<Subscription>;
+  unsubscribe(session: Subject, topic: string): boolean;
+  publish(topic: string, payload: unknown, options?: PublishOptions, session?: Subject): Promise<Publication>;
+}
+
 /** What a session is handed by the object that holds it. */
 export interface SessionHost {
   readonly env: unknown;
   readonly ctx: DurableObjectState;
   readonly turns: Turns;
+  readonly topics: ObjectTopics;
+  /** Has what was published in this turn kept and sent. */
+  flush(): void;
+  /** The session gets no more publications. */
+  leave(session: Subject): void;
   /** The open sessions of an endpoint. */
   openSessions(path: string): Set<Session>;
   /** Has the idle timeouts looked at, at this time or before. */
@@ -46,6 +60,9 @@ export interface Subject extends Session, RemoteLink {
   readonly path: string;
   readonly asyncRemote: Remote;
   readonly object: SessionObject;
+  readonly subscriptions: Subscriptions;
+  /** Its client knows the frames of topics. */
+  readonly knowsTopics: boolean;
   readonly limits: Limits;
   /** What its callbacks share with those of the other sessions of the same object. */
   readonly turns: Turns;

@@ -180,7 +180,7 @@ export class PlayedObject {
     const [id] = this.#of(name).ids;
     const isKnown = (object: Endpoints) => {
       const session = [...object.openSessions()].find((one) => one.id === id) as FlowSession | undefined;
-      return !session || session.credit.kept[0]! >= count;
+      return !session || session.credit!.kept[0]! >= count;
     };
     await vi.waitUntil(() => runInDurableObject(this.#served.stub, isKnown), { timeout: BOUND, interval: 1 });
   }

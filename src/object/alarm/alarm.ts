@@ -28,6 +28,7 @@ export class Alarm implements SharedAlarm {
   readonly #platform: Platform;
   readonly #state: State;
   readonly sweep: (now: number) => number | undefined;
+  readonly emptied: () => void;
   /** The object is new, or a crash lies behind it: all its sockets have come since. */
   readonly isFresh: boolean;
   readonly #place: Place;
@@ -35,13 +36,20 @@ export class Alarm implements SharedAlarm {
   /**
    * Takes the place of the storage's methods for alarms, so that the subclass goes on using them.
    *
-   * @param sweep looks at the idle timeouts, and tells when to look again
+   * @param sweep looks at what is due, and tells when to look again
+   * @param emptied is told that all in storage was deleted
    */
-  constructor(ctx: DurableObjectState, subclass: Subclass, sweep: (now: number) => number | undefined) {
+  constructor(
+    ctx: DurableObjectState,
+    subclass: Subclass,
+    sweep: (now: number) => number | undefined,
+    emptied: () => void,
+  ) {
     const { storage } = ctx;
     this.#storage = storage;
     this.subclass = subclass;
     this.sweep = sweep;
+    this.emptied = emptied;
     this.#place = placeOf(ctx);
     // As in lostSessions: a crash is known by the mark that it takes along.
     this.isFresh = isUnmarked(ctx);
@@ -87,7 +95,7 @@ export class Alarm implements SharedAlarm {
     state.isReleased = state.isRinging;
     await state.sharing;
     const times = this.times;
-    if (times && !state.isRinging) await this.set([Infinity, times[1], times[2]]);
+    if (times && !state.isRinging) await this.set([this.sweep(Date.now()) ?? Infinity, times[1], times[2]]);
   }
 
   /**

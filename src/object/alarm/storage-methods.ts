@@ -16,6 +16,8 @@ export interface SharedAlarm {
   set(times: Times): Promise<void>;
   /** Looks at the timeouts, and tells when to look again. */
   sweep(now: number): number | undefined;
+  /** All in storage was deleted. */
+  emptied(): void;
 }
 
 /** Puts them in the place of the platform's. They are compiled when they are called, which in most objects is never. */
@@ -86,6 +88,7 @@ class StorageMethods {
     const alarm = this.#alarm;
     const { times } = alarm;
     const deleting = state.platform.deleteAll(options);
+    alarm.emptied();
     if (!times) return deleting;
     const sharing = deleting
       .then(async () => {

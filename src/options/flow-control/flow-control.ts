@@ -4,7 +4,7 @@ import { isPlain } from "../../hibernation/plain-data.ts";
 import { PROTOCOL, WINDOW } from "../../wire/frame.ts";
 import { check, defined, isWhole, SWITCH, type Check, type Checks } from "../check.ts";
 import type { Option } from "../option.ts";
-import { isFlowControlled, join, read } from "./flow-session.ts";
+import { isFlowControlled, join, read, speaks } from "./flow-session.ts";
 
 const DEFAULTS: Required<FlowControl> = {
   window: WINDOW,
@@ -34,15 +34,17 @@ export const flowControl = {
   checks: { flowControl: ["true, false, or an object of settings", isSwitch!, isPlain] },
   register(endpoint) {
     const { config } = endpoint;
-    if (!config.flowControl) return;
+    const option = config.flowControl ? "flowControl" : "topics";
+    if (!speaks(config)) return;
     if (config.subprotocols.some(isFlowControlled)) {
-      endpoint.refuse(`has flowControl, and a subprotocol that ends in ${PROTOCOL}: leave that to it`);
+      endpoint.refuse(`has ${option}, and a subprotocol that ends in ${PROTOCOL}: leave that to it`);
     }
+    endpoint.protocols = [...config.subprotocols.flatMap(offers), PROTOCOL];
+    endpoint.offers = offers;
+    if (!config.flowControl) return;
     const settings = config.flowControl === true ? {} : config.flowControl;
     check(`The flowControl of the endpoint at "${config.path}"`, settings, SETTINGS);
     config.flowControl = Object.freeze({ ...DEFAULTS, ...defined(settings) });
-    endpoint.protocols = [...config.subprotocols.flatMap(offers), PROTOCOL];
-    endpoint.offers = offers;
   },
-  part: ({ flowControl: settings }) => (settings ? { join, read } : undefined),
+  part: (config) => (speaks(config) ? { join, read } : undefined),
 } as const satisfies Option<"flowControl">;

@@ -7,6 +7,7 @@ import type { ChannelBuffer } from "../../channel/buffer.ts";
 import { attempt } from "../../reporting/log.ts";
 import { checkData } from "../../sending/data.ts";
 import { Remote, SENT, type RemoteLink } from "../../sending/remote.ts";
+import type { TopicMessage } from "../../sending/topic-message.ts";
 import {
   BATCH,
   dataFrame,
@@ -18,6 +19,7 @@ import {
   WINDOW,
   type Item,
 } from "../../wire/frame.ts";
+import { placeFrame, publicationsFrame, type Place } from "../../wire/publication.ts";
 import type { Credit } from "./credit.ts";
 
 /** What is at least as large goes as a frame of its own, in bytes: to copy it would cost more than that. */
@@ -32,7 +34,10 @@ const QUIET = 8;
 /** What it needs of its session. */
 export interface FlowLink {
   readonly settings: Required<FlowControl>;
-  readonly credit: Credit;
+  /** Undefined without the option: then everything goes out as it comes. */
+  readonly credit: Credit | undefined;
+  /** The client knows the frames of topics. */
+  readonly knowsTopics: boolean;
   /** As a text frame it is the answer to a ping, which nobody counts: that the platform sends without telling. */
   readonly uncounted: string | undefined;
   readonly session: RemoteLink;
@@ -49,6 +54,7 @@ interface Message {
   readonly data: string | Uint8Array<ArrayBuffer>;
   readonly length: number;
   readonly item: Item | undefined;
+  readonly publication?: TopicMessage;
 }
 
 interface Waiting {
@@ -72,6 +78,10 @@ function messageOf(data: string | ArrayBuffer | ArrayBufferView): Message {
   return (last = { data, length, item: { bytes, isBinary: false } });
 }
 
+/** Whether two messages that follow each other go as one frame. */
+const isRun = ({ publication: one }: Message, { publication: next }: Message): boolean =>
+  one && next ? next.follows(one) : one === next;
+
 export class FlowRemote extends Remote {
   readonly #link: FlowLink;
   /** Messages that go with this turn. */
@@ -88,17 +98,21 @@ export class FlowRemote extends Remote {
 
   /** What slides is to send the newest of then. What doesn't keeps its place among what waits. */
   override readonly turn = ({ kind }: ChannelBuffer): Promise<void> | undefined =>
-    kind !== "sliding" || !this.isOpen || (this.#waiting.length === 0 && this.#link.credit.has(0))
-      ? undefined
-      : this.#wait();
+    kind === "sliding" ? this.whenFree(0) : undefined;
+
+  override readonly whenFree = (bytes: number): Promise<void> | undefined =>
+    !this.isOpen || this.#isFree(bytes) ? undefined : this.#wait();
 
   constructor(socket: WebSocket, accepted: boolean, link: FlowLink) {
     super(socket, accepted, link.session);
     this.#link = link;
-    const { settings, uncounted } = link;
-    if (accepted || (settings.window === WINDOW && uncounted === undefined)) return;
+    const { settings, credit, uncounted, knowsTopics } = link;
+    if (accepted) return;
+    // A client that knows no topics takes it that there is credit, and what it acknowledges is read and forgotten.
+    const window = credit ? settings.window : knowsTopics ? 0 : WINDOW;
+    if (window === WINDOW && uncounted === undefined) return;
     const items = uncounted === undefined ? [] : [{ bytes: encode(uncounted), isBinary: false }];
-    void super.send(frameOf(SETTINGS, [settings.window], items));
+    void super.send(frameOf(SETTINGS, [window], items));
   }
 
   override send(data: unknown): Promise<void> | undefined;
@@ -106,9 +120,12 @@ export class FlowRemote extends Remote {
   override send(data: unknown, isPatient = false): Promise<never> | undefined {
     checkData(data);
     if (!this.isOpen) throw this.#link.session.closedError;
-    const message = messageOf(data);
-    const { credit, settings } = this.#link;
-    if (this.#waiting.length === 0 && credit.has(message.length)) {
+    return this.#send(messageOf(data), isPatient);
+  }
+
+  #send(message: Message, isPatient: boolean): Promise<never> | undefined {
+    const { settings } = this.#link;
+    if (this.#isFree(message.length)) {
       this.#add(message);
       return undefined;
     }
@@ -122,6 +139,34 @@ export class FlowRemote extends Remote {
     return this.#wait(message, isPatient);
   }
 
+  override publish(publication: TopicMessage): void {
+    const { knowsTopics, session } = this.#link;
+    if (!knowsTopics) return super.publish(publication);
+    if (!this.isOpen) throw session.closedError;
+    const { length, item } = publication;
+    void this.#send({ data: "", length, item, publication }, false)?.catch(() => {});
+  }
+
+  override tell(place: Place, recovered: boolean): boolean {
+    const { knowsTopics, session } = this.#link;
+    this.#flush();
+    if (knowsTopics) attempt("a message was not sent", () => super.send(placeFrame(place, recovered)), session);
+    return knowsTopics;
+  }
+
+  override behind(send: () => void): void {
+    this.#flush();
+    super.behind(() => {
+      send();
+      this.#flush();
+    });
+  }
+
+  #isFree(bytes: number): boolean {
+    const { credit } = this.#link;
+    return !credit || (this.#waiting.length === 0 && credit.has(bytes));
+  }
+
   /**
    * The client has taken so many messages.
    *
@@ -129,6 +174,7 @@ export class FlowRemote extends Remote {
    */
   acknowledge(count: number): void {
     const { credit, keep } = this.#link;
+    if (!credit) return;
     credit.acknowledge(count);
     this.#since = Date.now();
     let gone = 0;
@@ -178,7 +224,7 @@ export class FlowRemote extends Remote {
 
   #add(message: Message): void {
     const { credit, settings } = this.#link;
-    credit.use(message.length);
+    credit?.use(message.length);
     const isLarge = message.length >= LARGE;
     if (isLarge) this.#flush();
     this.#batch.push(message);
@@ -203,14 +249,25 @@ export class FlowRemote extends Remote {
     if (batch.length === 0) return;
     this.#batch = [];
     this.#batchLength = 0;
-    const { uncounted, session, keep } = this.#link;
-    const [{ data }] = batch as [Message];
-    const isAnswer = uncounted !== undefined && typeof data === "string" && data.toWellFormed() === uncounted;
-    const isAlone = batch.length === 1 && !isAnswer;
-    const items = batch.map(({ item }) => item!);
-    const send = () => super.send(isAlone ? data : frameOf(BATCH, [], items));
-    attempt("a message was not sent", send, session);
+    const { session, keep } = this.#link;
+    for (let start = 0, end = 1; start < batch.length; start = end++) {
+      while (end < batch.length && isRun(batch[end - 1]!, batch[end]!)) end++;
+      const frame = this.#frameOf(batch.length === end - start ? batch : batch.slice(start, end));
+      attempt("a message was not sent", () => super.send(frame), session);
+    }
     keep();
+  }
+
+  /** The frame of messages that go together. */
+  #frameOf(run: readonly Message[]): string | Uint8Array<ArrayBuffer> {
+    const { uncounted } = this.#link;
+    const [{ data, publication }] = run as [Message];
+    const isAlone = run.length === 1;
+    if (publication && isAlone) return publication.frame;
+    const items = run.map(({ item }) => item!);
+    if (publication) return publicationsFrame(publication.place, items);
+    const isAnswer = uncounted !== undefined && typeof data === "string" && data.toWellFormed() === uncounted;
+    return isAlone && !isAnswer ? data : frameOf(BATCH, [], items);
   }
 
   #watch(milliseconds: number): void {

@@ -1,5 +1,6 @@
 // A session whose client speaks `socle.v1`: its frames are read here, and what they carry goes the way of all messages.
 import { CloseReason } from "../../api/close-reason.ts";
+import type { EndpointConfig } from "../../api/endpoint-options.ts";
 import { LimitExceededError } from "../../api/errors.ts";
 import type { FlowControl } from "../../api/flow-control.ts";
 import { CREDIT } from "../../hibernation/limits.ts";
@@ -11,6 +12,10 @@ import { FlowRemote } from "./flow-remote.ts";
 
 /** Whether the subprotocol on the wire is `socle.v1`, alone or with one of the application's. */
 export const isFlowControlled = (name: string): boolean => name === PROTOCOL || name.endsWith(`+${PROTOCOL}`);
+
+/** Whether an endpoint agrees on `socle.v1`: `topics` alone does so without credit. */
+export const speaks = ({ flowControl, topics }: Pick<EndpointConfig, "flowControl" | "topics">): boolean =>
+  Boolean(flowControl || topics);
 
 /** The application's subprotocol, of one on the wire; "" if there is none. */
 export const plainName = (name: string): string =>
@@ -37,7 +42,7 @@ const changed = new WeakMap<DurableObjectState, Set<FlowSession>>();
 /** A session whose client speaks it. */
 export interface FlowSession extends Subject {
   readonly asyncRemote: FlowRemote;
-  readonly credit: Credit;
+  readonly credit: Credit | undefined;
 }
 
 /** Puts the client's end that waits for credit in the place of the usual one. */
@@ -46,11 +51,13 @@ export function join(session: Subject, isAccepted: boolean): void {
   const { webSocket, ctx } = session;
   const { autoResponse, flowControl } = session.definition.config;
   const settings = flowControl as Required<FlowControl>;
-  const credit = new Credit(settings.window, session.limits[CREDIT]);
+  const credit = flowControl ? new Credit(settings.window, session.limits[CREDIT]) : undefined;
   const asyncRemote = new FlowRemote(webSocket, isAccepted, {
     settings,
     credit,
-    uncounted: autoResponse?.response,
+    knowsTopics: session.knowsTopics,
+    // Without credit nobody counts.
+    uncounted: credit && autoResponse?.response,
     session,
     keep: () => keep(session as FlowSession),
     stalled() {
@@ -108,8 +115,8 @@ function exceededBy(batch: ArrayBuffer, session: Subject): string | undefined {
 }
 
 function keep(session: FlowSession): void {
-  const { ctx, definition } = session;
-  if (!definition.config.hibernate) return;
+  const { ctx, definition, credit } = session;
+  if (!credit || !definition.config.hibernate) return;
   let sessions = changed.get(ctx);
   if (!sessions) {
     sessions = new Set();
@@ -122,5 +129,5 @@ function keep(session: FlowSession): void {
 function keepAll(ctx: DurableObjectState): void {
   const sessions = changed.get(ctx)!;
   changed.delete(ctx);
-  for (const session of sessions) session.limit(CREDIT, session.credit.kept);
+  for (const session of sessions) session.limit(CREDIT, session.credit!.kept);
 }

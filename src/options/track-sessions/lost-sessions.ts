@@ -73,8 +73,12 @@ export class LostSessions {
 
   /** Undefined, and told, for a row that storage refuses: it is found again in the object's next life. */
   #read(id: string): Kept | undefined {
+    const { ctx } = this.#host;
     try {
-      return readRow(this.#host.ctx.storage, id);
+      const kept = readRow(ctx.storage, id);
+      // It had a row of its subscriptions alone.
+      if (!kept) dropRow(ctx.storage, id, placeOf(ctx));
+      return kept;
     } catch (error) {
       this.#failed(error);
       return undefined;

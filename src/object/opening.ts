@@ -1,0 +1,39 @@
+// What a session begins with: what it keeps of its request, and what client and endpoint have agreed on.
+import type { Handshake, SessionFacts } from "../hibernation/facts.ts";
+import type { Remains } from "../hibernation/remains.ts";
+import type { Kept } from "../hibernation/row.ts";
+import { isFlowControlled } from "../options/flow-control/flow-session.ts";
+import { offeredBy } from "../options/subprotocols.ts";
+import { beginWith } from "../session/subscriptions.ts";
+import type { Served } from "../session/way.ts";
+import { readPositions, TOPICS } from "../wire/positions.ts";
+
+const NO_TAGS: readonly string[] = Object.freeze([]);
+
+export function beginningOf(
+  request: Request,
+  { userProperties, ...agreed }: Handshake,
+  { config, onEvent, made }: Served,
+): readonly [facts: SessionFacts, remains: Remains] {
+  const { negotiatedSubprotocol } = agreed;
+  const offered = isFlowControlled(negotiatedSubprotocol)
+    ? offeredBy(request).find((name) => name.startsWith(TOPICS))
+    : undefined;
+  const facts: SessionFacts = {
+    id: crypto.randomUUID(),
+    uri: request.url,
+    path: agreed.path,
+    pathParameters: agreed.pathParameters,
+    negotiatedSubprotocol,
+    userPrincipal: agreed.userPrincipal,
+    tags: typeof config.tags === "object" ? config.tags : NO_TAGS,
+    made,
+    ...(offered !== undefined && { knowsTopics: true }),
+    ...(onEvent && { since: Date.now() }),
+  };
+  const properties = { ...config.userProperties, ...userProperties };
+  const json = JSON.stringify(facts);
+  // Without any properties there is nothing to write again with each change of the session object.
+  const kept: Kept = [json, undefined, Object.keys(properties).length > 0 ? properties : undefined, true];
+  return [facts, { facts: json, kept, subscriptions: offered && beginWith(readPositions(offered)) }];
+}

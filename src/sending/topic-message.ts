@@ -1,0 +1,69 @@
+// A publication as it goes out: to clients that know the frames of topics, and to the others.
+import type { EnvelopedPublication } from "../api/topics.ts";
+import { encode, valueOf, type Bytes, type Item } from "../wire/frame.ts";
+import { positionOf, publicationsFrame, type Place } from "../wire/publication.ts";
+import { checkData, settle, type Data } from "./data.ts";
+
+/** What clients get in its place that don't know the frames. */
+export type Envelope = (publication: EnvelopedPublication) => unknown;
+
+/** Of a text, or of bytes that nobody can change any more, as it is or as UTF-8. Each of its forms is made once, for all sessions. */
+export class TopicMessage {
+  readonly place: Place;
+  readonly #envelope: Envelope | undefined;
+  #payload: Data | undefined;
+  #item: Item | undefined;
+  #plain: Data | undefined;
+  #frame: Bytes | undefined;
+
+  constructor(place: Place, payload: Data | Item, envelope?: Envelope) {
+    this.place = place;
+    this.#envelope = envelope;
+    if (typeof payload === "object" && "isBinary" in payload) this.#item = payload;
+    else this.#payload = settle(payload);
+  }
+
+  /** How many bytes the payload has. */
+  get length(): number {
+    return this.item.bytes.length;
+  }
+
+  get item(): Item {
+    return (this.#item ??= itemOf(this.#payload!));
+  }
+
+  /** @throws what the option `envelope` throws; {@link PayloadError} if it makes no payload */
+  get plain(): Data {
+    return (this.#plain ??= this.#enveloped());
+  }
+
+  /** As a frame of its own. */
+  get frame(): Bytes {
+    return (this.#frame ??= publicationsFrame(this.place, [this.item]));
+  }
+
+  /** Whether it can stand behind another in one frame. */
+  follows({ place: { topic, epoch, offset } }: TopicMessage): boolean {
+    const { place } = this;
+    return place.topic === topic && place.epoch === epoch && place.offset === (epoch ? offset + 1 : 0);
+  }
+
+  #enveloped(): Data {
+    const payload = this.#payload ?? settle(valueOf(this.#item!));
+    if (!this.#envelope) return payload;
+    const { topic, epoch, offset } = this.place;
+    const given = typeof payload === "string" ? payload : this.item.bytes.slice().buffer;
+    const made = this.#envelope({ topic, position: positionOf(epoch, offset), payload: given });
+    checkData(made);
+    return settle(made);
+  }
+}
+
+/** A payload as histories and frames have it. */
+export function itemOf(payload: Data): Item {
+  if (typeof payload === "string") return { bytes: encode(payload), isBinary: false };
+  const bytes = ArrayBuffer.isView(payload)
+    ? new Uint8Array(payload.buffer as ArrayBuffer, payload.byteOffset, payload.byteLength)
+    : new Uint8Array(payload);
+  return { bytes, isBinary: true };
+}

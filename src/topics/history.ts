@@ -1,0 +1,277 @@
+// What was published on one topic: appended, read from an offset on, and trimmed, by offset for whoever asks and by block in storage.
+import { wrote, type Written } from "../hibernation/rollback.ts";
+import type { History as Settings } from "../options/topics.ts";
+import type { Bytes } from "../wire/frame.ts";
+import { positionOf } from "../wire/publication.ts";
+import { blockOf, recordsIn, type Recorded } from "./block.ts";
+import { parsePosition } from "./position.ts";
+import { newEpoch, type Block, type Known, type Tables } from "./tables.ts";
+
+/** How large a block grows, in bytes: one publication may be larger. */
+const BLOCK = 16_384;
+
+/** A publication that is to be kept. */
+export interface Entry {
+  readonly id: string;
+  readonly record: Bytes;
+}
+
+/** Where a subscription begins. */
+export interface Start {
+  readonly recovered: boolean;
+  /** The first publication that it gets. */
+  readonly next: number;
+}
+
+const BLOCKS = "SELECT first, last, size FROM socle_blocks WHERE topic = ?";
+
+export class History implements Written {
+  readonly settings: Settings;
+  readonly #tables: Tables;
+  readonly #name: string;
+  /** The oldest publication that has to stay: that of a session in `onOpen`. */
+  readonly #pinned: () => number;
+  #known: Known | undefined;
+  /** What was appended while a transaction of the application's is open. */
+  #meanwhile: { readonly offset: number; readonly entry: Entry }[] = [];
+  #transaction: object | undefined;
+
+  constructor(tables: Tables, name: string, settings: Settings, pinned: () => number) {
+    this.#tables = tables;
+    this.#name = name;
+    this.settings = settings;
+    this.#pinned = pinned;
+  }
+
+  get epoch(): string {
+    return this.#open().epoch;
+  }
+
+  get newest(): number {
+    return this.#open().newest;
+  }
+
+  /** Of the newest publication; undefined if nothing was published or subscribed yet. */
+  get position(): string | undefined {
+    const known = this.#load();
+    return known && positionOf(known.epoch, known.newest);
+  }
+
+  get isKnown(): boolean {
+    return this.#known !== undefined;
+  }
+
+  /** What is in storage may be something else now. */
+  reset(): void {
+    this.#known = undefined;
+  }
+
+  /**
+   * Keeps publications behind the others, with one write for each block that they touch.
+   *
+   * @returns the offset of each, and whether it is new: of one with an id that is there it is that one's
+   * @throws what storage throws; then none is kept
+   */
+  append(entries: readonly Entry[], now: number): (readonly [offset: number, isNew: boolean])[] {
+    const known = this.#open();
+    try {
+      return this.#append(known, entries, now);
+    } catch (error) {
+      this.#known = undefined;
+      this.#tables.cut(known.topic, known.newest);
+      throw error;
+    }
+  }
+
+  /**
+   * Where a subscription begins that knows all up to a position, or wants the newest so many.
+   *
+   * @param since a position, or what a client says is one
+   * @param most how many bytes it may be
+   */
+  startOf(since: string | undefined, last: number, now: number, most = this.settings.replayBytes): Start {
+    const { epoch, newest } = this.#open();
+    const first = this.#firstAt(now);
+    const position = since === undefined ? undefined : parsePosition(since);
+    const next = position && position.epoch === epoch ? position.offset + 1 : 0;
+    if (next >= first && next <= newest + 1 && this.#fitting(next, most) === next) return { recovered: true, next };
+    return { recovered: false, next: this.#fitting(Math.max(first, newest + 1 - last), most) };
+  }
+
+  /** The publications from an offset on, up to the newest of then. It ends before one that is gone. */
+  *read(from: number): Generator<Recorded, void, undefined> {
+    let next = from;
+    for (;;) {
+      const [block] = this.#exec<Block & { data: ArrayBuffer }>(
+        "SELECT first, last, size, data FROM socle_blocks WHERE topic = ? AND first <= ? ORDER BY first DESC LIMIT 1",
+        next,
+      );
+      if (!block || block.last < next) return;
+      for (const record of recordsIn(block.data, block.first)) {
+        if (record.offset < next) continue;
+        yield record;
+        next++;
+      }
+    }
+  }
+
+  /** Forgets what was published: what comes has another epoch. */
+  clear(): void {
+    const known = this.#load();
+    if (!known) return;
+    this.#begin(known, newEpoch(), 0);
+  }
+
+  /** A transaction was rolled back, and has taken along what was appended meanwhile. */
+  rewrite(): void {
+    const known = this.#known;
+    this.reset();
+    if (!known) return;
+    const now = this.#load() ?? this.#tables.begin(this.#name, known.epoch, this.settings.ageMs);
+    const lost = this.#meanwhile;
+    if (now.epoch !== known.epoch) this.#begin(now, known.epoch, lost[0] ? lost[0].offset - 1 : known.newest);
+    const { newest } = this.#open();
+    const entries = lost.filter(({ offset }) => offset > newest).map(({ entry }) => entry);
+    this.#meanwhile = [];
+    if (entries.length > 0) this.append(entries, Date.now());
+  }
+
+  #append(known: Known, entries: readonly Entry[], now: number): (readonly [offset: number, isNew: boolean])[] {
+    const { topic } = known;
+    const expires = now + this.settings.ageMs;
+    const blocks: (Block & { records: Bytes[] })[] = [];
+    let newest = known.newest;
+    const placed = entries.map(({ id, record }): readonly [number, boolean] => {
+      const there = id === "" ? 0 : this.#offsetOf(id, known, now);
+      if (there > 0) return [there, false];
+      const offset = ++newest;
+      if (id) this.#exec("INSERT OR REPLACE INTO socle_ids VALUES (?, ?, ?)", id, offset);
+      known.hasIds ||= id !== "";
+      let block = blocks.at(-1) ?? (known.tail && { ...known.tail, records: [] });
+      // A new one has a byte more.
+      if (!block || block.size + record.length > BLOCK) block = { first: offset, last: offset, size: 1, records: [] };
+      if (block !== blocks.at(-1)) blocks.push(block);
+      block.last = offset;
+      block.size += record.length;
+      block.records.push(record);
+      return [offset, true];
+    });
+    // The one that grows comes last: if one of the others fails, what is left of them is cut off.
+    for (const { first, last, size, records } of blocks.toReversed()) {
+      const isNew = first > known.newest;
+      const data = blockOf(records, isNew);
+      if (isNew) this.#exec("INSERT INTO socle_blocks VALUES (?, ?, ?, ?, ?, ?)", first, last, size, expires, data);
+      else {
+        this.#tables.exec(
+          "UPDATE socle_blocks SET last = ?, size = ?, expires = ?, data = CAST(data || ? AS BLOB) WHERE topic = ? AND first = ?",
+          last,
+          size,
+          expires,
+          data,
+          topic,
+          first,
+        );
+      }
+      known.bytes += data.length;
+    }
+    const last = blocks.at(-1);
+    if (last) known.tail = { first: last.first, last: last.last, size: last.size };
+    if (known.oldest?.first === last?.first) known.oldest = known.tail;
+    known.newest = newest;
+    this.#note(entries.flatMap((entry, index) => (placed[index]![1] ? { offset: placed[index]![0], entry } : [])));
+    this.#trim(known);
+    return placed;
+  }
+
+  /** Of a publication with an id that the history still has; 0 if there is none. */
+  #offsetOf(id: string, { newest }: Known, now: number): number {
+    const [there] = this.#exec<{ offset: number }>("SELECT offset FROM socle_ids WHERE topic = ? AND id = ?", id);
+    return there && (there.offset > newest || there.offset >= this.#firstAt(now)) ? there.offset : 0;
+  }
+
+  #note(appended: readonly { offset: number; entry: Entry }[]): void {
+    const transaction = wrote(this.#tables.storage, this);
+    if (transaction !== this.#transaction) this.#meanwhile = [];
+    this.#transaction = transaction;
+    if (transaction) this.#meanwhile.push(...appended);
+  }
+
+  /** Deletes the blocks of which nobody may get anything any more, but those that age. */
+  #trim(known: Known): void {
+    const { messages, bytes } = this.settings;
+    while (known.newest - known.first >= messages || known.bytes > bytes) {
+      known.oldest ??= this.#exec<Block>(`${BLOCKS} ORDER BY first LIMIT 1`)[0]!;
+      const { first, last, size } = known.oldest;
+      if (last >= this.#pinned() || (last > known.newest - messages && known.bytes - size < bytes)) return;
+      if (known.hasIds) this.#forgetIds(first, last);
+      this.#exec("DELETE FROM socle_blocks WHERE topic = ? AND first = ?", first);
+      known.first = last + 1;
+      known.bytes -= size;
+      known.oldest = undefined;
+    }
+  }
+
+  /** One by one: they have no order in which those of a block stand together. */
+  #forgetIds(first: number, last: number): void {
+    for (const { offset, id } of this.read(first)) {
+      if (offset > last) return;
+      if (id) this.#exec("DELETE FROM socle_ids WHERE topic = ? AND id = ? AND offset = ?", id, offset);
+    }
+  }
+
+  /** The oldest publication that anybody may get. */
+  #firstAt(now: number): number {
+    const { newest, first, bytes } = this.#open();
+    const settings = this.settings;
+    let rest = bytes;
+    for (const { offset, time, size } of this.read(first)) {
+      if (offset > newest - settings.messages && time + settings.ageMs > now && rest <= settings.bytes) return offset;
+      rest -= size;
+    }
+    return newest + 1;
+  }
+
+  /** From which offset on publications come to no more than so many bytes, the newest first; from one at the earliest. */
+  #fitting(from: number, most: number): number {
+    let start = this.newest + 1;
+    let rest = most;
+    for (const { first, size } of this.#exec<Block>(`${BLOCKS} AND last >= ? ORDER BY first DESC`, from)) {
+      if (first >= from && size <= rest) {
+        rest -= size;
+        start = first;
+        continue;
+      }
+      const sizes: number[] = [];
+      for (const { offset, size: bytes } of this.read(Math.max(first, from))) {
+        if (offset >= start) break;
+        sizes.push(bytes);
+      }
+      for (let bytes; (bytes = sizes.pop()) !== undefined && bytes <= rest; rest -= bytes) start--;
+      return start;
+    }
+    return start;
+  }
+
+  #begin({ topic }: Known, epoch: string, base: number): void {
+    this.#tables.cut(topic, 0);
+    this.#tables.exec("UPDATE socle_topics SET epoch = ?, base = ? WHERE id = ?", epoch, base, topic);
+    this.#known = undefined;
+    wrote(this.#tables.storage, this);
+  }
+
+  /** As it is in storage, where there may be nothing of it. */
+  #load(): Known | undefined {
+    return (this.#known ??= this.#tables.find(this.#name));
+  }
+
+  #open(): Known {
+    return this.#load() ?? (this.#known = this.#tables.begin(this.#name, newEpoch(), this.settings.ageMs));
+  }
+
+  #exec<Row extends Record<string, string | number | ArrayBuffer>>(
+    query: string,
+    ...bindings: (string | number | Bytes)[]
+  ): Row[] {
+    return this.#tables.exec<Row>(query, this.#known!.topic, ...bindings);
+  }
+}

@@ -1,0 +1,78 @@
+// The topics of an object that somebody is subscribed to, or publishes on, and who that is.
+import { readSubscriptions } from "../hibernation/attached.ts";
+import type { Subject } from "../session/subject.ts";
+import { namesIn } from "../session/subscriptions.ts";
+import { Topic } from "./topic.ts";
+
+/** What it needs of the object's sessions. */
+export interface Host {
+  readonly ctx: DurableObjectState;
+  /** The session of a socket, without its session object; undefined if it has ended. */
+  find(socket: WebSocket): Subject | undefined;
+  /** If it had an event since the object woke. */
+  known(socket: WebSocket): Subject | undefined;
+}
+
+export class Register {
+  readonly #host: Host;
+  readonly #all = new Map<string, Topic>();
+  /** The subscriptions of the sessions that hibernated were looked at. */
+  #isComplete = false;
+
+  constructor(host: Host) {
+    this.#host = host;
+  }
+
+  get all(): Iterable<Topic> {
+    return this.#all.values();
+  }
+
+  at(name: string): Topic {
+    let topic = this.#all.get(name);
+    if (!topic) this.#all.set(name, (topic = new Topic(name)));
+    return topic;
+  }
+
+  find(name: string): Topic | undefined {
+    return this.#all.get(name);
+  }
+
+  /** Nobody has to do with a topic any more. */
+  forget(topic: Topic): void {
+    if (topic.isIdle) this.#all.delete(topic.name);
+  }
+
+  remove({ webSocket }: Subject, name: string): void {
+    const topic = this.#all.get(name);
+    if (!topic) return;
+    topic.subscribers.delete(webSocket);
+    topic.cursors.delete(webSocket);
+    this.forget(topic);
+  }
+
+  leave(session: Subject): void {
+    if (this.#all.size > 0) for (const name of session.subscriptions.names) this.remove(session, name);
+  }
+
+  /** Looks at the sockets that hibernated, once: only their attachments tell what they are subscribed to. */
+  complete(): void {
+    if (this.#isComplete) return;
+    this.#isComplete = true;
+    for (const socket of this.#host.ctx.getWebSockets()) {
+      for (const name of this.#namesOf(socket)) this.at(name).subscribers.add(socket);
+    }
+  }
+
+  #namesOf(socket: WebSocket): readonly string[] {
+    const session = this.#host.known(socket);
+    if (session) return session.isOpen ? session.subscriptions.names : [];
+    try {
+      const kept = readSubscriptions(socket, this.#host.ctx.storage);
+      return kept ? namesIn(kept) : [];
+    } catch {
+      // It ends, and the log is told.
+      this.#host.find(socket);
+      return [];
+    }
+  }
+}

@@ -1,0 +1,246 @@
+// The tables in which an object keeps the histories of its topics. SQL, because a block there grows by what is added (3 µs), and
+// need not be held in memory for it.
+import { DeploymentError, TopicLimitError } from "../api/errors.ts";
+import type { TopicSettings } from "../api/topics.ts";
+import { unknownForm } from "../hibernation/form.ts";
+import { isWithoutSqlite } from "../hibernation/row.ts";
+import { placeOf, report, type Place } from "../reporting/log.ts";
+
+/** The number of the form of what is in them. */
+const FORM = 1;
+
+const CREATE = `
+CREATE TABLE IF NOT EXISTS socle_topics (
+  id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, epoch TEXT NOT NULL, base INTEGER NOT NULL, age INTEGER NOT NULL, expires INTEGER NOT NULL, form INTEGER NOT NULL
+);
+CREATE TABLE IF NOT EXISTS socle_blocks (
+  topic INTEGER NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL, size INTEGER NOT NULL, expires INTEGER NOT NULL, data BLOB NOT NULL,
+  PRIMARY KEY (topic, first)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS socle_ids (
+  topic INTEGER NOT NULL, id TEXT NOT NULL, offset INTEGER NOT NULL, PRIMARY KEY (topic, id)
+) WITHOUT ROWID;
+`;
+
+/** How soon it may be looked again what is too old, in milliseconds. */
+const SOON = 1000;
+
+/** Has been quiet for as long as it is kept. */
+const EMPTY = "NOT EXISTS (SELECT 1 FROM socle_blocks WHERE topic = id)";
+
+export const newEpoch = (): string => crypto.randomUUID().slice(0, 13).replace("-", "");
+
+// oxlint-disable-next-line typescript/consistent-type-definitions -- an interface is no row of a query
+export type Block = { first: number; last: number; size: number };
+
+/** What is known of a history while the object lives. */
+export interface Known {
+  readonly topic: number;
+  readonly epoch: string;
+  /** The newest publication, 0 before there is one. */
+  newest: number;
+  /** The oldest that is in storage. */
+  first: number;
+  bytes: number;
+  tail: Block | undefined;
+  oldest: Block | undefined;
+  hasIds: boolean;
+}
+
+type Value = ArrayBuffer | string | number | null;
+
+export class Tables {
+  readonly storage: DurableObjectStorage;
+  readonly #place: Place;
+  readonly #settings: () => TopicSettings;
+  /** Undefined while nobody has looked. */
+  #areThere: boolean | undefined;
+  /** How many bytes the database had when somebody looked, and how many have come since. */
+  #measured = 0;
+  #added = Infinity;
+
+  constructor(ctx: DurableObjectState, settings: () => TopicSettings) {
+    this.storage = ctx.storage;
+    this.#place = placeOf(ctx);
+    this.#settings = settings;
+  }
+
+  get areThere(): boolean {
+    if (this.#areThere === undefined) {
+      try {
+        this.#areThere =
+          this.storage.sql.exec("SELECT 1 FROM sqlite_master WHERE name = 'socle_topics'").toArray().length > 0;
+      } catch (error) {
+        if (!isWithoutSqlite(error)) throw error;
+        this.#areThere = false;
+      }
+    }
+    return this.#areThere;
+  }
+
+  /** @throws {@link DeploymentError} for an object without SQLite */
+  create(): void {
+    if (this.areThere) return;
+    try {
+      this.storage.sql.exec(CREATE);
+    } catch (cause) {
+      if (!isWithoutSqlite(cause)) throw cause;
+      throw new DeploymentError(
+        "A history of topics needs a class with SQLite storage: list it under new_sqlite_classes, or leave out topics.history.",
+        { cause },
+      );
+    }
+    this.#areThere = true;
+  }
+
+  /** Somebody else may have changed what is there. */
+  reset(): void {
+    this.#areThere = undefined;
+    this.#added = Infinity;
+  }
+
+  exec<Row extends Record<string, Value>>(query: string, ...bindings: readonly (Value | ArrayBufferView)[]): Row[] {
+    return this.storage.sql.exec<Row>(query, ...bindings).toArray();
+  }
+
+  /** What there is of a topic's history. */
+  find(name: string): Known | undefined {
+    if (!this.areThere) return undefined;
+    const [row] = this.exec<{ id: number; epoch: string; base: number; form: number }>(
+      "SELECT id, epoch, base, form FROM socle_topics WHERE name = ?",
+      name,
+    );
+    if (!row) return undefined;
+    const { id, epoch, base } = row;
+    if (row.form !== FORM) {
+      report(`the history of "${name}" begins anew`, unknownForm({ socle: row.form }), this.#place);
+      this.forget(id);
+      return undefined;
+    }
+    const [sum] = this.exec<{ first: number | null; bytes: number }>(
+      "SELECT min(first) AS first, ifnull(sum(size), 0) AS bytes FROM socle_blocks WHERE topic = ?",
+      id,
+    );
+    const [tail] = this.exec<Block>(
+      "SELECT first, last, size FROM socle_blocks WHERE topic = ? ORDER BY first DESC LIMIT 1",
+      id,
+    );
+    const [withId] = this.exec("SELECT 1 FROM socle_ids WHERE topic = ? LIMIT 1", id);
+    const newest = tail?.last ?? base;
+    const { first, bytes } = sum!;
+    return {
+      topic: id,
+      epoch,
+      newest,
+      first: first ?? newest + 1,
+      bytes,
+      tail,
+      oldest: undefined,
+      hasIds: withId !== undefined,
+    };
+  }
+
+  /**
+   * Begins the history of a topic.
+   *
+   * @throws {@link DeploymentError}, {@link TopicLimitError}
+   */
+  begin(name: string, epoch: string, age: number): Known {
+    this.create();
+    this.checkCount();
+    this.exec(
+      "INSERT INTO socle_topics (name, epoch, base, age, expires, form) VALUES (?, ?, 0, ?, ?, ?)",
+      name,
+      epoch,
+      age,
+      Date.now() + age,
+      FORM,
+    );
+    return this.find(name)!;
+  }
+
+  /** Deletes what is behind an offset. */
+  cut(topic: number, newest: number): void {
+    this.exec("DELETE FROM socle_blocks WHERE topic = ? AND first > ?", topic, newest);
+    this.exec("DELETE FROM socle_ids WHERE topic = ? AND offset > ?", topic, newest);
+  }
+
+  /** Deletes a topic and its history. */
+  forget(topic: number): void {
+    this.cut(topic, 0);
+    this.exec("DELETE FROM socle_topics WHERE id = ?", topic);
+  }
+
+  /**
+   * Deletes what is too old, and the topics of which nothing is left.
+   *
+   * @param isHeld whether a topic has to stay as it is for now
+   * @param isAlive whether a topic has subscribers
+   * @returns when to look again; undefined if nothing is left
+   */
+  sweep(now: number, isHeld: (name: string) => boolean, isAlive: (name: string) => boolean): number | undefined {
+    if (!this.areThere) return undefined;
+    const old = this.exec<{ topic: number; name: string; last: number }>(
+      "SELECT topic, name, max(last) AS last FROM socle_blocks JOIN socle_topics ON id = topic WHERE socle_blocks.expires <= ? GROUP BY topic",
+      now,
+    );
+    for (const { topic, name, last } of old) {
+      if (isHeld(name)) continue;
+      this.exec("UPDATE socle_topics SET base = max(base, ?) WHERE id = ?", last, topic);
+      this.exec("DELETE FROM socle_blocks WHERE topic = ? AND last <= ?", topic, last);
+      this.exec("DELETE FROM socle_ids WHERE topic = ? AND offset <= ?", topic, last);
+    }
+    const quiet = this.exec<{ id: number; name: string }>(
+      `SELECT id, name FROM socle_topics WHERE expires <= ? AND ${EMPTY}`,
+      now,
+    );
+    for (const { id, name } of quiet) {
+      if (isAlive(name)) this.exec("UPDATE socle_topics SET expires = ? + age WHERE id = ?", now, id);
+      else this.forget(id);
+    }
+    const [next] = this.exec<{ blocks: number | null; topics: number | null }>(
+      `SELECT (SELECT min(socle_blocks.expires + age / 20) FROM socle_blocks JOIN socle_topics ON id = topic) AS blocks, (SELECT min(expires + age / 20) FROM socle_topics WHERE ${EMPTY}) AS topics`,
+    );
+    const { blocks, topics } = next!;
+    if (blocks === null && topics === null) {
+      this.#drop();
+      return undefined;
+    }
+    return Math.max(Math.min(blocks ?? Infinity, topics ?? Infinity), now + SOON);
+  }
+
+  /** @throws {@link TopicLimitError} where there may be no more topics */
+  checkCount(): void {
+    const { maxTopics } = this.#settings();
+    const [{ count }] = this.exec<{ count: number }>("SELECT count(*) AS count FROM socle_topics") as [
+      { count: number },
+    ];
+    if (count < maxTopics!) return;
+    throw new TopicLimitError(`The object has histories of ${count} topics, which is maxTopics.`);
+  }
+
+  #drop(): void {
+    for (const table of ["topics", "blocks", "ids"]) this.exec(`DROP TABLE IF EXISTS socle_${table}`);
+    this.reset();
+  }
+
+  /** @throws {@link TopicLimitError} where so many bytes more are too many */
+  checkSize(bytes: number): void {
+    const { maxBytes } = this.#settings();
+    const isLess = () => this.#measured + this.#added + bytes <= maxBytes!;
+    if (!isLess()) {
+      // The histories are no more than the database: mostly they need not be summed up.
+      [this.#measured, this.#added] = [this.storage.sql.databaseSize, 0];
+      if (!isLess()) {
+        const [sum] = this.exec<{ size: number }>("SELECT ifnull(sum(size), 0) AS size FROM socle_blocks");
+        this.#measured = sum!.size;
+      }
+    }
+    if (!isLess()) {
+      throw new TopicLimitError(
+        `The object's histories have ${this.#measured + this.#added} bytes, and with ${bytes} more that is past maxBytes.`,
+      );
+    }
+    this.#added += bytes;
+  }
+}

@@ -1,0 +1,56 @@
+// One topic of an object: who is subscribed, who reads on from its history, and what is to be published.
+import type { Publication } from "../api/topics.ts";
+import type { Data } from "../sending/data.ts";
+import type { Subject } from "../session/subject.ts";
+import type { Item } from "../wire/frame.ts";
+import type { History } from "./history.ts";
+
+/** Where a subscription is that doesn't get publications as they come: its client takes them slowly, or its `onOpen` runs. */
+export interface Cursor {
+  readonly session: Subject;
+  readonly epoch: string;
+  /** The publication that it gets next. */
+  next: number;
+  /** Those from which it was excepted. */
+  readonly skipped: Set<number>;
+}
+
+/** A publication that has no place yet. */
+export interface Pending {
+  readonly id: string;
+  readonly payload: Data | Item;
+  /** As a history keeps it. */
+  readonly record: Uint8Array<ArrayBuffer> | undefined;
+  readonly excepted: ReadonlySet<string>;
+  readonly resolve: (publication: Publication) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+export class Topic {
+  readonly name: string;
+  /** Undefined for a topic without one; null while nobody has asked. */
+  history: History | undefined | null = null;
+  readonly subscribers = new Set<WebSocket>();
+  readonly cursors = new Map<WebSocket, Cursor>();
+  readonly pending: Pending[] = [];
+  /** What is published meanwhile comes behind. */
+  isPublishing = false;
+
+  constructor(name: string) {
+    this.name = name;
+  }
+
+  /** The oldest publication that has to stay: for a session in `onOpen`. */
+  get pinned(): number {
+    let pinned = Infinity;
+    for (const { session, next } of this.cursors.values()) {
+      if (session.isOpen && !session.asyncRemote.isReady) pinned = Math.min(pinned, next);
+    }
+    return pinned;
+  }
+
+  /** Nothing is left of it in memory. */
+  get isIdle(): boolean {
+    return this.subscribers.size + this.pending.length === 0 && !this.history?.isKnown;
+  }
+}
