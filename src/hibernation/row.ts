@@ -97,4 +97,5 @@ export function countTry({ kv }: DurableObjectStorage, id: string, kept: Kept): 
 export const triesOf = ([, , , tries]: Kept): number => (typeof tries === "number" ? tries : 0);
 
 /** Whether storage threw because the object has no SQLite. */
-export const isWithoutSqlite = (error: unknown): boolean => /SQLite-backed/.test(toError(error).message);
+export const isWithoutSqlite = (error: unknown): boolean =>
+  /SQLite-backed|SQL is not enabled/.test(toError(error).message);

@@ -125,6 +125,7 @@ export class History implements Written {
   /** A transaction was rolled back, and has taken along what was appended meanwhile. */
   rewrite(): void {
     const known = this.#known;
+    this.#tables.reset();
     this.reset();
     if (!known) return;
     const now = this.#load() ?? this.#tables.begin(this.#name, known.epoch, this.settings.ageMs);

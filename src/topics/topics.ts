@@ -98,21 +98,21 @@ export class Topics implements ObjectTopics {
   async publish(
     name: string,
     payload: unknown,
-    { except, id = "" }: PublishOptions = {},
+    { except, id }: PublishOptions = {},
     session?: Subject,
   ): Promise<Publication> {
     checkTopic(name);
     checkPayload(payload);
-    if (id !== "") checkId(id);
+    checkId(id);
     const excepted = idsOf(except);
     const topic = this.#register.at(name);
     try {
       const history = this.#historyOf(topic, session);
       const { promise, resolve, reject } = Promise.withResolvers<Publication>();
-      const one = { id, excepted, resolve, reject };
+      const one = { id: id ?? "", excepted, resolve, reject };
       if (history) {
         const item = itemOf(payload);
-        const record = recordOf(Date.now(), id, item);
+        const record = recordOf(Date.now(), one.id, item);
         checkRecord(record);
         // The record's own copy of the bytes.
         const bytes = record.subarray(record.length - item.bytes.length);

@@ -109,7 +109,7 @@ export class FlowRemote extends Remote {
     const { settings, credit, uncounted, knowsTopics } = link;
     if (accepted) return;
     // A client that knows no topics takes it that there is credit, and what it acknowledges is read and forgotten.
-    const window = credit ? settings.window : knowsTopics ? 0 : WINDOW;
+    const window = credit || knowsTopics ? settings.window : WINDOW;
     if (window === WINDOW && uncounted === undefined) return;
     const items = uncounted === undefined ? [] : [{ bytes: encode(uncounted), isBinary: false }];
     void super.send(frameOf(SETTINGS, [window], items));

@@ -33,6 +33,9 @@ function isLong(batch: ArrayBuffer): boolean {
   return count > MOST_IN_BATCH;
 }
 
+/** By `topics` alone nothing waits for the client. */
+const FREE: Required<FlowControl> = { window: 0, maxBufferedAmount: Infinity, stallTimeoutMs: Infinity, batchMs: 0 };
+
 /** How long the credit may be in memory only, in milliseconds: to write it takes as long as a tenth of a message. */
 const KEEP = 20;
 
@@ -50,7 +53,7 @@ export function join(session: Subject, isAccepted: boolean): void {
   if (!isFlowControlled(session.negotiatedSubprotocol)) return;
   const { webSocket, ctx } = session;
   const { autoResponse, flowControl } = session.definition.config;
-  const settings = flowControl as Required<FlowControl>;
+  const settings = flowControl ? (flowControl as Required<FlowControl>) : FREE;
   const credit = flowControl ? new Credit(settings.window, session.limits[CREDIT]) : undefined;
   const asyncRemote = new FlowRemote(webSocket, isAccepted, {
     settings,
