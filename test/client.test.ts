@@ -1,12 +1,12 @@
 // `socle/client` in workerd, at the other end of a session of its own endpoint.
 import { runInDurableObject } from "cloudflare:test";
 import { onOpenStartWsConnection, type Session } from "socle";
-import { SocleWebSocket } from "socle/client";
+import { SocleWebSocket, type ClientOptions } from "socle/client";
 import { describe, expect, it, onTestFinished, vi } from "vitest";
 
 import { connect, type Client } from "./support/client.ts";
 import { serve, type Served } from "./support/endpoint.ts";
-import { acknowledgement, bytes, number } from "./support/flow-client.ts";
+import { acknowledgement, batch, bytes, item, number, type Data } from "./support/flow-client.ts";
 
 // The client's are taken away from it in some tests.
 const [Close, Message] = [CloseEvent, MessageEvent];
@@ -237,7 +237,10 @@ describe("the client, with a class under it of which the test tells the events",
     readonly closes: unknown[] = [];
     readyState: number = WebSocket.CONNECTING;
 
-    constructor(readonly url: string) {
+    constructor(
+      readonly url: string,
+      readonly protocols: string[],
+    ) {
       super();
       Told.last = this;
     }
@@ -257,8 +260,8 @@ describe("the client, with a class under it of which the test tells the events",
     }
   }
 
-  function opened(): { socket: SocleWebSocket; told: Told } {
-    const socket = new SocleWebSocket("wss://told/", [], { WebSocket: Told });
+  function opened(options: ClientOptions = {}): { socket: SocleWebSocket; told: Told } {
+    const socket = new SocleWebSocket("wss://told/", [], { WebSocket: Told, ...options });
     Told.last.readyState = WebSocket.OPEN;
     Told.last.dispatchEvent(new Event("open"));
     return { socket, told: Told.last };
@@ -286,5 +289,75 @@ describe("the client, with a class under it of which the test tells the events",
     const more = opened().told;
     more.receive(bytes(3, number(2 ** 53)));
     expect(more.closes).toEqual([4002]);
+  });
+
+  const publications = (offset: number, ...items: readonly Data[]) =>
+    bytes(4, number(offset), ...["chat", "e1", ...items].map(item));
+  const place = (recovered: number, offset: number) => bytes(5, recovered, number(offset), ...["chat", "e1"].map(item));
+
+  it("T9: publications have a topic, and positions that go up by one; a place is told, and not acknowledged", () => {
+    const { socket, told } = opened();
+    socket.binaryType = "arraybuffer";
+    const seen: unknown[] = [];
+    socket.addEventListener("message", ({ data, topic, position }) => seen.push([shown(data), topic, position]));
+    socket.onrecovery = ({ topic, position, recovered }) => void seen.push([recovered, topic, position]);
+    for (const frame of [
+      bytes(3, 1),
+      place(1, 299),
+      publications(300, "a", Uint8Array.of(1, 2), ""),
+      "plain",
+      place(0, 400),
+    ]) {
+      told.receive(frame);
+    }
+    expect(seen).toEqual([
+      [true, "chat", "e1.299"],
+      ["a", "chat", "e1.300"],
+      ["1,2", "chat", "e1.301"],
+      ["", "chat", "e1.302"],
+      ["plain", undefined, undefined],
+      [false, "chat", "e1.400"],
+    ]);
+    expect(told.sent).toEqual([1, 2, 3, 4].map(acknowledgement));
+    expect(told.closes).toEqual([]);
+  });
+
+  it.each([
+    ["publications of no message", publications(1)],
+    ["an offset over 53 bits", publications(2 ** 53, "a")],
+    ["a place that is neither recovered nor not", place(2, 1)],
+    ["a place with something behind it", bytes([...place(1, 1)], 0)],
+    ["an offset without an epoch", bytes(5, 0, 1, item("chat"), item(""))],
+    ["a topic of bytes", bytes(5, 0, 1, item(Uint8Array.of(1)), item("e1"))],
+  ])("T9: %s is malformed", (_, frame) => {
+    const { socket, told } = opened();
+    const seen: unknown[] = [];
+    socket.addEventListener("message", (event) => seen.push(event));
+    socket.addEventListener("recovery", (event) => seen.push(event));
+    told.receive(frame);
+    expect(told.closes).toEqual([4002]);
+    expect(seen).toEqual([]);
+  });
+
+  it("T9: with a window of 0 nothing is acknowledged", async () => {
+    const { socket, told } = opened();
+    const messages = socket[Symbol.asyncIterator]();
+    for (const frame of [bytes(3, 0), "a", batch("b"), publications(1, "c")]) told.receive(frame);
+    for (const value of ["a", "b", "c"]) expect(await messages.next()).toEqual({ done: false, value });
+    expect(told.sent).toEqual([]);
+  });
+
+  it("T9: positions are offered behind socle.v1 as far as they fit, of each topic the first", () => {
+    const positions = [
+      ["chat", "e1.300"],
+      ["é", "x".repeat(3030)],
+      ["chat", "e1.1"],
+      ["much too long", "e2.1"],
+      ["b", "1"],
+    ] as const;
+    const [name, offer, ...rest] = opened({ positions }).told.protocols;
+    expect([name, rest]).toEqual(["socle.v1", []]);
+    expect(atob(offer!.replace("socle.topics.", ""))).toBe(`{"chat":"e1.300","\u00c3\u00a9":"${"x".repeat(3030)}"}`);
+    expect(opened().told.protocols).toEqual(["socle.v1", "socle.topics."]);
   });
 });

@@ -5,11 +5,22 @@ import {
   lengthOf,
   malformed,
   OVERHEAD,
+  PLACE,
   PROTOCOL,
+  PUBLICATIONS,
   SETTINGS,
   WINDOW,
 } from "../wire/frame.ts";
+import { topicsName } from "../wire/positions.ts";
+import { type Publication, readPublications, readRecovery, type Recovery } from "../wire/publication.ts";
 import { binaryFrame, blobOf } from "./blob.ts";
+import type {
+  ClientCloseEvent,
+  ClientData,
+  ClientEvents,
+  ClientMessageEvent,
+  ClientRecoveryEvent,
+} from "./client-events.ts";
 import { eventOf, report, Target, type TargetOf } from "./events.ts";
 
 /** How long what was taken may stay unacknowledged, in milliseconds. */
@@ -18,28 +29,8 @@ const IDLE = 250;
 /** For a frame that `socle.v1` doesn't have: a browser sends no 1002. */
 const MALFORMED = 4002;
 
-/** What a message holds: a text, or bytes by {@link SocleWebSocket.binaryType}. */
-export type ClientData = string | ArrayBuffer | Blob;
-
-/** A message. */
-export interface ClientMessageEvent extends Event {
-  readonly data: ClientData;
-}
-
-/** The end of the connection. */
-export interface ClientCloseEvent extends Event {
-  readonly code: number;
-  readonly reason: string;
-  readonly wasClean: boolean;
-}
-
-/** The events of a {@link SocleWebSocket}. */
-export interface ClientEvents {
-  open: Event;
-  message: ClientMessageEvent;
-  error: Event;
-  close: ClientCloseEvent;
-}
+/** A message as it comes. */
+type Message = Pick<Publication, "data"> & Partial<Publication>;
 
 /** A message that is not taken yet, and whether the server counts it. */
 type Untaken = readonly [data: ClientData, isCounted: boolean];
@@ -59,6 +50,12 @@ export interface PlatformWebSocket {
 export interface ClientOptions {
   /** The class under it, such as that of `ws`; the global `WebSocket` if absent, which Node has from version 22 on. */
   WebSocket?: new (url: never, protocols: never) => PlatformWebSocket;
+  /**
+   * The `position` of the last message of each topic, with which the client comes back: a `Map` fits. Give the topics of the
+   * newest messages first: the server is told as many as fit in 3,072 bytes of JSON, and uses those of the topics that it
+   * subscribes with `since: "client"`.
+   */
+  positions?: Iterable<readonly [topic: string, position: string]>;
 }
 
 /**
@@ -86,6 +83,7 @@ export class SocleWebSocket extends (Target as new () => TargetOf<ClientEvents>)
 
   onopen: ((event: Event) => unknown) | null = null;
   onmessage: ((event: ClientMessageEvent) => unknown) | null = null;
+  onrecovery: ((event: ClientRecoveryEvent) => unknown) | null = null;
   onerror: ((event: Event) => unknown) | null = null;
   onclose: ((event: ClientCloseEvent) => unknown) | null = null;
 
@@ -118,12 +116,12 @@ export class SocleWebSocket extends (Target as new () => TargetOf<ClientEvents>)
    *
    * @param protocols the application's subprotocols, the preferred first. The server is offered each with `socle.v1` and
    * without
-   * @throws what the class under it throws; a TypeError if there is none
+   * @throws what the class under it throws; a TypeError if there is none, and for positions that are no pairs of texts
    */
   constructor(
     url: string | URL,
     protocols: string | readonly string[] = [],
-    { WebSocket = (globalThis as unknown as Required<ClientOptions>).WebSocket }: ClientOptions = {},
+    { WebSocket = (globalThis as unknown as Required<ClientOptions>).WebSocket, positions = [] }: ClientOptions = {},
   ) {
     super();
     if (!WebSocket) throw new TypeError("There is no global WebSocket: give a class as the option WebSocket.");
@@ -135,12 +133,12 @@ export class SocleWebSocket extends (Target as new () => TargetOf<ClientEvents>)
     super.dispatchEvent(eventOf("open"));
     this.onopen = null;
     /* oxlint-enable unicorn/prefer-add-event-listener */
-    for (const type of ["open", "message", "error", "close"] as const) {
+    for (const type of ["open", "message", "recovery", "error", "close"] as const) {
       if (!isCalled) this.addEventListener(type, (event: Event) => this[`on${type}`]?.(event as never));
     }
     const names = [protocols].flat();
     const offered = names.length > 0 ? names.flatMap((name) => [`${name}+${PROTOCOL}`, name]) : [PROTOCOL];
-    this.#connect((offers) => new WebSocket(url as never, offers as never), offered);
+    this.#connect((offers) => new WebSocket(url as never, offers as never), [...offered, topicsName(positions)]);
   }
 
   get url(): string {
@@ -162,6 +160,10 @@ export class SocleWebSocket extends (Target as new () => TargetOf<ClientEvents>)
     if (this.#isEnded) return this.CLOSED;
     if (this.#isOpened) return this.#socket.readyState as 0;
     return this.#isClosed ? this.CLOSING : this.CONNECTING;
+  }
+
+  get #isOpen(): boolean {
+    return this.#socket.readyState === this.OPEN;
   }
 
   /** What was sent and has not left yet, in bytes; of this end, not of the server's. */
@@ -206,7 +208,7 @@ export class SocleWebSocket extends (Target as new () => TargetOf<ClientEvents>)
   #connect(open: (protocols: string[]) => PlatformWebSocket, protocols: string[]): void {
     const socket = (this.#socket = open(protocols));
     (socket as { binaryType?: string }).binaryType = "arraybuffer";
-    const mayRetry = () => protocols.length === 1 && !this.#isOpened && !this.#isClosed;
+    const mayRetry = () => protocols[0] === PROTOCOL && !this.#isOpened && !this.#isClosed;
     const on = (type: string, listener: (event: never) => void) =>
       socket.addEventListener(type as never, listener as never);
     on("open", () => {
@@ -231,16 +233,19 @@ export class SocleWebSocket extends (Target as new () => TargetOf<ClientEvents>)
   #receive(frame: string | ArrayBuffer): void {
     const isFirst = !this.#hasReceived;
     this.#hasReceived = true;
-    if (!this.#isFlowControlled) return this.#deliver(frame, false);
-    if (typeof frame === "string") return this.#deliver(frame, frame !== this.#uncounted);
-    const messages: (string | ArrayBuffer)[] = [];
+    if (!this.#isFlowControlled) return this.#deliver({ data: frame }, false);
+    if (typeof frame === "string") return this.#deliver({ data: frame }, frame !== this.#uncounted);
+    const messages: Message[] = [];
+    let recovery: Recovery | undefined;
     let refusal: string | undefined;
     try {
       const reader = new FrameReader(frame);
-      if (reader.type !== SETTINGS) for (const message of reader.messages()) messages.push(message);
+      if (reader.type === PUBLICATIONS) for (const message of readPublications(reader)) messages.push(message);
+      else if (reader.type === PLACE) recovery = readRecovery(reader);
+      else if (reader.type !== SETTINGS) for (const data of reader.messages()) messages.push({ data });
       else {
         if (!isFirst) malformed("settings that are not the first frame");
-        this.#window = reader.number() || malformed("a window of 0");
+        this.#window = reader.number();
         const items = [...reader.items()];
         if (items.some((item) => typeof item !== "string")) malformed("settings that hold bytes");
         [this.#uncounted] = items;
@@ -249,22 +254,24 @@ export class SocleWebSocket extends (Target as new () => TargetOf<ClientEvents>)
       refusal = (error as Error).message;
     }
     for (const message of messages) this.#deliver(message, true);
+    if (recovery && this.#isOpen) this.#emit(eventOf("recovery", recovery));
     if (refusal) this.#socket.close(MALFORMED, refusal);
   }
 
-  #deliver(message: string | ArrayBuffer, isCounted: boolean): void {
-    if (this.#socket.readyState !== this.OPEN) return;
-    const data = typeof message !== "string" && this.binaryType === "blob" ? (blobOf(message) ?? message) : message;
+  #deliver(message: Message, isCounted: boolean): void {
+    if (!this.#isOpen) return;
+    const { data: given } = message;
+    const data = typeof given !== "string" && this.binaryType === "blob" ? (blobOf(given) ?? given) : given;
     const untaken = this.#untaken;
     const one: Untaken = [data, isCounted];
     untaken?.push(one);
-    this.#emit(eventOf("message", { data }, "MessageEvent"));
+    this.#emit(eventOf("message", { ...message, data }, "MessageEvent"));
     if (untaken) this.#wake();
     else this.#take(one);
   }
 
   #take([data, isCounted]: Untaken): void {
-    if (!isCounted) return;
+    if (!isCounted || this.#window === 0) return;
     this.#taken++;
     this.#size +=
       OVERHEAD +
@@ -277,7 +284,7 @@ export class SocleWebSocket extends (Target as new () => TargetOf<ClientEvents>)
     clearTimeout(this.#timer);
     this.#timer = 0 as never;
     this.#size = 0;
-    if (this.#socket.readyState === this.OPEN) this.#socket.send(acknowledgement(this.#taken) as never);
+    if (this.#isOpen) this.#socket.send(acknowledgement(this.#taken) as never);
   }
 
   /** What a listener throws is reported, and stops nothing here: before 2026-09-15 a Worker's dispatch throws it instead. */

@@ -1,5 +1,5 @@
 // The positions that a client comes back with, as the name of a subprotocol that nobody agrees on.
-import { decode } from "./frame.ts";
+import { decode, made } from "./frame.ts";
 
 /** What the name begins with. Behind it stands the base64url of a JSON object, or nothing if there are none. */
 export const TOPICS = "socle.topics.";
@@ -7,45 +7,34 @@ export const TOPICS = "socle.topics.";
 /** How many bytes of JSON the 4,096 characters behind it hold. */
 const MOST = 3072;
 
-const DIGITS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-
-/** By hand, as not each platform has an encoder or `btoa`. */
-const utf8 = (text: string): number[] =>
-  encodeURIComponent(text)
-    .match(/%..|./g)!
-    .map((one) => (one[1] ? parseInt(one.slice(1), 16) : one.charCodeAt(0)));
+/** UTF-8 as characters of a byte each. Not each platform has an encoder. */
+const utf8 = (text: string): string =>
+  encodeURIComponent(text).replace(/%(..)/g, (_, hex: string) => String.fromCharCode(parseInt(hex, 16)));
 
 /**
- * The name that offers positions, as many as fit. Of a topic that comes twice the first is taken.
+ * The name that offers positions, as many as fit; none where the platform lacks `btoa`. Of a topic that comes twice the first
+ * is taken.
  *
  * @throws a TypeError for what is no iterable of pairs of texts
  */
 export function topicsName(positions: Iterable<readonly [topic: string, position: string]>): string {
-  const refuse = () => {
-    throw new TypeError(
-      "The option positions has to be an iterable of [topic, position], both of them texts: a Map fits.",
-    );
-  };
-  if (!(Symbol.iterator in Object(positions))) refuse();
-  const bytes: number[] = [];
   const topics = new Set<string>();
-  for (const pair of positions) {
-    if (!Array.isArray(pair) || [0, 1].some((at) => typeof pair[at] !== "string")) refuse();
-    const [topic, position] = pair;
+  let json = "";
+  // What can't be iterated is no pair either.
+  for (const pair of Symbol.iterator in Object(positions) ? positions : [positions]) {
+    const [topic, position] = [pair].flat();
+    if (typeof topic !== "string" || typeof position !== "string") {
+      throw new TypeError("The positions are no pairs of texts: give a Map as the option positions.");
+    }
     if (topics.has(topic)) continue;
     topics.add(topic);
-    const more = utf8(`${bytes.length > 0 ? "," : "{"}${JSON.stringify(topic)}:${JSON.stringify(position)}`);
-    // With the brace behind it.
-    if (bytes.length + more.length >= MOST) break;
-    bytes.push(...more);
+    const more = utf8(`,${JSON.stringify({ [topic]: position }).slice(1, -1)}`);
+    // One of the braces takes the place of the first comma.
+    if (json.length + more.length >= MOST) break;
+    json += more;
   }
-  if (bytes.length > 0) bytes.push(...utf8("}"));
-  let name = TOPICS;
-  for (let bit = 0; bit < bytes.length * 8; bit += 6) {
-    const at = bit >> 3;
-    name += DIGITS[(((bytes[at]! << 8) | bytes[at + 1]!) >> (10 - (bit & 7))) & 63];
-  }
-  return name;
+  const text = made(() => btoa(json && `{${json.slice(1)}}`)) ?? "";
+  return TOPICS + text.replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
 }
 
 /** The positions that a name offers, by their topics; none where it is malformed, or longer than it may be. */

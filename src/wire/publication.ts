@@ -53,16 +53,14 @@ export function* readPublications(reader: FrameReader): Generator<Publication, v
 export function readRecovery(reader: FrameReader): Recovery {
   const recovered = reader.number();
   const { topic, epoch, offset } = readPlace(reader);
-  if (recovered > 1) malformed("neither 0 nor 1");
-  if (!reader.isAtEnd) malformed("more than a place");
+  if (recovered > 1 || !reader.isAtEnd) malformed("no place");
   return { topic, position: positionOf(epoch, offset), recovered: recovered > 0 };
 }
 
 function readPlace(reader: FrameReader): Place {
   const offset = reader.number();
-  const [topic, epoch] = [reader.items().next().value, reader.items().next().value];
-  if (typeof topic !== "string" || !topic) return malformed("no topic");
-  if (typeof epoch !== "string") return malformed("no epoch");
-  if (!epoch && offset) malformed("an offset without an epoch");
-  return { topic, epoch, offset };
+  const [topic, epoch] = reader.items();
+  return typeof topic !== "string" || typeof epoch !== "string" || !topic || (offset && !epoch)
+    ? malformed("no place")
+    : { topic, epoch, offset };
 }

@@ -12,6 +12,7 @@ import { afterAll, assert, beforeAll, describe, expect, it, onTestFinished } fro
 import { WebSocket as Ws, WebSocketServer } from "ws";
 
 import { SocleWebSocket, type ClientData, type ClientOptions } from "../../src/client/index.ts";
+import { readPositions } from "../../src/wire/positions.ts";
 import type { Command, Made, State } from "./client-worker.ts";
 import { memory, MIB } from "./memory.ts";
 import { clientWith, clientWithout, PLATFORM } from "./realm.ts";
@@ -41,6 +42,7 @@ function eventsOf(socket: SocleWebSocket): string[] {
   const events: string[] = [];
   socket.addEventListener("open", () => events.push("open"));
   socket.addEventListener("message", ({ data }) => events.push(`message ${typeof data === "string" ? data : "bytes"}`));
+  socket.addEventListener("recovery", () => events.push("recovery"));
   socket.addEventListener("error", () => events.push("error"));
   socket.addEventListener("close", ({ code }) => events.push(`close ${code}`));
   return events;
@@ -137,6 +139,14 @@ function item(data: string | Uint8Array): number[] {
 
 const batch = (...items: (string | Uint8Array)[]): Uint8Array => frame(1, ...items.map(item));
 
+/** What was published on a topic, from an offset on. */
+const publications = (topic: string, epoch: string, offset: number, ...items: (string | Uint8Array)[]): Uint8Array =>
+  frame(4, number(offset), ...[topic, epoch, ...items].map(item));
+
+/** What the next publications follow. */
+const place = (recovered: number, offset: number, topic: string, epoch: string): Uint8Array =>
+  frame(5, recovered, number(offset), item(topic), item(epoch));
+
 const settings = (window: number, uncounted?: string): Uint8Array =>
   frame(3, number(window), uncounted === undefined ? [] : item(uncounted));
 
@@ -207,6 +217,10 @@ async function hold() {
     },
   };
 }
+
+/** The JSON behind `socle.topics.`, decoded. */
+const offered = (names: string[]): string =>
+  Buffer.from(names.at(-1)!.replace("socle.topics.", ""), "base64url").toString();
 
 /** Not a 401, to which Node answers by asking again. */
 const REFUSAL = "HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
@@ -325,7 +339,7 @@ describe.each(platforms)("socle/client, with $name under it", ({ WebSocket }) =>
     expect((await open(path, WebSocket, ["news", "chat"])).protocol).toBe("chat");
     const { url, offers } = await serve("news+socle.v1");
     expect((await open(url, WebSocket, ["chat", "news"])).protocol).toBe("news");
-    expect(offers).toEqual([["chat+socle.v1", "chat", "news+socle.v1", "news"]]);
+    expect(offers).toEqual([["chat+socle.v1", "chat", "news+socle.v1", "news", "socle.topics."]]);
   });
 
   it("F9: a close without a code is 1005, one with a code that may not be sent throws and closes nothing", async () => {
@@ -425,7 +439,7 @@ describe.each(platforms)("socle/client, with $name under it", ({ WebSocket }) =>
       const { url, offers, peer } = await serve(false);
       const socket = await open(url, WebSocket);
       expect(socket.protocol).toBe("");
-      expect(offers[0]).toEqual(["socle.v1"]);
+      expect(offers[0]).toEqual(["socle.v1", "socle.topics."]);
       const iterator = socket[Symbol.asyncIterator]();
       // One that was accepted without the subprotocol, and failed by its client, may have come before.
       let connection = await peer();
@@ -441,7 +455,7 @@ describe.each(platforms)("socle/client, with $name under it", ({ WebSocket }) =>
       const { url, offers, peer } = await serve("chat");
       const socket = await open(url, WebSocket, ["chat"]);
       expect(socket.protocol).toBe("chat");
-      expect(offers).toEqual([["chat+socle.v1", "chat"]]);
+      expect(offers).toEqual([["chat+socle.v1", "chat", "socle.topics."]]);
       const connection = await peer();
       socket.send(Uint8Array.of(7));
       expect(await connection.next()).toEqual(Uint8Array.of(7));
@@ -454,7 +468,7 @@ describe.each(platforms)("socle/client, with $name under it", ({ WebSocket }) =>
       // Whatever it did, it did before this.
       await open(url, WebSocket);
       expect(offers.filter((names) => names[0] === "chat+socle.v1")).toHaveLength(1);
-      expect(offers[1]).toEqual(["socle.v1"]);
+      expect(offers[1]).toEqual(["socle.v1", "socle.topics."]);
       socket.close();
     });
 
@@ -723,7 +737,7 @@ describe.each(platforms)("socle/client, with $name under it", ({ WebSocket }) =>
 
   it.each([
     ["no type", frame()],
-    ["a type that isn't", frame(4, 1)],
+    ["a type that isn't", frame(6, 1)],
     ["an acknowledgement", frame(2, 1)],
     ["a batch of nothing", frame(1)],
     ["a batch that ends within a number", frame(1, 0x80)],
@@ -734,6 +748,20 @@ describe.each(platforms)("socle/client, with $name under it", ({ WebSocket }) =>
     ["a batch of a text that is no UTF-8", frame(1, 4, 0xc3, 0x28)],
     ["a batch of half a surrogate pair", frame(1, 6, 0xed, 0xa0, 0x80)],
     ["settings that don't come first", settings(WINDOW)],
+    ["publications of nothing", publications("chat", "e1", 7)],
+    ["publications without an epoch", frame(4, 7, item("chat"))],
+    ["publications of no topic", publications("", "e1", 7, "a")],
+    ["publications of a topic of bytes", frame(4, 7, item(utf8.encode("chat")), item("e1"), item("a"))],
+    ["publications of an epoch of bytes", frame(4, 7, item("chat"), item(utf8.encode("e1")), item("a"))],
+    ["publications with an offset and no epoch", publications("chat", "", 7, "a")],
+    ["publications that end within a text", frame(publications("chat", "e1", 7), 4, 65)],
+    ["publications of an offset over 53 bits", publications("chat", "e1", 2 ** 53, "a")],
+    ["a place of no topic", place(1, 7, "", "e1")],
+    ["a place without an epoch", frame(5, 1, 7, item("chat"))],
+    ["a place of an epoch of bytes", frame(5, 1, 7, item("chat"), item(utf8.encode("e1")))],
+    ["a place with an offset and no epoch", place(0, 7, "chat", "")],
+    ["a place that is neither recovered nor not", place(2, 7, "chat", "e1")],
+    ["a place with something behind it", frame(place(1, 7, "chat", "e1"), item("a"))],
   ])("F2: closes with 4002 for %s, and delivers what came before, not what comes after", async (_, malformed) => {
     const { url, peer } = await serve();
     const socket = await open(url, WebSocket);
@@ -745,7 +773,7 @@ describe.each(platforms)("socle/client, with $name under it", ({ WebSocket }) =>
     expect([code, reason]).toEqual([4002, expect.stringContaining("socle.v1")]);
     expect(await take(iterator, 1)).toEqual(["before"]);
     expect((await iterator.next()).done).toBe(true);
-    expect(events.filter((event) => event.startsWith("message"))).toEqual(["message before"]);
+    expect(events.filter((event) => !event.startsWith("close"))).toEqual(["message before"]);
     expect(events.at(-1)).toBe("close 4002");
     expect(socket.readyState).toBe(socket.CLOSED);
   });
@@ -754,8 +782,7 @@ describe.each(platforms)("socle/client, with $name under it", ({ WebSocket }) =>
     ["without a window", frame(3)],
     ["that end within the window", frame(3, 0x80)],
     ["that end within the text", frame(3, 1, 8, 65)],
-    ["of a window of 0", settings(0)],
-    ["of a window of 0, with a text", settings(0, "pong")],
+    ["of a window of 0 that hold bytes", frame(settings(0), item(new Uint8Array()))],
     ["that hold bytes", frame(settings(1024), item(Uint8Array.of(1)))],
     ["that hold bytes behind the text", frame(settings(1024, "pong"), item(new Uint8Array()))],
     ["that end within what stands behind the text", frame(settings(1024, "pong"), 8, 65)],
@@ -828,6 +855,148 @@ describe.each(platforms)("socle/client, with $name under it", ({ WebSocket }) =>
     expect(events).toEqual(["message a", "message b", "message c"]);
     expect(uncaught).toEqual(["handler a", "listener a", "handler b", "listener b", "handler c", "listener c"]);
     expect(socket.readyState).toBe(socket.OPEN);
+  });
+
+  it("T9: publications have their topic and position, others none, and a place is a recovery", async () => {
+    const { url, peer } = await serve();
+    const socket = await open(url, WebSocket);
+    socket.binaryType = "arraybuffer";
+    const seen: unknown[] = [];
+    socket.addEventListener("message", ({ data, topic, position }) => seen.push([data, topic, position]));
+    socket.addEventListener("recovery", ({ topic, position, recovered }) => seen.push([recovered, topic, position]));
+    const handled: Event[] = [];
+    const onrecovery: typeof socket.onrecovery = (event) => handled.push(event);
+    Object.assign(socket, { onrecovery });
+    const connection = await peer();
+    connection.send(
+      place(1, 2 ** 40, "chat", "e1"),
+      publications("chat", "e1", 2 ** 40 + 1, "a", "", Uint8Array.of(1, 2)),
+      "plain",
+      batch("of", "a batch"),
+      place(0, 0, "é😀", ""),
+      publications("é😀", "", 0, "b", "c"),
+      place(0, 9, "chat", "e2"),
+      "end",
+    );
+    await expect
+      .poll(() => seen)
+      .toEqual([
+        [true, "chat", "e1.1099511627776"],
+        ["a", "chat", "e1.1099511627777"],
+        ["", "chat", "e1.1099511627778"],
+        [Uint8Array.of(1, 2).buffer, "chat", "e1.1099511627779"],
+        ["plain", undefined, undefined],
+        ["of", undefined, undefined],
+        ["a batch", undefined, undefined],
+        [false, "é😀", undefined],
+        ["b", "é😀", undefined],
+        ["c", "é😀", undefined],
+        [false, "chat", "e2.9"],
+        ["end", undefined, undefined],
+      ]);
+    expect(handled).toHaveLength(3);
+    expect(handled[0]).toMatchObject({ type: "recovery", target: socket, recovered: true, topic: "chat" });
+    expect(handled[0]).toBeInstanceOf(Event);
+  });
+
+  it("T9: publications are messages to an iteration and to credit, by their payloads, and places are none", async () => {
+    const { url, peer } = await serve();
+    const socket = await open(url, WebSocket);
+    const iterator = socket[Symbol.asyncIterator]();
+    const connection = await peer();
+    const x = "x".repeat(32);
+    const topic = "t".repeat(256);
+    // Of a size of 64 each: four are a quarter, whatever the topic's length.
+    connection.send(
+      settings(1024, "pong"),
+      place(1, 0, topic, "e1"),
+      publications(topic, "e1", 1, x, x, x),
+      place(0, 3, topic, "e1"),
+      publications(topic, "e1", 4, utf8.encode(x), x),
+      publications(topic, "", 0, x, x, x, "pong"),
+    );
+    const bytes = [...utf8.encode(x)];
+    expect(await take(iterator, 9)).toEqual([x, x, x, bytes, x, x, x, x, "pong"]);
+    expect(await acknowledgements(connection, 3)).toEqual([4, 8, 9]);
+  });
+
+  it("T9: with a window of 0 it acknowledges nothing, of no kind, by events and by an iteration", async () => {
+    const { url, peer } = await serve();
+    const socket = await open(url, WebSocket);
+    const connection = await peer();
+    const large = "x".repeat(WINDOW);
+    connection.send(
+      settings(0),
+      "a",
+      large,
+      batch("b"),
+      Uint8Array.of(0, 1),
+      publications("chat", "e1", 7, "c", large),
+    );
+    const events = eventsOf(socket);
+    await expect.poll(() => events).toHaveLength(6);
+    const iterator = socket[Symbol.asyncIterator]();
+    connection.send("d", large);
+    await take(iterator, 2);
+    socket.send("last");
+    expect(await connection.next()).toBe("last");
+  });
+
+  it("T9: delivers the publications before the malformed part, and none after", async () => {
+    const { url, peer } = await serve();
+    const socket = await open(url, WebSocket);
+    const connection = await peer();
+    const seen: unknown[] = [];
+    socket.addEventListener("message", ({ data, position }) => seen.push([data, position]));
+    const end = closed(socket);
+    connection.send(publications("chat", "e1", Number.MAX_SAFE_INTEGER - 1, "a", "b", "c"), "after");
+    expect(await end).toMatchObject({ code: 4002 });
+    expect(seen).toEqual([
+      ["a", "e1.9007199254740990"],
+      ["b", "e1.9007199254740991"],
+    ]);
+  });
+
+  it("T9: a listener that closes gets no recovery any more", async () => {
+    const { url, peer } = await serve();
+    const socket = await open(url, WebSocket);
+    const events = eventsOf(socket);
+    socket.addEventListener("message", () => socket.close(4000), { once: true });
+    const connection = await peer();
+    connection.send(publications("chat", "e1", 7, "a", "b"), place(0, 9, "chat", "e1"));
+    expect((await connection.closed).code).toBe(4000);
+    await expect.poll(() => events).toEqual(["message a", "close 4000"]);
+  });
+
+  it("T9: offers its positions behind all else, once, and never those that don't fit", async () => {
+    const { url, offers, peer } = await serve("chat+socle.v1");
+    const positions = new Map([
+      ["chat", "e1.300"],
+      ["a/é😀", "f.2"],
+      ["__proto__", "e1.1"],
+      ["10", "e1.2"],
+    ]);
+    const given = [...positions, ["chat", "e1.200"]] as [string, string][];
+    const socket = new SocleWebSocket(url, "chat", { WebSocket, positions: given });
+    onTestFinished(() => socket.close());
+    await peer();
+    expect(offers[0]!.slice(0, -1)).toEqual(["chat+socle.v1", "chat"]);
+    expect(offers[0]!.at(-1)).toMatch(/^socle\.topics\.[\w-]+$/);
+    expect(offered(offers[0]!)).toBe('{"chat":"e1.300","a/é😀":"f.2","__proto__":"e1.1","10":"e1.2"}');
+  });
+
+  it("T9: the retry without socle.v1 offers no positions either", async () => {
+    const { url, offers, peer } = await serve(false);
+    const socket = new SocleWebSocket(url, [], { WebSocket, positions: [["chat", "e1.300"]] });
+    onTestFinished(() => socket.close());
+    await opened(socket);
+    // One that was accepted without the subprotocol, and failed by its client, may have come before.
+    let connection = await peer();
+    for (let left = offers.length - 1; left > 0; left--) connection = await peer();
+    connection.send(publications("chat", "e1", 7, "a"));
+    expect(offered(offers[0]!)).toBe('{"chat":"e1.300"}');
+    expect(offers.at(-1)).toEqual([]);
+    expect(await take(socket[Symbol.asyncIterator](), 1)).toEqual([[...publications("chat", "e1", 7, "a")]]);
   });
 
   it("F9: 10,000 messages of all kinds and sizes come in order and once, to listeners and to an iteration", async () => {
@@ -938,6 +1107,109 @@ it("F9: runs in a Worker too, where it is given what any client is", async () =>
   }
 });
 
+describe("T9: positions", () => {
+  /** What is offered, with a class that connects to nobody. */
+  function offer(positions: unknown, Socket = SocleWebSocket): string[] {
+    let names: string[] = [];
+    class Offered extends EventTarget {
+      readonly url = "";
+      readonly protocol = "";
+      readonly extensions = "";
+      readonly readyState = 0;
+      constructor(_: string, protocols: string[]) {
+        super();
+        names = protocols;
+      }
+      send() {}
+      close() {}
+    }
+    const socket = new Socket("ws://nobody/", [], { WebSocket: Offered, positions: positions as [string, string][] });
+    expect(socket.readyState).toBe(socket.CONNECTING);
+    return names;
+  }
+
+  it("T9: as many as fit are offered in the order that they have, and no part of one", () => {
+    const many = Array.from({ length: 1000 }, (_, index) => [`topic ${index} é`, `e${index}.${index}`] as const);
+    const names = offer(new Map(many));
+    const kept = Object.entries(JSON.parse(offered(names)) as Record<string, string>);
+    expect(names.at(-1)!.length).toBeLessThanOrEqual("socle.topics.".length + 4096);
+    expect(kept.length).toBeGreaterThan(50);
+    expect(kept).toEqual(many.slice(0, kept.length));
+    expect(utf8.encode(JSON.stringify(Object.fromEntries(many.slice(0, kept.length + 1)))).length).toBeGreaterThan(
+      3072,
+    );
+  });
+
+  it.each([0, 1])("T9: the first that is %i bytes too long is left out, and so are those behind it", (more) => {
+    const names = offer([
+      ["a", "1"],
+      ["é", "x".repeat(3072 - '{"a":"1","é":""}'.length - 1 + more)],
+      ["c", "3"],
+    ]);
+    expect(names.at(-1)).toHaveLength("socle.topics.".length + (more ? 12 : 4096));
+    expect(Object.keys(JSON.parse(offered(names)) as object)).toEqual(more ? ["a"] : ["a", "é"]);
+  });
+
+  it("T9: what is behind those that fit is not asked for", () => {
+    function* endless(): Generator<[string, string]> {
+      for (let index = 0; ; index++) yield [`topic ${index}`, `e1.${index}`];
+    }
+    expect(offered(offer(endless()))).toMatch(/^\{"topic 0":"e1.0",.*"\}$/);
+  });
+
+  it("T9: any texts come through, a lone surrogate too", () => {
+    fc.assert(
+      fc.property(
+        fc.dictionary(fc.string({ unit: "binary" }), fc.string({ unit: "binary" }), { maxKeys: 5 }),
+        (given) => {
+          expect(readPositions(offer(Object.entries(given)).at(-1)!)).toEqual(new Map(Object.entries(given)));
+        },
+      ),
+    );
+    expect(readPositions(offer([["\ud800", "\udc00"]]).at(-1)!)).toEqual(new Map([["\ud800", "\udc00"]]));
+  });
+
+  it.each([
+    ["null", null],
+    ["a number", 5],
+    ["an object", { chat: "e1.1" }],
+    ["a text", "chat"],
+    ["texts", ["chat"]],
+    ["a pair that is none", [["chat"]]],
+    ["a position that is no text", [["chat", 300]]],
+    ["a topic that is no text", new Map([[{}, "e1.300"]])],
+    [
+      "a position that is undefined, behind another",
+      [
+        ["a", "e1.1"],
+        ["chat", undefined],
+      ],
+    ],
+    ["null among them", [null]],
+  ])("T9: %s is a TypeError that says what to give", (_, positions) => {
+    expect(() => offer(positions)).toThrow(
+      new TypeError("The positions are no pairs of texts: give a Map as the option positions."),
+    );
+  });
+
+  it("T9: what throws in the iterable is thrown", () => {
+    const positions = {
+      *[Symbol.iterator]() {
+        yield ["chat", "e1.1"];
+        throw new RangeError("broken");
+      },
+    };
+    expect(() => offer(positions)).toThrow(new RangeError("broken"));
+  });
+
+  it("T9: none are offered where there is no btoa, and without a TextEncoder they are", async () => {
+    const positions = [["é", "e1.300"]];
+    const names = offer(positions, await clientWithout("btoa"));
+    expect(names).toEqual(["socle.v1", "socle.topics."]);
+    expect(offered(offer(positions, await clientWithout("TextEncoder", "TextDecoder")))).toBe('{"é":"e1.300"}');
+  });
+});
+
 describe("F9: with a class under it that tells events apart", () => {
   /** A class of which the test tells the events. */
   class Told extends EventTarget {
@@ -990,7 +1262,7 @@ describe("F9: with a class under it that tells events apart", () => {
     const { socket, attempts, events } = made();
     attempts[0]!.fail();
     attempts[0]!.end();
-    expect(attempts.map(({ protocols }) => protocols)).toEqual([["socle.v1"], []]);
+    expect(attempts.map(({ protocols }) => protocols)).toEqual([["socle.v1", "socle.topics."], []]);
     attempts[1]!.end();
     expect(events).toEqual(["close 1006"]);
     expect(socket.readyState).toBe(socket.CLOSED);
@@ -1130,6 +1402,28 @@ describe.each([
     expect(await acknowledgements(connection, 4)).toEqual([1, 2, 3, 4]);
     connection.socket.close(1001);
     expect((await iterator.next()).done).toBe(true);
+  });
+
+  it("T9: gives topics, positions and recoveries", async () => {
+    const Socket = await client();
+    const { url, peer } = await serve();
+    const socket = new Socket(url, [], { positions: [["chat", "e1.6"]] });
+    onTestFinished(() => socket.close());
+    await opened(socket);
+    const seen: unknown[] = [];
+    socket.addEventListener("message", ({ data, topic, position }) => seen.push([data, topic, position]));
+    const onrecovery: typeof socket.onrecovery = ({ type, target, topic, position, recovered }) =>
+      seen.push([type, target === socket, recovered, topic, position]);
+    Object.assign(socket, { onrecovery });
+    (await peer()).send(place(1, 6, "chat", "e1"), publications("chat", "e1", 7, "a", "é"), "b");
+    await expect
+      .poll(() => seen)
+      .toEqual([
+        ["recovery", true, true, "chat", "e1.6"],
+        ["a", "chat", "e1.7"],
+        ["é", "chat", "e1.8"],
+        ["b", undefined, undefined],
+      ]);
   });
 
   it("F9: listeners are called as by any target of events", async () => {

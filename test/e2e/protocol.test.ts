@@ -19,10 +19,14 @@ import {
   FrameReader,
   frameOf,
   OVERHEAD,
+  PLACE,
   ProtocolError,
+  PUBLICATIONS,
   SETTINGS,
   type Item,
 } from "../../src/wire/frame.ts";
+import { readPositions, TOPICS, topicsName } from "../../src/wire/positions.ts";
+import { placeFrame, publicationsFrame, readPublications, readRecovery } from "../../src/wire/publication.ts";
 import { clientWithout } from "./realm.ts";
 import { Client, workerd, type Server } from "./server.ts";
 
@@ -35,6 +39,10 @@ interface Vector {
   messages?: Message[];
   number?: number;
   text?: string;
+  topic?: string;
+  epoch?: string;
+  offset?: number;
+  recovered?: boolean;
   after?: Message[];
   unsent?: boolean;
   refused?: string;
@@ -43,7 +51,16 @@ interface Vector {
 
 const page = await readFile(join(import.meta.dirname, "../../docs/protocol.md"), "utf8");
 
-const vectors = JSON.parse(/^```json\n([^]*?)^```$/m.exec(page)![1]!) as Vector[];
+interface Name {
+  offer: string;
+  positions: Record<string, string>;
+  unsent?: boolean;
+}
+
+const [vectors, names] = Array.from(page.matchAll(/^```json\n([^]*?)^```$/gm), ([, block]) => JSON.parse(block!)) as [
+  Vector[],
+  Name[],
+];
 
 const wellFormed = vectors.filter(({ refused }) => refused === undefined);
 
@@ -61,22 +78,44 @@ const contentOf = (data: string | ArrayBuffer): Message =>
 /** A text frame, or a binary one. */
 const sent = (frame: Message): string | Uint8Array => (typeof frame === "string" ? frame : bytesOf(frame.hex));
 
-const isSettings = (frame: Message): boolean => typeof frame !== "string" && frame.hex.startsWith("03");
+/** Undefined for a text frame. */
+const typeOf = (frame: Message): number | undefined =>
+  typeof frame === "string" ? undefined : bytesOf(frame.hex.slice(0, 2))[0];
+
+const isSettings = (frame: Message): boolean => typeOf(frame) === SETTINGS;
+
+/** The position of a topic, by its epoch and its offset; undefined without a history. */
+const positionIn = ({ epoch, offset }: Vector, index = 0): string | undefined =>
+  epoch ? `${epoch}.${BigInt(offset!) + BigInt(index)}` : undefined;
+
+/** What the messages of a vector are, with their topics and positions. */
+const publishedBy = (vector: Vector) =>
+  (vector.messages ?? []).map((data, index) => ({ data, topic: vector.topic, position: positionIn(vector, index) }));
+
+/** What a place says. */
+const recoveryOf = (vector: Vector) => ({
+  topic: vector.topic,
+  position: positionIn(vector),
+  recovered: vector.recovered,
+});
 
 const refusal = (refused: string) => `A frame that socle.v1 doesn't have: ${refused}.`;
 
-function write({ frame, messages, number, text }: Vector): Uint8Array {
+function write({ frame, messages, number, text, topic, epoch, offset, recovered }: Vector): Uint8Array {
   const type = bytesOf(frame)[0]!;
   if (type === DATA) return dataFrame(itemOf(messages![0]!).bytes);
   if (type === BATCH) return frameOf(BATCH, [], messages!.map(itemOf));
   if (type === ACKNOWLEDGEMENT) return acknowledgement(number!);
+  const place = { topic: topic!, epoch: epoch!, offset: offset! };
+  if (type === PUBLICATIONS) return publicationsFrame(place, messages!.map(itemOf));
+  if (type === PLACE) return placeFrame(place, recovered!);
   return frameOf(type, [number!], text === undefined ? [] : [itemOf(text)]);
 }
 
 describe("the test vectors", () => {
   it("F2: are of each type of frame, and of each reason to refuse one", () => {
     expect(new Set(wellFormed.map(({ frame }) => bytesOf(frame)[0]))).toEqual(
-      new Set([DATA, BATCH, ACKNOWLEDGEMENT, SETTINGS]),
+      new Set([DATA, BATCH, ACKNOWLEDGEMENT, SETTINGS, PUBLICATIONS, PLACE]),
     );
     expect(new Set(vectors.flatMap(({ refused = [] }) => refused))).toEqual(
       new Set([
@@ -87,13 +126,14 @@ describe("the test vectors", () => {
         "more than a number",
         "a text that is no UTF-8",
         "settings that are not the first frame",
-        "a window of 0",
         "settings that hold bytes",
+        "no place",
       ]),
     );
   });
 
-  it.each(wellFormed)("F2: $name is read", ({ frame, messages = [], number, text }) => {
+  it.each(wellFormed.filter(({ topic }) => topic === undefined))("F2: $name is read", (vector) => {
+    const { frame, messages = [], number, text } = vector;
     const reader = new FrameReader(bytesOf(frame).buffer);
     const found =
       number === undefined
@@ -102,8 +142,36 @@ describe("the test vectors", () => {
     expect({ messages: [], number: undefined, text: undefined, ...found }).toEqual({ messages, number, text });
   });
 
-  it.each(wellFormed.filter(({ unsent }) => !unsent))("F2: $name is written", (vector) => {
+  it.each(wellFormed.filter(({ topic }) => topic !== undefined))("T9: $name is read", (vector) => {
+    const reader = new FrameReader(bytesOf(vector.frame).buffer);
+    const found =
+      reader.type === PLACE
+        ? readRecovery(reader)
+        : Array.from(readPublications(reader), (one) => ({ ...one, data: contentOf(one.data) }));
+    expect(found).toEqual(reader.type === PLACE ? recoveryOf(vector) : publishedBy(vector));
+  });
+
+  it.each(wellFormed.filter(({ unsent }) => !unsent))("F2, T9: $name is written", (vector) => {
     expect(hexOf(write(vector))).toBe(vector.frame);
+  });
+
+  it.each(names)("T9: $offer is read", ({ offer, positions }) => {
+    expect(readPositions(offer)).toEqual(new Map(Object.entries(positions)));
+  });
+
+  it.each(names.filter(({ unsent }) => !unsent))("T9: $offer is written", ({ offer, positions }) => {
+    expect(topicsName(Object.entries(positions))).toBe(offer);
+  });
+
+  it("T9: a name of 4,096 characters is read, and none of more", () => {
+    const named = (length: number) =>
+      TOPICS + Buffer.from(JSON.stringify({ a: "x".repeat(length) })).toString("base64url");
+    const most = 3072 - '{"a":""}'.length;
+    expect(named(most)).toHaveLength(TOPICS.length + 4096);
+    expect(readPositions(named(most)).get("a")).toHaveLength(most);
+    expect(readPositions(named(most + 1))).toEqual(new Map());
+    expect(topicsName([["a", "x".repeat(most)]])).toBe(named(most));
+    expect(topicsName([["a", "x".repeat(most + 1)]])).toBe(TOPICS);
   });
 });
 
@@ -126,22 +194,31 @@ describe.each([
       WebSocket,
     });
     socket.binaryType = "arraybuffer";
-    const got: Message[] = [];
-    socket.addEventListener("message", ({ data }) => got.push(contentOf(data as string | ArrayBuffer)));
+    const got: unknown[] = [];
+    const recoveries: unknown[] = [];
+    socket.addEventListener("message", ({ data, topic, position }) =>
+      got.push({ data: contentOf(data as string | ArrayBuffer), topic, position }),
+    );
+    socket.addEventListener("recovery", ({ topic, position, recovered }) =>
+      recoveries.push({ topic, position, recovered }),
+    );
     const peer = new Client((await arrived)[0]);
     onTestFinished(() => peer.socket.terminate());
     await new Promise((resolve) => socket.addEventListener("open", resolve));
-    return { peer, got };
+    return { socket, peer, got, recoveries };
   }
+
+  const plainly = (data: Message) => ({ data, topic: undefined, position: undefined });
 
   const toClient = vectors.filter(
     ({ by, number, frame }) => by !== "server" && (number === undefined || isSettings({ hex: frame })),
   );
 
-  it.each(toClient.filter(({ refused }) => refused === undefined))(
-    "F2: $name is taken",
-    async ({ frame, messages = [], text, after = [] }) => {
-      const { peer, got } = await connect();
+  it.each(toClient.filter(({ refused, number }) => refused === undefined && number !== 0))(
+    "F2, T9: $name is taken",
+    async (vector) => {
+      const { frame, messages = [], text, after = [], recovered } = vector;
+      const { peer, got, recoveries } = await connect();
       peer.send(...after.map(sent), bytesOf(frame));
       if (text !== undefined) peer.send(text);
       peer.send("end");
@@ -153,21 +230,36 @@ describe.each([
         count = reader.number();
       }
       expect(count).toBe(messages.length + 1);
-      expect(got).toEqual([...messages, ...(text === undefined ? [] : [text]), "end"]);
+      const behind = text === undefined ? ["end"] : [text, "end"];
+      expect(got).toEqual([...publishedBy(vector), ...behind.map(plainly)]);
+      expect(recoveries).toEqual(recovered === undefined ? [] : [recoveryOf(vector)]);
+    },
+  );
+
+  it.each(toClient.filter(({ refused, number }) => refused === undefined && number === 0))(
+    "T9: after $name nothing is acknowledged",
+    async ({ frame, text = "pong" }) => {
+      const { socket, peer, got } = await connect();
+      peer.send(bytesOf(frame), text, "end");
+      await expect.poll(() => got).toEqual([text, "end"].map(plainly));
+      socket.send("behind");
+      expect(await peer.next()).toBe("behind");
     },
   );
 
   it.each(toClient.filter(({ refused }) => refused !== undefined))(
-    "F2: $name is refused with 4002, behind what came before",
+    "F2, T9: $name is refused with 4002, behind what came before",
     async ({ frame, messages = [], after = [], refused }) => {
-      const { peer, got } = await connect();
+      const { peer, got, recoveries } = await connect();
       peer.send(...after.map(sent), bytesOf(frame), "behind");
       expect(await peer.closed).toEqual({ code: 4002, reason: refusal(refused!) });
-      expect(got.slice(after.filter((one) => !isSettings(one)).length)).toEqual(messages);
+      const before = after.filter((one) => !isSettings(one) && typeOf(one) !== PLACE).length;
+      expect(got.slice(before)).toMatchObject(messages.map((data) => ({ data })));
+      expect(recoveries).toHaveLength(after.filter((one) => typeOf(one) === PLACE).length);
     },
   );
 
-  it.each(vectors.filter(({ number, frame }) => number !== undefined && !isSettings({ hex: frame })))(
+  it.each(wellFormed.filter(({ frame }) => typeOf({ hex: frame }) === ACKNOWLEDGEMENT))(
     "F2: $name is refused with 4002, as no client is sent one",
     async ({ frame }) => {
       const { peer, got } = await connect();
@@ -211,19 +303,28 @@ describe("the server", () => {
     return got;
   }
 
-  it.each(wellFormed.filter(({ number }) => number === undefined))("F2: takes $name", async ({ frame, messages }) => {
-    const client = await connect();
-    client.send(bytesOf(frame), "end");
-    expect(await told(client)).toEqual([...messages!, "end"]);
-  });
+  const isFromServer = ({ frame }: Vector) => typeOf({ hex: frame })! >= SETTINGS;
+
+  it.each(wellFormed.filter((vector) => vector.number === undefined && !isFromServer(vector)))(
+    "F2: takes $name",
+    async ({ frame, messages }) => {
+      const client = await connect();
+      client.send(bytesOf(frame), "end");
+      expect(await told(client)).toEqual([...messages!, "end"]);
+    },
+  );
 
   it.each(
-    vectors.filter(({ number, refused, by }) => number !== undefined || (refused !== undefined && by !== "client")),
-  )("F2: refuses $name with 1002, behind what came before", async ({ frame, messages = [] }) => {
+    vectors.filter(
+      (vector) =>
+        vector.number !== undefined || isFromServer(vector) || (vector.refused !== undefined && vector.by !== "client"),
+    ),
+  )("F2, T9: refuses $name with 1002, behind what came before", async (vector) => {
+    const { frame, messages = [] } = vector;
     const client = await connect();
     client.send(bytesOf(frame), "behind");
     expect((await client.closed).code).toBe(1002);
-    expect(client.unread.flatMap(toldBy)).toEqual(messages);
+    expect(client.unread.flatMap(toldBy)).toEqual(isFromServer(vector) ? [] : messages);
   });
 
   it("P18: reads nothing of a batch of a million messages, by permessage-deflate, and answers others meanwhile", async () => {

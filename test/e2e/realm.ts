@@ -26,6 +26,7 @@ export const PLATFORM: Readonly<Record<string, unknown>> = {
   TextDecoder,
   TextEncoder,
   WebSocket,
+  btoa,
 };
 
 /** The client as it is where there are these globals, and those of ECMAScript. */

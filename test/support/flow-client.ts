@@ -18,7 +18,7 @@ export const bytes = (...values: (number | readonly number[])[]): Uint8Array => 
 export const acknowledgement = (count: number): Uint8Array => bytes(2, number(count));
 
 /** A text or bytes as a part of a batch. */
-function item(data: Data): number[] {
+export function item(data: Data): number[] {
   const content = typeof data === "string" ? utf8.encode(data) : data;
   return [...number(content.length * 2 + (typeof data === "string" ? 0 : 1)), ...content];
 }
