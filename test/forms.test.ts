@@ -1,10 +1,11 @@
 // Attachments, rows and the alarm's row as former versions of Socle wrote them are read by this one, and by each later.
 import { runInDurableObject } from "cloudflare:test";
-import { startWsConnection, type SendChannel, type Session } from "socle";
+import { startWsConnection, type Endpoint, type SendChannel, type Session } from "socle";
 import { afterEach, beforeEach, describe, expect, it, vi, type MockInstance } from "vitest";
 
 import written from "./forms/0.1.0.json" with { type: "json" };
 import { decode } from "./forms/graph.ts";
+import writtenWithTopics from "./forms/topics.json" with { type: "json" };
 import type { Client } from "./support/client.ts";
 import { Log, recorded, serve, type Served } from "./support/endpoint.ts";
 
@@ -14,7 +15,12 @@ interface Written {
   attachments: Graph[];
   rows: Record<string, Graph>;
 }
-const forms = written as unknown as Record<string, Written>;
+interface Tables {
+  schema: string[];
+  rows: Record<string, (string | number | { base64: string })[][]>;
+}
+const { history, ...subscribed } = writtenWithTopics as unknown as { history: Tables } & Record<string, Written>;
+const forms = { ...(written as unknown as Record<string, Written>), ...(subscribed as Record<string, Written>) };
 
 let logged: MockInstance<typeof console.error>;
 beforeEach(() => void (logged = vi.spyOn(console, "error").mockImplementation(() => {})));
@@ -46,7 +52,7 @@ async function resume(
     for (const [key] of ctx.storage.kv.list({ prefix: "socle:" })) ctx.storage.kv.delete(key);
     for (const [key, graph] of Object.entries(rows)) {
       const row = decode(graph) as unknown[];
-      if (typeof row[0] === "string") row[0] = there(row[0]);
+      if (Array.isArray(row) && typeof row[0] === "string") row[0] = there(row[0]);
       ctx.storage.kv.put(key, row);
     }
     await ctx.storage.sync();
@@ -174,6 +180,96 @@ describe("what 0.1.0 wrote", () => {
     expect(await (await resume(endpoint, "plain")).ask("a")).toBe('a {"names":["ann"]}');
     expect(seen).toEqual([{ name: "ann" }, 0]);
   });
+});
+
+describe("what the version with topics wrote", () => {
+  it.each<[string, string, object, string[]]>([
+    ["a few", "few", {}, ["a", "ü"]],
+    ["one, of a session whose object is in its row", "of a large object", {}, ["a"]],
+    ["many, in their own row", "many", {}, ["a", ...Array.from({ length: 40 }, (_, n) => `${n}`.padEnd(200, "."))]],
+    ["one of a tracked session", "tracked", { trackSessions: true }, ["a"]],
+    ["one, and a position that was not used", "positions", {}, ["b"]],
+  ])("D1: subscriptions: %s", async (_, name, options, names) => {
+    const endpoint = telling(new Log(), { topics: { history: {} }, ...options });
+    const client = await resume(endpoint, name);
+    const seen = await runInDurableObject(endpoint.stub as unknown as DurableObjectStub<Endpoint>, async (object) => {
+      const [session] = [...object.openSessions()];
+      return [...session!.topics];
+    });
+    expect(seen).toEqual(names);
+    await endpoint.hibernate();
+    await endpoint.stub.publish(names.at(-1)!, "published");
+    // The one with a position speaks socle.v1.
+    const came = await client.next();
+    expect(typeof came === "string" ? came : new TextDecoder().decode(came)).toContain("published");
+  });
+
+  it("D1: a position that its client came back with", async () => {
+    const endpoint = telling(new Log(), { topics: { history: {} } });
+    await resume(endpoint, "positions");
+    const subscription = await runInDurableObject(
+      endpoint.stub as unknown as DurableObjectStub<Endpoint>,
+      async (object, { storage: { sql } }) => {
+        await object.publish("a", "1");
+        await object.publish("a", "2");
+        sql.exec("UPDATE socle_topics SET epoch = '0123456789ab'");
+        return sql.exec<{ epoch: string }>("SELECT epoch FROM socle_topics").one().epoch;
+      },
+    );
+    expect(subscription).toBe("0123456789ab");
+    await endpoint.hibernate();
+    const recovered = await runInDurableObject(endpoint.stub as unknown as DurableObjectStub<Endpoint>, (object) =>
+      [...object.openSessions()][0]!.subscribe("a", { since: "client" }),
+    );
+    expect(recovered).toMatchObject({ recovered: true, replayed: 1 });
+  });
+
+  it("D1: a history, with its positions, and its ids", async () => {
+    const endpoint = telling(new Log(), { topics: { history: {} } });
+    await runInDurableObject(endpoint.stub, (_, { storage: { sql } }) => {
+      for (const table of history.schema) sql.exec(table);
+      for (const [name, rows] of Object.entries(history.rows)) {
+        for (const row of rows) {
+          const values = row.map((value) =>
+            typeof value === "object" ? Uint8Array.from(atob(value.base64), (one) => one.charCodeAt(0)) : value,
+          );
+          sql.exec(`INSERT INTO ${name} VALUES (${values.map(() => "?").join()})`, ...values);
+        }
+      }
+    });
+    const [[, , epoch]] = history.rows["socle_topics"] as [[number, string, string]];
+    const expires = Number(history.rows["socle_blocks"]![0]![4]);
+    vi.spyOn(Date, "now").mockReturnValue(expires - 60_000);
+    const kept = await endpoint.stub.publications("a");
+    expect(kept.map(({ position, payload }) => [position, payload])).toEqual([
+      [`${epoch}.1`, "1"],
+      [`${epoch}.2`, "ü€"],
+      [`${epoch}.3`, new Uint8Array([0, 255]).buffer],
+      [`${epoch}.4`, "2".padEnd(17_000, ".")],
+    ]);
+    expect((await endpoint.stub.publish("a", "again", { id: "x" })).position).toBe(`${epoch}.2`);
+    expect((await endpoint.stub.publish("a", "3")).position).toBe(`${epoch}.5`);
+  });
+});
+
+it("D1: subscriptions are in a form of their own: a version that doesn't know them ends the session", async () => {
+  const endpoint = telling(new Log());
+  await endpoint.connect();
+  const numbers = await runInDurableObject(
+    endpoint.stub as unknown as DurableObjectStub<Endpoint>,
+    async (object, ctx) => {
+      const numberOf = () => (ctx.getWebSockets()[0]!.deserializeAttachment() as Attached).socle;
+      const before = numberOf();
+      const [session] = [...object.openSessions()];
+      await session!.subscribe("a");
+      const then = numberOf();
+      session!.unsubscribe("a");
+      await Promise.resolve();
+      await Promise.resolve();
+      return [before, then, numberOf()];
+    },
+  );
+  expect(numbers).toEqual([1, 2, 1]);
 });
 
 it("D1: what is written now has its number: attachments, rows, the row of the alarm", async () => {

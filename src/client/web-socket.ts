@@ -12,7 +12,7 @@ import {
   WINDOW,
 } from "../wire/frame.ts";
 import { topicsName } from "../wire/positions.ts";
-import { type Publication, readPublications, readRecovery, type Recovery } from "../wire/publication.ts";
+import { type Published, readPublications, readRecovery, type Recovery } from "../wire/publication.ts";
 import { binaryFrame, blobOf } from "./blob.ts";
 import type {
   ClientCloseEvent,
@@ -30,7 +30,7 @@ const IDLE = 250;
 const MALFORMED = 4002;
 
 /** A message as it comes. */
-type Message = Pick<Publication, "data"> & Partial<Publication>;
+type Message = Pick<Published, "data"> & Partial<Published>;
 
 /** A message that is not taken yet, and whether the server counts it. */
 type Untaken = readonly [data: ClientData, isCounted: boolean];

@@ -1,6 +1,6 @@
 // A publication as it goes out: to clients that know the frames of topics, and to the others.
 import type { EnvelopedPublication } from "../api/topics.ts";
-import { encode, valueOf, type Bytes, type Item } from "../wire/frame.ts";
+import { decode, encode, type Bytes, type Item } from "../wire/frame.ts";
 import { positionOf, publicationsFrame, type Place } from "../wire/publication.ts";
 import { checkData, settle, type Data } from "./data.ts";
 
@@ -49,11 +49,10 @@ export class TopicMessage {
   }
 
   #enveloped(): Data {
-    const payload = this.#payload ?? settle(valueOf(this.#item!));
+    const payload = this.#payload ?? settle(payloadOf(this.#item!));
     if (!this.#envelope) return payload;
     const { topic, epoch, offset } = this.place;
-    const given = typeof payload === "string" ? payload : this.item.bytes.slice().buffer;
-    const made = this.#envelope({ topic, position: positionOf(epoch, offset), payload: given });
+    const made = this.#envelope({ topic, position: positionOf(epoch, offset), payload: payloadOf(this.item) });
     checkData(made);
     return settle(made);
   }
@@ -67,3 +66,7 @@ export function itemOf(payload: Data): Item {
     : new Uint8Array(payload);
   return { bytes, isBinary: true };
 }
+
+/** A payload as it was published, of bytes a copy. */
+export const payloadOf = ({ bytes, isBinary }: Item): string | ArrayBuffer =>
+  isBinary ? bytes.slice().buffer : decode(bytes);

@@ -34,11 +34,19 @@ export function blockOf(records: readonly Bytes[], isNew: boolean): Bytes {
 /** The publications of a block, the first of which has that offset. */
 export function* recordsIn(block: ArrayBuffer, first: number): Generator<Recorded, void, undefined> {
   const reader = new FrameReader(block);
+  let start = 1;
   for (let offset = first; !reader.isAtEnd; offset++) {
-    const start = reader.at;
     const time = reader.number();
-    const id = reader.item();
-    const item = reader.item();
-    yield { offset, time, id: id.bytes.length > 0 ? decode(id.bytes) : "", item, size: reader.at - start };
+    const id = itemOf(reader);
+    const item = itemOf(reader);
+    const end = item.bytes.byteOffset + item.bytes.length;
+    yield { offset, time, id: id.bytes.length > 0 ? decode(id.bytes) : "", item, size: end - start };
+    start = end;
   }
+}
+
+/** As it stands there: its bytes are those of the block. */
+function itemOf(reader: FrameReader): Item {
+  const header = reader.number();
+  return { bytes: reader.take(Math.floor(header / 2)), isBinary: header % 2 > 0 };
 }

@@ -38,12 +38,12 @@ export function deliver(
   sessionOf: (socket: WebSocket) => Subject | undefined,
   envelope: Envelope | undefined,
 ): void {
-  const { cursors, history } = topic;
+  const { history } = topic;
   for (const socket of topic.subscribers) {
     const session = sessionOf(socket);
     if (!session?.isOpen) continue;
     const isExcepted = excepted.has(session.id);
-    const cursor = cursors.size > 0 ? cursors.get(socket) : undefined;
+    const cursor = topic.cursors?.get(socket);
     if (cursor) {
       // It comes to it when it reads on.
       if (isExcepted) cursor.skipped.add(message.place.offset);
@@ -62,7 +62,7 @@ export function deliver(
 /** Has a subscription go on from its place in the history, at once or when its client has taken something. */
 export function follow(topic: Topic, cursor: Cursor, envelope?: Envelope, waiting?: Promise<unknown>): void {
   const { session } = cursor;
-  topic.cursors.set(session.webSocket, cursor);
+  (topic.cursors ??= new Map()).set(session.webSocket, cursor);
   const go = () => {
     try {
       advance(topic, cursor, envelope);
@@ -78,9 +78,9 @@ export function follow(topic: Topic, cursor: Cursor, envelope?: Envelope, waitin
 function advance(topic: Topic, cursor: Cursor, envelope: Envelope | undefined): void {
   const { session, epoch, skipped } = cursor;
   const { asyncRemote, webSocket } = session;
-  const { name, cursors } = topic;
+  const { name } = topic;
   const history = topic.history!;
-  const isHere = () => session.isOpen && cursors.get(webSocket) === cursor;
+  const isHere = () => session.isOpen && topic.cursors?.get(webSocket) === cursor;
   for (const { offset, item } of history.epoch === epoch ? history.read(cursor.next) : []) {
     if (!isHere()) return;
     if (!skipped.delete(offset)) {
@@ -92,7 +92,8 @@ function advance(topic: Topic, cursor: Cursor, envelope: Envelope | undefined): 
     cursor.next = offset + 1;
   }
   if (!isHere()) return;
-  cursors.delete(webSocket);
+  topic.cursors!.delete(webSocket);
+  if (topic.cursors!.size === 0) topic.cursors = undefined;
   if (history.epoch === epoch && cursor.next > history.newest) return;
   // What it has not got is gone.
   if (asyncRemote.tell({ topic: name, epoch: history.epoch, offset: history.newest }, false)) return;

@@ -46,7 +46,7 @@ export class Register {
     const topic = this.#all.get(name);
     if (!topic) return;
     topic.subscribers.delete(webSocket);
-    topic.cursors.delete(webSocket);
+    topic.cursors?.delete(webSocket);
     this.forget(topic);
   }
 

@@ -32,10 +32,13 @@ export function checkPayload(payload: unknown): asserts payload is Data {
   checkData(payload);
 }
 
+/** The rest of a row is the numbers beside it. */
+const MAX_RECORD = MAX_ROW - 128;
+
 /** @throws {@link PayloadError} for what no history can keep */
 export function checkRecord({ length }: Uint8Array): void {
-  if (length < MAX_ROW) return;
+  if (length <= MAX_RECORD) return;
   throw new PayloadError(
-    `Not published: with its id and time it has ${length} bytes, and a row of a history takes ${MAX_ROW - 1}. Publish where the data is instead.`,
+    `Not published: with its id and time it has ${length} bytes, and a row of a history takes ${MAX_RECORD}. Publish where the data is instead.`,
   );
 }

@@ -31,7 +31,8 @@ export class Topic {
   /** Undefined for a topic without one; null while nobody has asked. */
   history: History | undefined | null = null;
   readonly subscribers = new Set<WebSocket>();
-  readonly cursors = new Map<WebSocket, Cursor>();
+  /** Undefined while nobody reads on: most topics have few subscribers, and none of these does. */
+  cursors: Map<WebSocket, Cursor> | undefined;
   readonly pending: Pending[] = [];
   /** What is published meanwhile comes behind. */
   isPublishing = false;
@@ -43,7 +44,7 @@ export class Topic {
   /** The oldest publication that has to stay: for a session in `onOpen`. */
   get pinned(): number {
     let pinned = Infinity;
-    for (const { session, next } of this.cursors.values()) {
+    for (const { session, next } of this.cursors?.values() ?? []) {
       if (session.isOpen && !session.asyncRemote.isReady) pinned = Math.min(pinned, next);
     }
     return pinned;

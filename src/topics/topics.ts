@@ -13,10 +13,9 @@ import type {
 import { historyOf } from "../options/topics.ts";
 import { report } from "../reporting/log.ts";
 import { SENT } from "../sending/remote.ts";
-import { itemOf, TopicMessage } from "../sending/topic-message.ts";
+import { itemOf, payloadOf, TopicMessage } from "../sending/topic-message.ts";
 import { idsOf } from "../session/excepted.ts";
 import type { ObjectTopics, Subject } from "../session/subject.ts";
-import { valueOf } from "../wire/frame.ts";
 import { positionOf } from "../wire/publication.ts";
 import { recordOf } from "./block.ts";
 import { deliver, follow } from "./delivery.ts";
@@ -71,7 +70,10 @@ export class Topics implements ObjectTopics {
       if (since === "client") subscriptions.use(name);
       subscriptions.add(topic.name);
       topic.subscribers.add(webSocket);
-      asyncRemote.behind(() => void asyncRemote.tell({ topic: name, epoch, offset: next - 1 }, recovered));
+      asyncRemote.behind(() => {
+        // It may have unsubscribed in onOpen.
+        if (subscriptions.has(name)) asyncRemote.tell({ topic: name, epoch, offset: next - 1 }, recovered);
+      });
       if (history) {
         follow(topic, { session, epoch, next, skipped: new Set() }, this.#settings?.envelope);
         this.#watch(history);
@@ -154,7 +156,7 @@ export class Topics implements ObjectTopics {
       const { next } = history.startOf(since, last, Date.now(), Infinity);
       return Array.from(history.read(next), ({ offset, time, item }) => ({
         position: positionOf(history.epoch, offset)!,
-        payload: valueOf(item),
+        payload: payloadOf(item),
         time,
       }));
     });

@@ -97,8 +97,7 @@ export function frameOf(type: number, numbers: readonly number[], items: readonl
 /** A binary frame, read from its second byte on. */
 export class FrameReader {
   readonly #bytes: Bytes;
-  /** How far it is read. */
-  at = 1;
+  #at = 1;
 
   constructor(frame: ArrayBuffer) {
     this.#bytes = new Uint8Array(frame);
@@ -109,7 +108,7 @@ export class FrameReader {
   }
 
   get isAtEnd(): boolean {
-    return this.at >= this.#bytes.length;
+    return this.#at >= this.#bytes.length;
   }
 
   /** The messages of a frame of {@link DATA} or of a {@link BATCH}, each read when it is asked for. */
@@ -120,19 +119,17 @@ export class FrameReader {
   }
 
   *items(): Generator<string | ArrayBuffer, void, undefined> {
-    while (!this.isAtEnd) yield valueOf(this.item());
-  }
-
-  /** As it stands there: its bytes are those of the frame. */
-  item(): Item {
-    const header = this.number();
-    return { bytes: this.take(Math.floor(header / 2)), isBinary: header % 2 > 0 };
+    while (!this.isAtEnd) {
+      const header = this.number();
+      const bytes = this.take(Math.floor(header / 2));
+      yield header % 2 ? bytes.slice().buffer : decode(bytes);
+    }
   }
 
   number(): number {
     let value = 0;
     for (let unit = 1; unit <= 2 ** 49; unit *= 128) {
-      const byte = this.#bytes[this.at++] ?? malformed("it ends within a number");
+      const byte = this.#bytes[this.#at++] ?? malformed("it ends within a number");
       value += (byte % 128) * unit;
       if (byte < 128 && value <= Number.MAX_SAFE_INTEGER) return value;
     }
@@ -140,15 +137,13 @@ export class FrameReader {
   }
 
   take(length: number): Bytes {
-    const start = this.at;
-    this.at += length;
-    return this.at > this.#bytes.length ? malformed("it ends within a message") : this.#bytes.subarray(start, this.at);
+    const start = this.#at;
+    this.#at += length;
+    return this.#at > this.#bytes.length
+      ? malformed("it ends within a message")
+      : this.#bytes.subarray(start, this.#at);
   }
 }
-
-/** A text, or bytes of its own. */
-export const valueOf = ({ bytes, isBinary }: Item): string | ArrayBuffer =>
-  isBinary ? bytes.slice().buffer : decode(bytes);
 
 /** A byte in a URI. One that is not ASCII has two digits, and so has the percent sign. */
 const escaped = (byte: number): string =>

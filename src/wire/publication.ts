@@ -9,7 +9,7 @@ export interface Place {
 }
 
 /** A message of a topic. */
-export interface Publication {
+export interface Published {
   readonly topic: string;
   readonly position: string | undefined;
   readonly data: string | ArrayBuffer;
@@ -39,7 +39,7 @@ export const placeFrame = (place: Place, recovered: boolean): Bytes =>
   frameOf(PLACE, [Number(recovered), place.offset], named(place));
 
 /** The publications of a frame of {@link PUBLICATIONS}, each read when it is asked for. */
-export function* readPublications(reader: FrameReader): Generator<Publication, void, undefined> {
+export function* readPublications(reader: FrameReader): Generator<Published, void, undefined> {
   const { topic, epoch, offset } = readPlace(reader);
   if (reader.isAtEnd) malformed("no message");
   let next = offset;

@@ -78,7 +78,7 @@ describe("a process that is killed while it publishes", () => {
     const path = "/hall/back";
     const first = await server.connect(`${path}?since=x`);
     await first.next();
-    const { position } = (await (await publish(path, "1")).json()) as Kept;
+    const { position }: Kept = await (await publish(path, "1")).json();
     expect(await first.next()).toBe("1");
     await publish(path, "2");
     await server.stop();
@@ -98,7 +98,7 @@ describe("SocleWebSocket", () => {
     const recoveries: boolean[] = [];
     const connect = async () => {
       const socket = new SocleWebSocket(`ws://${server.host}${path}?topic=news%20%C3%BC`, [], {
-        WebSocket: WebSocket as never,
+        WebSocket,
         positions: [...positions].toReversed(),
       });
       const recovered = new Promise<void>((resolve) =>

@@ -12,7 +12,7 @@ import { mutations, type Mutation } from "./mutations.ts";
 const root = join(import.meta.dirname, "../..");
 const numbered = (letter: string, count: number) =>
   Array.from({ length: count }, (_, index) => `${letter}${index + 1}`);
-const RULES = [...numbered("R", 31), ...numbered("F", 9), ...numbered("P", 28)];
+const RULES = [...numbered("R", 31), ...numbered("F", 9), ...numbered("P", 28), ...numbered("T", 11)];
 
 interface Report {
   numFailedTests: number;
