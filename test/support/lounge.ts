@@ -59,7 +59,7 @@ addEndpoint(container, "/lounge/{room}", {
     const name = new URL(request.url).searchParams.get("name");
     return name ? { userPrincipal: name } : new Response("Sign in first", { status: 401 });
   },
-  topics: { history: { ageMs: 60_000 } },
+  topics: { history: { messages: 1000 } },
   // Who is gone without a word is noticed, and who was lost in a crash.
   clientTimeoutMs: 120_000,
   autoResponse: { request: "ping", response: "pong" },
