@@ -1,4 +1,4 @@
-// A chat room: each path `/chat/{room}` is an object of its own, with its history in its own SQLite.
+// A chat room: each path `/chat/{room}` is an object of its own, and what is said is published on a topic of it, with a history.
 import { Endpoint, type EndpointOptions, type HandshakeContext, type Session } from "socle";
 
 import type { Env } from "./env.ts";
@@ -7,20 +7,22 @@ import { sameOrigin } from "./origin.ts";
 /** What a client sends, as JSON. */
 type Said = { type: "message"; text: string } | { type: "typing" };
 
-/** A line of the history. */
+/** What somebody has said. */
 export interface Line {
-  id: number;
+  type: "message";
   name: string;
   text: string;
   /** In milliseconds since 1970. */
   at: number;
 }
 
-/** What a room sends, as JSON. */
+/** What a room sends, as JSON: first the lines of the history, then the welcome, then what happens. */
 export type ChatMessage =
-  | { type: "welcome"; name: string; members: string[]; history: Line[] }
+  /** `recovered` says whether the lines before it are all that a client has missed, `position` where they end. */
+  | { type: "welcome"; name: string; members: string[]; recovered: boolean; position: string }
   | { type: "joined" | "returned" | "left" | "typing"; name: string }
-  | ({ type: "message" } & Line);
+  /** With the last position that it has seen a client comes back. */
+  | (Line & { position: string });
 
 /** What the object behind a room knows of itself. */
 export interface RoomFacts {
@@ -33,11 +35,14 @@ export interface RoomFacts {
   awakeSince: number;
 }
 
+/** The topic of the lines. Joining, leaving and typing are of this moment: they are broadcast, and nobody catches up on them. */
+const LINES = "lines";
+
 /** How many lines a room keeps, and how many of them one who joins is given. */
 const KEPT = 500;
 const GIVEN = 50;
 
-const json = (message: ChatMessage): string => JSON.stringify(message);
+const json = (message: ChatMessage | Line): string => JSON.stringify(message);
 
 /** What a text of a client's says; undefined if it is nothing that a room knows. */
 function said(text: string): Said | undefined {
@@ -69,36 +74,38 @@ export class Chat extends Endpoint<Env, string, "/chat/{room}"> {
     autoResponse: { request: "ping", response: "pong" },
     // After a crash or a deploy the others are told who is gone.
     trackSessions: true,
+    topics: {
+      history: { messages: KEPT },
+      // The page has a plain WebSocket: with each line it is told the position.
+      envelope: ({ payload, position }) => JSON.stringify({ ...JSON.parse(payload as string), position }),
+    },
   };
 
-  readonly #sql = this.ctx.storage.sql;
   readonly #awakeSince = Date.now();
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
-    this.#sql.exec(
-      "CREATE TABLE IF NOT EXISTS line (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT, text TEXT, at INTEGER)",
-    );
     ctx.storage.kv.put("wakes", this.#wakes + 1);
   }
 
-  override onOpen({ userPrincipal, requestParameterMap, asyncRemote }: Session<"/chat/{room}">): string {
-    const name = userPrincipal as string;
+  override async onOpen(session: Session<"/chat/{room}">): Promise<string> {
+    const name = session.userPrincipal as string;
     // A client that comes back says what it has seen.
-    const after = Number(requestParameterMap.get("after")) || 0;
+    const since = session.requestParameterMap.get("since") ?? undefined;
+    const { recovered, position } = await session.subscribe(LINES, { since, last: GIVEN });
     // The session is not open yet: the members are the others, and they alone get the broadcast.
     const others = [...this.openSessions()].map(({ sessionObject }) => sessionObject);
-    const history = this.#history(after);
-    void asyncRemote.sendText(json({ type: "welcome", name, members: [...others, name].toSorted(), history }));
-    this.broadcast(json({ type: after ? "returned" : "joined", name }));
+    const members = [...others, name].toSorted();
+    void session.asyncRemote.sendText(json({ type: "welcome", name, members, recovered, position: position! }));
+    this.broadcast(json({ type: since ? "returned" : "joined", name }));
     return name;
   }
 
-  override onText(name: string, text: string, session: Session): void {
+  override async onText(name: string, text: string, session: Session): Promise<void> {
     const message = said(text);
     if (!message) return session.close(1003, "A room takes JSON: a message or typing");
     if (message.type === "typing") this.broadcast(json({ type: "typing", name }), { except: session });
-    else this.broadcast(json({ type: "message", ...this.#write(name, message.text) }));
+    else await session.publish(LINES, json({ ...message, name, at: Date.now() }));
   }
 
   override onClose(name: string): void {
@@ -112,26 +119,12 @@ export class Chat extends Endpoint<Env, string, "/chat/{room}"> {
   }
 
   /** By RPC, for the page's panel. To ask wakes the object. */
-  facts(): RoomFacts {
-    const { messages } = this.#sql.exec<{ messages: number }>("SELECT count(*) AS messages FROM line").one();
+  async facts(): Promise<RoomFacts> {
+    const { length: messages } = await this.publications(LINES);
     return { sessions: this.openSessionCount(), messages, wakes: this.#wakes, awakeSince: this.#awakeSince };
   }
 
   get #wakes(): number {
     return this.ctx.storage.kv.get<number>("wakes") ?? 0;
-  }
-
-  #history(after: number): Line[] {
-    const newest = this.#sql.exec("SELECT * FROM line WHERE id > ? ORDER BY id DESC LIMIT ?", after, GIVEN).toArray();
-    return (newest as unknown as Line[]).toReversed();
-  }
-
-  #write(name: string, text: string): Line {
-    const at = Date.now();
-    const { id } = this.#sql
-      .exec<{ id: number }>("INSERT INTO line (name, text, at) VALUES (?, ?, ?) RETURNING id", name, text, at)
-      .one();
-    this.#sql.exec("DELETE FROM line WHERE id <= ?", id - KEPT);
-    return { id, name, text, at };
   }
 }

@@ -24,12 +24,41 @@ describe("a room", () => {
     await hibernate(room);
 
     const bob = await connect(exports.default, "/chat/lobby?name=Bob");
-    expect(parse(await bob.next())).toMatchObject({ members: ["Ann", "Bob"], history: [{ text: "anybody?" }] });
+    expect(parse(await bob.next())).toMatchObject({ type: "message", name: "Ann", text: "anybody?" });
+    expect(parse(await bob.next())).toMatchObject({ type: "welcome", members: ["Ann", "Bob"] });
     expect(parse(await ann.next())).toEqual({ type: "joined", name: "Bob" });
     expect(await room.facts()).toMatchObject({ sessions: 2, messages: 1, wakes: 2 });
 
     await bob.close(1000);
     expect(parse(await ann.next())).toEqual({ type: "left", name: "Bob" });
+    await ann.close(1000);
+  });
+
+  it("gives who comes back what was missed, also after it has slept, and who was away for too long the newest", async () => {
+    const room = container.stub<Chat>(env, "/chat/annals");
+    const ann = await connect(exports.default, "/chat/annals?name=Ann");
+    const { position: empty } = parse(await ann.next()) as ChatMessage & { position: string };
+    const lines = ["one", "two"];
+    for (const text of lines) await ann.ask(say(text));
+    const [, { position: one }] = ann.messages.map(parse) as { position: string }[] as [unknown, { position: string }];
+
+    await hibernate(room);
+
+    /** Whom the room gives these lines, and then the welcome. */
+    const back = async (since: string, texts: string[], recovered: boolean) => {
+      const bob = await connect(exports.default, `/chat/annals?name=Bob&since=${since}`);
+      for (const text of texts) expect(parse(await bob.next())).toMatchObject({ type: "message", text });
+      expect(parse(await bob.next())).toMatchObject({ type: "welcome", recovered });
+      await bob.close(1000);
+    };
+    await back(empty, lines, true);
+    await back(one, ["two"], true);
+    await back("elsewhere.7", lines, false);
+
+    for (let count = 0; count < 500; count++) await room.publish("lines", say(`${count}`));
+    expect((await room.facts()).messages).toBe(500);
+    const newest = Array.from({ length: 50 }, (_, index) => `${450 + index}`);
+    await back(one, newest, false);
     await ann.close(1000);
   });
 

@@ -5,6 +5,9 @@ import { appendLine } from "./log.js";
 /** How long somebody is said to be typing, and how often one says it, in milliseconds. */
 const TYPING = 3000;
 
+/** Said by a room that was away for too long. */
+const GAP = "Some lines are missing here: the room keeps only the newest.";
+
 const title = document.title;
 
 class Room {
@@ -16,7 +19,10 @@ class Room {
   unread = 0;
   /** Who is typing, and until when. */
   typing = new Map();
-  #lastId = 0;
+  /** Of the last line that its log shows. */
+  #position;
+  /** Lines that came before the welcome, which says whether they follow those of its log. */
+  #missed;
   #said = 0;
   #connection;
 
@@ -25,7 +31,8 @@ class Room {
     const url = () => {
       const address = socketUrl(`/chat/${encodeURIComponent(name)}`);
       address.searchParams.set("name", member);
-      if (this.#lastId) address.searchParams.set("after", this.#lastId);
+      if (this.#position) address.searchParams.set("since", this.#position);
+      this.#missed = [];
       return address;
     };
     const told = {
@@ -59,19 +66,15 @@ class Room {
   }
 
   /** Takes a message of the server's. What is to be shown of it is returned. */
-  #take({ type, name, text, id, at, members, history }) {
+  #take(message) {
+    const { type, name } = message;
     switch (type) {
-      case "welcome": {
-        this.members = members;
-        const missed = history.map((line) => this.#take({ type: "message", ...line }));
-        const last = missed.pop();
-        this.lines.push(...missed);
-        return last;
-      }
+      case "welcome":
+        return this.#welcome(message);
       case "message":
-        this.#lastId = id;
-        this.typing.delete(name);
-        return { text: `${new Date(at).toLocaleTimeString()} ${name}: ${text}`, kind: "message" };
+        if (!this.#missed) return this.#show(message);
+        this.#missed.push(message);
+        return undefined;
       case "typing":
         this.typing.set(name, Date.now() + TYPING);
         return undefined;
@@ -83,6 +86,23 @@ class Room {
         this.members = [...this.members, name].toSorted((a, b) => (a < b ? -1 : 1));
         return { text: type === "joined" ? `${name} has joined` : `${name} is back`, kind: "note" };
     }
+  }
+
+  #welcome({ members, recovered, position }) {
+    this.members = members;
+    if (this.#position && !recovered) this.lines.push({ text: GAP, kind: "note" });
+    this.#position = position;
+    const missed = this.#missed.map((line) => this.#show(line));
+    this.#missed = undefined;
+    const last = missed.pop();
+    this.lines.push(...missed);
+    return last;
+  }
+
+  #show({ name, text, at, position }) {
+    this.#position = position;
+    this.typing.delete(name);
+    return { text: `${new Date(at).toLocaleTimeString()} ${name}: ${text}`, kind: "message" };
   }
 }
 

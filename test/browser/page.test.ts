@@ -7,6 +7,7 @@ import axe, { type AxeResults } from "axe-core";
 import type { Browser, BrowserContext, Locator, Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 
+import type { ChatMessage } from "../../example-worker/chat.ts";
 import { wranglerDev, type Server } from "../e2e/server.ts";
 import { launch } from "./chromium.ts";
 
@@ -74,6 +75,20 @@ async function say(page: Page, text: string): Promise<void> {
 
 const expectText = (locator: Locator, text: string | RegExp) => expect.poll(() => locator.textContent()).toMatch(text);
 
+/** What was said, without the times. */
+const said = async (page: Page): Promise<string[]> =>
+  (await messages(page).locator(".message").allTextContents()).map((line) => line.replace(/^.*?(?=\w+: )/, ""));
+
+/** Has a page come back with the position of a history that is gone. */
+const FORGOTTEN = `
+  globalThis.WebSocket = class extends WebSocket {
+    constructor(url) {
+      if (url.searchParams.has("since")) url.searchParams.set("since", "gone.1");
+      super(url);
+    }
+  };
+`;
+
 /** Keeps each price that is shown, with the newest that a socket without flow control has brought by then. */
 const WATCH = `
   globalThis.shown = [];
@@ -138,17 +153,55 @@ describe("the chat", () => {
     await joinRoom(bob, room, "Bob");
     await say(bob, "one");
     await expectText(messages(ann), "Bob: one");
+    for (const missed of [["two", "three"], [], ["four"]]) {
+      await ann.context().setOffline(true);
+      await expectText(status(ann), "You are offline");
+      await expect.poll(() => messages(bob).textContent()).toMatch(/Ann has left(?!.*Ann is back)/);
+      for (const text of missed) {
+        await say(bob, text);
+        await expectText(messages(bob), `Bob: ${text}`);
+      }
+      await ann.context().setOffline(false);
+      await expectText(status(ann), "Connected again");
+      await expect.poll(() => messages(bob).textContent()).toMatch(/Ann is back(?!.*Ann has left)/);
+    }
+    await say(bob, "five");
+    await expectText(messages(ann), "Bob: five");
+    expect(await said(ann)).toEqual(["one", "two", "three", "four", "five"].map((text) => `Bob: ${text}`));
+  });
+
+  it("T7: shows all that was missed by one who came when nothing had been said", async () => {
+    const room = freshRoom();
+    const ann = await open("/", { isOffline: true });
+    await joinRoom(ann, room, "Ann");
     await ann.context().setOffline(true);
     await expectText(status(ann), "You are offline");
+    // More than the room gives to one who is new.
+    const lines = Array.from({ length: 60 }, (_, index) => `${index}`);
+    for (let start = 0; start < lines.length; start += 30) {
+      const bob = await server.connect(`/chat/${room}?name=Bob${start}`);
+      for (const text of lines.slice(start, start + 30)) bob.send(JSON.stringify({ type: "message", text }));
+      while (((await bob.json()) as ChatMessage & { text?: string }).text !== lines[start + 29]);
+      await bob.close();
+    }
+    await ann.context().setOffline(false);
+    await expectText(messages(ann), "Bob30: 59");
+    expect((await said(ann)).map((line) => line.split(": ")[1])).toEqual(lines);
+  });
+
+  it("T7: says so where the room has not kept all that was missed, and shows the newest", async () => {
+    const room = freshRoom();
+    const [ann, bob] = await Promise.all([open("/", { isOffline: true }), open()]);
+    await ann.evaluate(FORGOTTEN);
+    await joinRoom(ann, room, "Ann");
+    await joinRoom(bob, room, "Bob");
+    await ann.context().setOffline(true);
     await expectText(messages(bob), "Ann has left");
     await say(bob, "two");
     await expectText(messages(bob), "Bob: two");
     await ann.context().setOffline(false);
-    await expectText(status(ann), "Connected again");
-    await expectText(messages(ann), "Bob: two");
-    await expectText(messages(bob), "Ann is back");
-    const text = (await messages(ann).textContent())!;
-    expect(text.split("Bob: one")).toHaveLength(2);
+    await expectText(messages(ann), /Some lines are missing here: the room keeps only the newest\..*Bob: two/);
+    expect(await said(ann)).toEqual(["Bob: two"]);
   });
 
   it("counts what is unread in a room that is not shown", async () => {

@@ -105,19 +105,21 @@ describe("requests that open no session", () => {
 describe("chat", () => {
   it("R31: tells a room, and no other, who comes, what is said and who goes", async () => {
     const ann = await example.connect("/chat/lobby?name=Ann");
-    expect(await ann.json()).toEqual({ type: "welcome", name: "Ann", members: ["Ann"], history: [] });
+    const position = expect.stringMatching(/^\w+\.\d+$/);
+    const welcome = { type: "welcome", name: "Ann", members: ["Ann"], recovered: false, position };
+    expect(await ann.json()).toEqual(welcome);
     const elsewhere = await join("elsewhere", "Eve");
     const bob = await example.connect("/chat/lobby?name=Bob");
     expect(await bob.json()).toMatchObject({ type: "welcome", name: "Bob", members: ["Ann", "Bob"] });
     expect(await ann.json()).toEqual({ type: "joined", name: "Bob" });
     say(bob, "hello");
-    const hello = { type: "message", id: 1, name: "Bob", text: "hello", at: expect.any(Number) };
+    const hello = { type: "message", name: "Bob", text: "hello", at: expect.any(Number), position };
     expect(await ann.json()).toEqual(hello);
     expect(await bob.json()).toEqual(hello);
     ann.send(JSON.stringify({ type: "typing" }));
     expect(await bob.json()).toEqual({ type: "typing", name: "Ann" });
     say(ann, " <b>and to you</b> ");
-    for (const client of [ann, bob]) expect(await client.json()).toMatchObject({ id: 2, text: "<b>and to you</b>" });
+    for (const client of [ann, bob]) expect(await client.json()).toMatchObject({ text: "<b>and to you</b>" });
     await ann.close(1000);
     expect(await bob.json()).toEqual({ type: "left", name: "Ann" });
     const other = await join("elsewhere", "Ed");
@@ -125,17 +127,20 @@ describe("chat", () => {
     await Promise.all([bob, elsewhere, other].map((client) => client.close()));
   });
 
-  it("gives one who joins the history, and one who comes back what was missed", async () => {
+  it("T7, T8: gives one who joins the history, and one who comes back what was missed", async () => {
     const ann = await join("annals", "Ann");
+    const positions: string[] = [];
     for (const text of ["one", "two", "three"]) {
       say(ann, text);
-      await ann.json();
+      positions.push(((await ann.json()) as { position: string }).position);
     }
     const bob = await example.connect("/chat/annals?name=Bob");
-    expect(await bob.json()).toMatchObject({ history: [{ text: "one" }, { text: "two" }, { id: 3, text: "three" }] });
+    for (const text of ["one", "two", "three"]) expect(await bob.json()).toMatchObject({ type: "message", text });
+    expect(await bob.json()).toMatchObject({ type: "welcome", recovered: false, position: positions[2] });
     expect(await ann.json()).toEqual({ type: "joined", name: "Bob" });
-    const again = await example.connect("/chat/annals?name=Cid&after=2");
-    expect(await again.json()).toMatchObject({ history: [{ id: 3, name: "Ann", text: "three" }] });
+    const again = await example.connect(`/chat/annals?name=Cid&since=${positions[1]}`);
+    expect(await again.json()).toMatchObject({ name: "Ann", text: "three", position: positions[2] });
+    expect(await again.json()).toMatchObject({ type: "welcome", recovered: true, position: positions[2] });
     expect(await ann.json()).toEqual({ type: "returned", name: "Cid" });
     await Promise.all([ann, bob, again].map((client) => client.close()));
   });
@@ -213,7 +218,9 @@ describe("chat", () => {
     await cid.vanish();
     say(bob, "only us now");
     for (const client of [ann, bob]) expect(await client.json()).toMatchObject({ name: "Bob", text: "only us now" });
-    const dan = await join("breaking", "Dan");
+    const dan = await example.connect("/chat/breaking?name=Dan");
+    expect(await dan.json()).toMatchObject({ text: "only us now" });
+    expect(await dan.json()).toMatchObject({ type: "welcome", members: ["Ann", "Bob", "Dan"] });
     expect(await ann.json()).toEqual({ type: "joined", name: "Dan" });
     expect(await bob.json()).toEqual({ type: "joined", name: "Dan" });
     await Promise.all([ann, bob, dan].map((client) => client.close()));
@@ -342,7 +349,8 @@ describe("hibernation", () => {
     say(bob, "awake?");
     expect(await ann.json()).toMatchObject({ type: "message", name: "Bob", text: "awake?" });
     const cid = await example.connect("/chat/sleepers?name=Cid");
-    expect(await cid.json()).toMatchObject({ members: ["Ann", "Bob", "Cid"], history: [{ text: "awake?" }] });
+    expect(await cid.json()).toMatchObject({ type: "message", name: "Bob", text: "awake?" });
+    expect(await cid.json()).toMatchObject({ type: "welcome", members: ["Ann", "Bob", "Cid"] });
     expect(await (await example.fetch("/facts/sleepers")).json()).toMatchObject({ wakes: 2 });
     await cid.vanish();
     expect(await ann.take(2)).toEqual([

@@ -5,6 +5,7 @@ declare namespace Cloudflare {
     Assistant: DurableObjectNamespace<import("./worker.ts").Assistant>;
     Endpoints: DurableObjectNamespace<import("./worker.ts").Endpoints>;
     Board: DurableObjectNamespace<import("./worker.ts").Board>;
+    Lounge: DurableObjectNamespace<import("./worker.ts").Lounge>;
     Room: DurableObjectNamespace<import("./worker.ts").Room>;
     CHAT_ROOM: DurableObjectNamespace<import("./worker.ts").ChatRoom>;
     OTHER: DurableObjectNamespace<import("./worker.ts").Bound>;
@@ -16,6 +17,7 @@ declare namespace Cloudflare {
       | "Assistant"
       | "Endpoints"
       | "Board"
+      | "Lounge"
       | "Room"
       | "ChatRoom"
       | "Bound"

@@ -10,6 +10,7 @@ import {
 
 export { Answers, Assistant } from "./assistant.ts";
 export { Board } from "./board.ts";
+export { Lounge } from "./lounge.ts";
 export const container = new ServerContainer();
 export class Endpoints extends container.Endpoint {}
 export default container;

@@ -1,0 +1,69 @@
+// A Worker that tells who is here, who has come and who has left: docs/guide.md shows it.
+import { addEndpoint, Endpoint, ServerContainer, type Session } from "socle";
+
+interface Env {
+  Lounge: DurableObjectNamespace<Lounge>;
+}
+
+/** Somebody who is here. Two may have the same name, such as one person's two tabs. */
+type Member = { id: string; name: string };
+
+/** What a client gets, as JSON: first the list, then what changes in it. */
+export type News = { here: Member[] } | { came: Member } | { left: Member };
+
+const container = new ServerContainer<Env>();
+
+export class Lounge extends Endpoint<Env, Member, "/lounge/{room}"> {
+  readonly #sql = this.ctx.storage.sql;
+
+  constructor(ctx: DurableObjectState, env: Env) {
+    super(ctx, env);
+    this.#sql.exec("CREATE TABLE IF NOT EXISTS members (id TEXT PRIMARY KEY, name TEXT)");
+  }
+
+  override async onOpen(session: Session<"/lounge/{room}">): Promise<Member> {
+    const member = { id: session.id, name: String(session.userPrincipal) };
+    const { here, position } = await this.join(member);
+    void session.asyncRemote.sendText(JSON.stringify({ here } satisfies News));
+    // The list is as it was at that position. All that came after it follows.
+    await session.subscribe("members", { since: position });
+    return member;
+  }
+
+  override onClose(_member: Member | undefined, session: Session): Promise<void> {
+    return this.leave(session.id);
+  }
+
+  async join(member: Member): Promise<{ here: Member[]; position: string | undefined }> {
+    this.#sql.exec("INSERT INTO members VALUES (?, ?)", member.id, member.name);
+    // Publications have the order of their calls. So nothing may be awaited between the list and this one.
+    const here = this.members();
+    const { position } = await this.publish("members", JSON.stringify({ came: member } satisfies News));
+    return { here, position };
+  }
+
+  async leave(id: string): Promise<void> {
+    const [member] = this.#sql.exec<Member>("DELETE FROM members WHERE id = ? RETURNING id, name", id).toArray();
+    if (member) await this.publish("members", JSON.stringify({ left: member } satisfies News));
+  }
+
+  members(): Member[] {
+    return this.#sql.exec<Member>("SELECT id, name FROM members ORDER BY name").toArray();
+  }
+}
+
+addEndpoint(container, "/lounge/{room}", {
+  durableObject: Lounge,
+  onHandshake(request) {
+    // In place of your own authentication.
+    const name = new URL(request.url).searchParams.get("name");
+    return name ? { userPrincipal: name } : new Response("Sign in first", { status: 401 });
+  },
+  topics: { history: { messages: 1000 } },
+  // Who is gone without a word is noticed, and who was lost in a crash.
+  clientTimeoutMs: 120_000,
+  autoResponse: { request: "ping", response: "pong" },
+  trackSessions: true,
+});
+
+export default container;
