@@ -237,7 +237,7 @@ describe("what is kept", () => {
     expect((await served.stub.topic("a")).position).toBe(first);
     void client.close();
     await vi.waitUntil(async () => (await served.stub.openSessionCount()) === 0);
-    later.mockImplementation(() => now() + 200_000);
+    later.mockImplementation(() => now() + 200_000_000);
     expect(await runDurableObjectAlarm(served.stub)).toBe(true);
     expect(await tables()).toEqual([]);
     expect(await within(served, (_, { ctx }) => [...ctx.storage.kv.list()])).toEqual([]);

@@ -13,11 +13,15 @@ import {
   type EndpointOfClass,
   type EndpointOptions,
   type HandshakeResult,
+  type KeptPublication,
   type MutableEndpointConfig,
   type PathParameters,
+  type Publication,
   type SendChannel,
   type Session,
   type SessionCodec,
+  type Subscription,
+  type TopicState,
   type WsEndpointMap,
 } from "socle";
 import { describe, expectTypeOf, it } from "vitest";
@@ -563,5 +567,43 @@ describe("what is wrong does not compile", () => {
       void send.take();
     };
     expectTypeOf(payloads).toBeFunction();
+  });
+});
+
+describe("topics", () => {
+  it("are typed on a session, on an endpoint, and by RPC", () => {
+    class Room extends Endpoint<Env, User, "/rooms/{room}"> {
+      static override options: EndpointOptions<unknown> = { topics: { history: { messages: 500, ageMs: 3_600_000 } } };
+      override async onOpen(session: Session<"/rooms/{room}">) {
+        const since = session.requestParameterMap.get("since") ?? undefined;
+        const subscription = await session.subscribe("chat", { since, last: 50 });
+        expectTypeOf(subscription).toEqualTypeOf<Subscription>();
+        expectTypeOf(session.unsubscribe("chat")).toEqualTypeOf<boolean>();
+        expectTypeOf(session.topics).toEqualTypeOf<ReadonlySet<string>>();
+        // @ts-expect-error -- null is no position
+        void session.subscribe("chat", { since: session.requestParameterMap.get("since") });
+        // @ts-expect-error -- a topic is a text
+        void session.subscribe(7);
+        return { name: session.pathParameters.room };
+      }
+      override async onText(user: User, text: string, session: Session<"/rooms/{room}", User>) {
+        const publication = await session.publish("chat", `${user.name}: ${text}`, { except: session, id: "1" });
+        expectTypeOf(publication).toEqualTypeOf<Publication>();
+        await this.publish("chat", new Uint8Array(1), { except: [session, "an id"] });
+        expectTypeOf(await this.topic("chat")).toEqualTypeOf<TopicState>();
+        expectTypeOf(await this.publications("chat", { last: 1 })).toEqualTypeOf<KeptPublication[]>();
+        await this.clearTopic("chat");
+        // @ts-expect-error -- what sends itself is no publication
+        void this.publish("chat", { text });
+      }
+    }
+    const container = typed();
+    container.addEndpoint("/rooms/{room}", { durableObject: Room, topics: { history: () => undefined } });
+    // @ts-expect-error -- no such setting
+    void (() => container.addEndpoint("/b", { topics: { history: { message: 1 } } }));
+    // @ts-expect-error -- no payload
+    void (() => container.addEndpoint("/c", { topics: { envelope: ({ position }) => ({ position }) } }));
+    const publishing = () => container.stub<Room>({} as Env, "/rooms/a").publish("chat", "1");
+    expectTypeOf<Awaited<ReturnType<typeof publishing>>>().toExtend<{ position: string | undefined }>();
   });
 });

@@ -22,6 +22,9 @@ CREATE TABLE IF NOT EXISTS socle_ids (
 ) WITHOUT ROWID;
 `;
 
+/** How often a silent topic is looked at that somebody is subscribed to, in milliseconds. */
+const DAY = 86_400_000;
+
 /** How soon it may be looked again what is too old, in milliseconds. */
 const SOON = 1000;
 
@@ -195,7 +198,7 @@ export class Tables {
       now,
     );
     for (const { id, name } of quiet) {
-      if (isAlive(name)) this.exec("UPDATE socle_topics SET expires = ? + age WHERE id = ?", now, id);
+      if (isAlive(name)) this.exec("UPDATE socle_topics SET expires = ? + max(age, ?) WHERE id = ?", now, DAY, id);
       else this.forget(id);
     }
     const [next] = this.exec<{ blocks: number | null; topics: number | null }>(
