@@ -24,7 +24,12 @@ const resolve = {
 };
 
 // No condition of any test: bounds for the waiting, on a machine that is busy with something else.
-const patience = (timeout: number) => ({ testTimeout: timeout, hookTimeout: timeout, expect });
+const patience = (timeout: number) => ({
+  testTimeout: timeout,
+  hookTimeout: timeout,
+  expect,
+  setupFiles: "./test/support/equality.ts",
+});
 
 export default defineConfig({
   test: {

@@ -168,12 +168,15 @@ describe.each(modes)("subscriptions, hibernate: $hibernate", ({ serve: serving, 
       void one.publish("a", "3");
       const late = other.subscribe("a");
       void one.publish("a", "4");
+      other.unsubscribe("a");
+      void one.publish("a", "5");
       one.close(4000);
       await late;
     });
-    expect(await ann.take(4)).toEqual(["1", "2", "3", "4"]);
+    expect(await ann.take(5)).toEqual(["1", "2", "3", "4", "5"]);
     expect((await ann.closed).code).toBe(4000);
-    expect(await ben.take(2)).toEqual(["2", "4"]);
+    expect(await ben.ask("end")).toBe("2");
+    expect(await ben.take(2)).toEqual(["4", "end"]);
   });
 });
 
@@ -208,6 +211,36 @@ describe("subscribing in onOpen", () => {
     const got = await client.take(8);
     expect(got).toEqual(["hello", "2", "3", "4", "5", "6", "subscribed", "done"]);
     expect((await served.stub.publications("a")).map(({ payload }) => payload)).toEqual(["5", "6"]);
+  });
+
+  it("T1: what a replay in onOpen needs stays in storage until it went out, and no longer", async () => {
+    let go!: () => void;
+    const gate = new Promise<void>((resolve) => (go = resolve));
+    const log = new Log();
+    const served = room({
+      topics: { history: { messages: 2 } },
+      async onOpen(session: Session) {
+        await session.subscribe("a", { last: 2 });
+        log.add("subscribed");
+        await gate;
+      },
+    } as never);
+    const text = (n: number) => `${n}`.padEnd(10_000, ".");
+    for (const n of [1, 2, 3]) await served.stub.publish("a", text(n));
+    const connecting = served.connect();
+    await log.has("subscribed");
+    for (const n of [4, 5, 6, 7]) await served.stub.publish("a", text(n));
+    go();
+    const client = await connecting;
+    expect(await client.take(6)).toEqual([2, 3, 4, 5, 6, 7].map(text));
+    await served.stub.publish("a", text(8));
+    const blocks = await within(served, (_, object) =>
+      (object as unknown as { ctx: DurableObjectState }).ctx.storage.sql
+        .exec<{ first: number }>("SELECT first FROM socle_blocks ORDER BY first")
+        .toArray()
+        .map(({ first }) => first),
+    );
+    expect(blocks).toEqual([7, 8]);
   });
 
   it("T1: without a history what is published meanwhile waits, up to a megabyte, past which the session ends with 1013", async () => {

@@ -1,0 +1,10 @@
+// Two ArrayBuffers are equal if their bytes are. Vitest's own comparison takes any two for equal.
+import { expect } from "vitest";
+
+expect.addEqualityTesters([
+  (one: unknown, other: unknown) => {
+    if (!(one instanceof ArrayBuffer && other instanceof ArrayBuffer)) return undefined;
+    const bytes = new Uint8Array(other);
+    return one.byteLength === other.byteLength && new Uint8Array(one).every((byte, index) => byte === bytes[index]);
+  },
+]);
