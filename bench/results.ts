@@ -1,7 +1,7 @@
 // What the rounds of a case came to: for each contender the ratios to the floor, or to what else the case compares with, of
 // the same round, the figures, and what they say of the bounds.
 import { first, STEADY, type Bound } from "./bounds.ts";
-import type { Case } from "./cases.ts";
+import type { Case } from "./case.ts";
 import { again, FLOOR } from "./contender.ts";
 import type { Outcome, Sample } from "./sample.ts";
 import { judge, medians, quantile, spread, type Spread, type Verdict } from "./statistics.ts";

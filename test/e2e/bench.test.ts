@@ -2,7 +2,7 @@
 import { describe, expect, it } from "vitest";
 
 import { above, below, itself, more, ratio } from "../../bench/bounds.ts";
-import type { Case } from "../../bench/cases.ts";
+import type { Case } from "../../bench/case.ts";
 import { Result } from "../../bench/results.ts";
 import type { Outcome } from "../../bench/sample.ts";
 import { judge, quantile, spread } from "../../bench/statistics.ts";
