@@ -7,6 +7,7 @@ import { FLOOR, KEEPING, PAST_ROUTER, PLAIN, type Contender } from "./contender.
 import { memory, wake } from "./hibernation.ts";
 import type { Sample } from "./sample.ts";
 import { medians } from "./statistics.ts";
+import { topicCases } from "./topics.ts";
 
 /** Each of so many connections sends, waits for its answer, and sends again. */
 const echoing = (count: number, bytes: number, pace: Pace): Pick<Case, "prepare" | "round"> => ({
@@ -226,6 +227,7 @@ export function casesOf(pace: Pace): Case[] {
     stalled(pace),
     burst(pace),
     echoFlow(pace),
+    ...topicCases(pace),
   ];
   // To open the thousands of connections of the other objects that wake would take too long.
   const quick = new Set([
@@ -241,6 +243,9 @@ export function casesOf(pace: Pace): Case[] {
     "stalled",
     "burst",
     "echo-flow",
+    "publish-100",
+    "history-1",
+    "replay",
   ]);
   return pace.isQuick ? all.filter(({ name }) => quick.has(name)) : all;
 }

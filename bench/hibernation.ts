@@ -1,13 +1,33 @@
 // What is measured of objects that hibernate: their first answer, and what an idle connection needs.
 import { setTimeout as pause } from "node:timers/promises";
 
-import { ratio } from "./bounds.ts";
+import { ratio, type Bound } from "./bounds.ts";
 import { connections, HIBERNATION, inTurn, type Case, type Pace } from "./case.ts";
-import { Contender, entriesFor } from "./contender.ts";
+import { Contender, entriesFor, type Work } from "./contender.ts";
 import type { Outcome } from "./sample.ts";
 
+/** What an object is asked for that has hibernated. */
+interface Asked {
+  readonly name: string;
+  readonly what: string;
+  readonly work: Work;
+  readonly base?: string;
+  readonly bounds: readonly Bound[];
+  /** The first of its connections asks. */
+  readonly open: (contender: Contender, room: string, count: number) => Promise<unknown>;
+}
+
+const ANSWER: Asked = {
+  name: "wake",
+  what: "first answer",
+  work: "wake",
+  bounds: [ratio(1.1)],
+  open: (contender, room, count) => contender.ask("open", { url: contender.url("wake", room), count }),
+};
+
 /** @param objects how many there are of such, to have more samples from one wait */
-export function wake(count: number, objects: number, { isQuick }: Pace): Case {
+export function wake(count: number, objects: number, { isQuick }: Pace, asked = ANSWER): Case {
+  const { name, what, work, base, bounds, open } = asked;
   const answers = new Map<Contender, string[]>();
   const askAll = async (contender: Contender) => {
     const times = [];
@@ -22,17 +42,16 @@ export function wake(count: number, objects: number, { isQuick }: Pace): Case {
     return { times: times.toSorted((a, b) => a - b), before, got };
   };
   return {
-    name: `wake-${count}`,
-    title: `A hibernated object's first answer, with ${count.toLocaleString("en")} connection${count > 1 ? "s" : ""}`,
-    work: "wake",
+    name: `${name}-${count}`,
+    title: `A hibernated object's ${what}, with ${count.toLocaleString("en")} connection${count > 1 ? "s" : ""}`,
+    work,
+    ...(base !== undefined && { base }),
     processes: "of the case",
-    bounds: [ratio(1.1)],
+    bounds,
     ...(isQuick && { rounds: 1 }),
     async prepare(contender) {
       await contender.ask("drop", {});
-      for (let index = 0; index < objects; index++) {
-        await contender.ask("open", { url: contender.url("wake", `${count}-${index}`), count });
-      }
+      for (let index = 0; index < objects; index++) await open(contender, `${count}-${index}`, count);
       await askAll(contender);
     },
     async round(contenders, told) {
