@@ -10,7 +10,8 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 
 import { bundles } from "./bundles.ts";
-import { casesOf, type Case } from "./cases.ts";
+import type { Case } from "./case.ts";
+import { casesOf } from "./cases.ts";
 import { Contender, entriesFor } from "./contender.ts";
 import { evaluation } from "./evaluation.ts";
 import { ownPart } from "./own-part.ts";

@@ -12,6 +12,8 @@ export interface Bound {
   readonly atMost: number;
   /** What the number is, as it is written behind it. */
   readonly what: string;
+  /** It says nothing of the others, nor does it take from it how far the base is from itself. */
+  readonly isAlone?: boolean;
   /** Undefined where the other has no figures. */
   readonly value: (compared: Compared) => number | undefined;
 }
@@ -26,16 +28,20 @@ export const ratio = (atMost: number): Bound => ({
   value: ({ mine, base }) => first(mine) / first(base),
 });
 
-/** No more than another contender's. */
-export const below = (name: string, figure?: string): Bound => ({
-  atMost: 1,
+/** Of another contender's figure. */
+export const within = (atMost: number, name: string, figure?: string): Bound => ({
+  atMost,
   what: ` of ${name}${figure === undefined ? "" : `'s ${figure}`}`,
   value: ({ mine, other }) => {
     const its = other(name);
     const of = (sample: Sample) => (figure === undefined ? first(sample) : sample[figure]!);
-    return its && of(mine) / of(its);
+    // It is not asked to be less than itself.
+    return its && its !== mine ? of(mine) / of(its) : undefined;
   },
 });
+
+/** No more than another contender's. */
+export const below = (name: string, figure?: string): Bound => within(1, name, figure);
 
 /** How much the ratio may be above the one that another contender has. */
 export const above = (name: string, atMost: number): Bound => ({
@@ -54,11 +60,12 @@ export const more = (figure: string, atMost: number): Bound => ({
   value: ({ mine, base }) => mine[figure]! - base[figure]!,
 });
 
-/** Of the figure itself, whatever the others have. */
-export const itself = (atMost: number, unit: string): Bound => ({
+/** Of a figure itself, the first if not said otherwise, whatever the others have. */
+export const itself = (atMost: number, unit: string, figure?: string): Bound => ({
   atMost,
   what: ` ${unit}`,
-  value: ({ mine }) => first(mine),
+  isAlone: true,
+  value: ({ mine }) => (figure === undefined ? first(mine) : mine[figure]!),
 });
 
 /** How far from itself the base may be, where it takes part twice: beyond that the run is too noisy to say anything. */

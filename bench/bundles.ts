@@ -36,7 +36,8 @@ const WORKERS: Record<string, string> = {
     export { Dispatch } from "../src/session/dispatch.ts";
     export { SessionSendChannel } from "../src/sending/send-channel.ts";
     export { SessionObject } from "../src/session/session-object.ts";
-    export { Attachment, readAttachment } from "../src/hibernation/attachment.ts";
+    export { readAttachment } from "../src/hibernation/attached.ts";
+    export { Attachment } from "../src/hibernation/attachment.ts";
     export { Turns } from "../src/session/turns.ts";
     export { Router } from "../src/endpoint/router.ts";`,
   PartyServer: `

@@ -1,119 +1,13 @@
 // What is measured, and how: a round of a case gives a sample of each contender.
 import { randomUUID } from "node:crypto";
-import { readFileSync } from "node:fs";
-import { setTimeout as pause } from "node:timers/promises";
 
-import { above, below, itself, more, ratio, type Bound } from "./bounds.ts";
-import { Contender, entriesFor, FLOOR, KEEPING, PAST_ROUTER, PLAIN, type Work } from "./contender.ts";
-import type { Outcome, Sample } from "./sample.ts";
+import { above, below, itself, more, ratio } from "./bounds.ts";
+import { charged, connections, inRotation, inTurn, MOST, warm, type Case, type Pace } from "./case.ts";
+import { FLOOR, KEEPING, PAST_ROUTER, PLAIN, type Contender } from "./contender.ts";
+import { memory, wake } from "./hibernation.ts";
+import type { Sample } from "./sample.ts";
 import { medians } from "./statistics.ts";
-
-export interface Case {
-  readonly name: string;
-  readonly title: string;
-  /** Who has it takes part. */
-  readonly work: Work;
-  /** The contender that the others are compared with, if not the floor. */
-  readonly base?: string;
-  /** What is asked of each of ours. */
-  readonly bounds?: readonly Bound[];
-  /** What the first figure of a contender is more than another's, by what that is the cost of. */
-  readonly parts?: Readonly<Record<string, readonly [whole: string, rest: string]>>;
-  /** Whose the contenders' processes are, if each round doesn't have its own. The round itself may start them. */
-  readonly processes?: "of the case" | "its own";
-  /** The most rounds that it is run at first. */
-  readonly rounds?: number;
-  /** Once for each of its processes. */
-  readonly prepare?: (contender: Contender) => Promise<unknown>;
-  round(contenders: readonly Contender[], told: (name: string) => void): Promise<Map<string, Outcome>>;
-}
-
-export interface Pace {
-  /** The length of a window, in seconds. */
-  seconds: number;
-  /** A short run for a first look. */
-  isQuick: boolean;
-}
-
-/** An object hibernates ten seconds after its last event; whether it did is looked at. */
-const HIBERNATION = 12_000;
-
-/** The seconds in which all contenders warm up, at the same time. */
-const warm = ({ isQuick }: Pace) => (isQuick ? 1 : 3);
-
-/** The seconds of a slice of a window, and of what goes before it unmeasured. */
-const SLICE = 0.5;
-const LEAD = 0.05;
-
-/** How many connections one process can serve here: workerd has two files open for each. */
-const [, files = "1024"] = /^Max open files\s+(\d+)/m.exec(readFileSync("/proc/self/limits", "utf8")) ?? [];
-const MOST = Math.floor((Number(files) - 1000) / 2);
-
-/** Each time another begins, and nobody follows itself. */
-const inRotation = <T>(all: readonly T[], time: number): T[] => {
-  const from = time % all.length;
-  return [...all.slice(from), ...all.slice(0, from)];
-};
-
-/** One contender after the other, each when the former has nothing left to do. */
-const inTurn =
-  (measure: (contender: Contender) => Promise<Outcome>): Case["round"] =>
-  async (contenders, told) => {
-    const outcomes = new Map<string, Outcome>();
-    for (const contender of contenders) {
-      told(contender.name);
-      outcomes.set(contender.name, await measure(contender));
-      await contender.quiet();
-    }
-    return outcomes;
-  };
-
-interface Traffic {
-  count: number;
-  seconds: number;
-  p50: number;
-  p99: number;
-  /** What was wrong with it. */
-  wrong?: string | undefined;
-}
-
-/**
- * The server's processor time for each message that came out, or each connection, beside what the clients saw. A window
- * is made of slices that take turns, and its figures are their medians: what else the machine does falls on all
- * contenders alike, and only ever adds.
- */
-const charged =
-  (
-    { seconds }: Pace,
-    traffic: (contender: Contender, seconds: number) => Promise<Traffic>,
-    prepare?: (contender: Contender) => Promise<unknown>,
-  ): Case["round"] =>
-  async (contenders, told) => {
-    const slices = Math.max(1, Math.round(seconds / SLICE));
-    const taken = contenders.map((contender) => ({ contender, samples: [] as Sample[], wrong: "" }));
-    for (let slice = 0; slice < slices; slice++) {
-      for (const one of inRotation(taken, slice)) {
-        const { contender, samples } = one;
-        told(contender.name);
-        // The caches are still the former's.
-        await traffic(contender, LEAD);
-        await prepare?.(contender);
-        const before = await contender.cpu();
-        const { count, seconds: passed, p50, p99, wrong } = await traffic(contender, seconds / slices);
-        await contender.quiet();
-        const cpu = (await contender.cpu()) - before;
-        samples.push({ "CPU µs": cpu / count, "per second": count / passed, "p50 ms": p50, "p99 ms": p99 });
-        one.wrong ||= wrong ?? "";
-      }
-    }
-    return new Map(taken.map(({ contender, samples, wrong }) => [contender.name, wrong || medians(samples)]));
-  };
-
-async function connections(contender: Contender, work: Work, count: number): Promise<void> {
-  await contender.ask("drop", {});
-  await contender.ask("open", { url: contender.url(work), count, protocol: contender.protocol });
-  await contender.quiet();
-}
+import { topicCases } from "./topics.ts";
 
 /** Each of so many connections sends, waits for its answer, and sends again. */
 const echoing = (count: number, bytes: number, pace: Pace): Pick<Case, "prepare" | "round"> => ({
@@ -262,101 +156,6 @@ const closing = ({ isQuick }: Pace): Case => ({
   }),
 });
 
-/** @param objects how many there are of such, to have more samples from one wait */
-function wake(count: number, objects: number, { isQuick }: Pace): Case {
-  const answers = new Map<Contender, string[]>();
-  const askAll = async (contender: Contender) => {
-    const times = [];
-    const got = [];
-    for (let index = 0; index < objects; index++) {
-      const { ms, answer } = await contender.ask("ask", { connection: index * count });
-      times.push(ms);
-      got.push(answer);
-    }
-    const before = answers.get(contender);
-    answers.set(contender, got);
-    return { times: times.toSorted((a, b) => a - b), before, got };
-  };
-  return {
-    name: `wake-${count}`,
-    title: `A hibernated object's first answer, with ${count.toLocaleString("en")} connection${count > 1 ? "s" : ""}`,
-    work: "wake",
-    processes: "of the case",
-    bounds: [ratio(1.1)],
-    ...(isQuick && { rounds: 1 }),
-    async prepare(contender) {
-      await contender.ask("drop", {});
-      for (let index = 0; index < objects; index++) {
-        await contender.ask("open", { url: contender.url("wake", `${count}-${index}`), count });
-      }
-      await askAll(contender);
-    },
-    async round(contenders, told) {
-      told("waiting until all hibernate");
-      await pause(HIBERNATION);
-      const measure = inTurn(async (contender) => {
-        const { times, before, got } = await askAll(contender);
-        const same = got.findIndex((answer, index) => answer === before?.[index]);
-        if (same >= 0) return "the object does not hibernate";
-        if (got.some((answer, index) => answer.split(" ")[0] !== before?.[index]?.split(" ")[0])) {
-          return "the connection comes back as another";
-        }
-        return { ms: times[Math.floor(times.length / 2)]! };
-      });
-      return measure(contenders, told);
-    },
-  };
-}
-
-const memory = ({ isQuick }: Pace): Case => {
-  const count = isQuick ? 1000 : 5000;
-  return {
-    name: "memory",
-    title: `Resident memory of an idle connection, of ${count.toLocaleString("en")}, hibernated`,
-    work: "wake",
-    bounds: [ratio(1.1)],
-    processes: "its own",
-    // It hardly varies, and takes a minute.
-    rounds: isQuick ? 1 : 3,
-    async round(_, told) {
-      const outcomes = new Map<string, Outcome>();
-      const contenders = [];
-      for (const entry of entriesFor("wake")) {
-        told(entry.name);
-        const contender = await Contender.start(entry);
-        // What the first connections cost is not the connections'.
-        await connections(contender, "wake", 100);
-        await contender.ask("ask", { connection: 0 });
-        await contender.ask("drop", {});
-        await contender.quiet();
-        const before = await contender.memory();
-        const growth: number[] = [];
-        for (let opened = 0; opened < count; opened += count / 5) {
-          await contender.ask("open", { url: contender.url("wake"), count: count / 5 });
-          growth.push((await contender.memory()) - before);
-        }
-        const { answer } = await contender.ask("ask", { connection: 0 });
-        contenders.push({ contender, before, open: (await contender.memory()) - before, growth, answer });
-      }
-      told("waiting until all hibernate");
-      await pause(HIBERNATION);
-      for (const { contender, before, open, growth, answer } of contenders) {
-        const hibernated = (await contender.memory()) - before;
-        const { answer: later } = await contender.ask("ask", { connection: 0 });
-        const curve = growth.map((bytes, index) => [`MiB at ${((index + 1) * count) / 5}`, bytes / 2 ** 20] as const);
-        outcomes.set(
-          contender.name,
-          answer === later
-            ? "the object does not hibernate"
-            : { KiB: hibernated / count / 1024, "KiB awake": open / count / 1024, ...Object.fromEntries(curve) },
-        );
-        await contender.stop();
-      }
-      return outcomes;
-    },
-  };
-};
-
 /** The bytes of a message to the stalled client; the contenders have 400 MB of them. */
 const STALLED_BYTES = 65_536;
 
@@ -428,6 +227,7 @@ export function casesOf(pace: Pace): Case[] {
     stalled(pace),
     burst(pace),
     echoFlow(pace),
+    ...topicCases(pace),
   ];
   // To open the thousands of connections of the other objects that wake would take too long.
   const quick = new Set([
@@ -443,6 +243,9 @@ export function casesOf(pace: Pace): Case[] {
     "stalled",
     "burst",
     "echo-flow",
+    "publish-100",
+    "history-1",
+    "replay",
   ]);
   return pace.isQuick ? all.filter(({ name }) => quick.has(name)) : all;
 }

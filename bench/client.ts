@@ -10,8 +10,8 @@ export interface Requests {
   open(request: { url: string; count: number; protocol?: string | undefined }): Promise<number>;
   /** Each connection sends, waits for its answer, and sends again. */
   echo(request: { seconds: number; bytes: number }): Promise<Traffic>;
-  /** One connection sends to all, which have the message before it sends the next. */
-  broadcast(request: { seconds: number }): Promise<Traffic>;
+  /** One connection has so many messages sent to each, one if not said, and asks again when all have them. */
+  broadcast(request: { seconds: number; message?: string; each?: number }): Promise<Traffic>;
   /** One connection has 100 messages sent to all, which have them before it asks for more. */
   burst(request: { seconds: number }): Promise<Traffic>;
   /** Opens a connection that asks for all there is, and never reads: until it has asked. */
@@ -21,7 +21,7 @@ export interface Requests {
   /** Opens connections, twenty at a time, and keeps them. */
   opening(request: { url: string; seconds: number; atMost: number }): Promise<Traffic>;
   /** One message on the first connection to a room that was asked for longest ago. */
-  ask(request: { connection: number }): Promise<{ ms: number; answer: string }>;
+  ask(request: { connection: number; message?: string }): Promise<{ ms: number; answer: string }>;
   /** Opens a connection, and has one message echoed: from before the handshake until the echo. */
   greet(request: { url: string }): Promise<number>;
   /** Opens a connection, says something, and closes: until the close event, or no event in three seconds. */
@@ -139,16 +139,17 @@ const answers: Requests = {
     return during(seconds, sockets.map(ask));
   },
 
-  async broadcast({ seconds }) {
+  async broadcast({ seconds, message = "a message to everybody in the room", each = 1 }) {
     let waiting = 0;
     let all = () => {};
     const hear = () => void (--waiting === 0 && all());
     for (const socket of sockets) socket.on("message", hear);
     const tell = () =>
       new Promise<number>((resolve) => {
-        waiting = sockets.length;
-        all = () => resolve(sockets.length);
-        sockets[0]!.send("a message to everybody in the room");
+        const count = sockets.length * each;
+        waiting = count;
+        all = () => resolve(count);
+        sockets[0]!.send(message);
       });
     const traffic = await during(seconds, [tell]);
     for (const socket of sockets) socket.off("message", hear);
@@ -237,11 +238,11 @@ const answers: Requests = {
     );
   },
 
-  async ask({ connection }) {
+  async ask({ connection, message = "awake?" }) {
     const socket = sockets[connection]!;
     const begun = performance.now();
     const answered = once(socket, "message") as Promise<[Buffer]>;
-    socket.send("awake?");
+    socket.send(message);
     const [data] = await answered;
     return { ms: performance.now() - begun, answer: data.toString() };
   },

@@ -15,8 +15,12 @@ process.env.MINIFLARE_WORKERD_PATH = (createRequire(import.meta.url)("workerd") 
 /** What every contender does, if not said otherwise. */
 const COMMON = ["echo", "room", "slow", "wake", "opening"] as const;
 
-/** And what flow control is for, and costs; and the echo of who keeps an object that changes. */
-export type Work = (typeof COMMON)[number] | "stalled" | "burst" | "echo-flow" | "object";
+/** And what flow control is for, and costs; the echo of who keeps an object that changes; and what topics cost. */
+export type Work =
+  | (typeof COMMON)[number]
+  | ("stalled" | "burst" | "echo-flow")
+  | "object"
+  | ("publish" | "topic" | "history" | "subscription");
 
 export interface Entry {
   readonly name: string;
@@ -36,6 +40,12 @@ export const PLAIN = "Socle, channel";
 /** The floor of those that keep an object for each connection. */
 export const KEEPING = "the floor, keeping an object";
 
+/** The floor of those that have topics. */
+export const TOPICS = "the floor, with topics";
+
+/** What a publication is compared with where its own cost is asked for: all get it, and nobody has subscribed. */
+export const BROADCAST = "Socle, broadcast";
+
 /** Its connections are opened past Socle's router, which tells the cost of that from the object's. */
 export const PAST_ROUTER = "the floor's Worker, Socle's object";
 
@@ -48,16 +58,22 @@ const ENTRIES: readonly Entry[] = [
   { name: again(FLOOR), file: "floor" },
   { name: KEEPING, file: "floor-object", works: ["object"] },
   { name: again(KEEPING), file: "floor-object", works: ["object"] },
+  { name: TOPICS, file: "floor-topics", works: ["publish", "topic", "history", "subscription"] },
+  { name: again(TOPICS), file: "floor-topics", works: ["publish", "topic", "history", "subscription"] },
   { name: PLAIN, file: "socle-channel", works: [...COMMON, "echo-flow"] },
   { name: again(PLAIN), file: "socle-channel", works: ["echo-flow"] },
   { name: "Socle, class", file: "socle-class" },
   { name: "Socle, changed object", file: "socle-changed", works: ["object"] },
   { name: "Socle, flowControl", file: "socle-flow", works: ["stalled", "burst", "echo-flow"], protocol: "socle.v1" },
+  { name: "Socle, topics", file: "socle-topics", works: ["publish", "topic", "history", "subscription"] },
+  { name: BROADCAST, file: "socle-broadcast", works: ["publish"] },
   { name: PAST_ROUTER, file: "socle-past-router", works: ["opening"] },
   { name: "PartyServer", file: "partyserver" },
   { name: "PartyServer, changed state", file: "partyserver-changed", works: ["object"] },
+  { name: "PartyServer, tags", file: "partyserver-topics", works: ["publish", "topic"] },
   { name: "crossws", file: "crossws" },
   { name: "crossws, changed context", file: "crossws-changed", works: ["object"] },
+  { name: "crossws, topics", file: "crossws-topics", works: ["publish", "topic"] },
 ];
 
 /** Who takes part in it. */
@@ -84,8 +100,9 @@ export class Contender {
     this.#gone.catch(() => {});
   }
 
-  static async start(entry: Entry): Promise<Contender> {
-    const disk = await Disk.create(`bench/contenders/${entry.file}.ts`);
+  /** @param v8Flags the engine's own */
+  static async start(entry: Entry, v8Flags: string[] = []): Promise<Contender> {
+    const disk = await Disk.create(`bench/contenders/${entry.file}.ts`, [], [], v8Flags);
     const server = await disk.start();
     const clients = fork(join(import.meta.dirname, "client.ts"), { stdio: ["ignore", "inherit", "inherit", "ipc"] });
     // Where both share a core, or change theirs, the same work takes a quarter more or less.
@@ -109,8 +126,8 @@ export class Contender {
   }
 
   /** Each room is an object of its own. */
-  url(work: Work, room = "one"): string {
-    return `ws://${this.#server.host}/bench/${work}/${room}`;
+  url(work: Work, room = "one", query = ""): string {
+    return `ws://${this.#server.host}/bench/${work}/${room}${query}`;
   }
 
   async ask<Name extends keyof Requests>(

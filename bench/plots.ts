@@ -26,14 +26,19 @@ const COLORS = {
   "the floor": "#000000",
   "the floor again": "#9a9a9a",
   "the floor, keeping an object, again": "#c4c4c4",
+  "the floor, with topics, again": "#c4c4c4",
   "Socle, channel": "#0b63c5",
   "Socle, class": "#3f9be8",
   "Socle, changed object": "#7cc4f5",
+  "Socle, topics": "#0b63c5",
+  "Socle, broadcast": "#7cc4f5",
   "the floor's Worker, Socle's object": "#2a9d8f",
   PartyServer: "#d9622b",
   "PartyServer, changed state": "#f0a583",
+  "PartyServer, tags": "#d9622b",
   crossws: "#8a4fa3",
   "crossws, changed context": "#c39bd3",
+  "crossws, topics": "#8a4fa3",
 };
 const ORDER = Object.keys(COLORS) as (keyof typeof COLORS)[];
 
@@ -49,7 +54,8 @@ export async function draw({ cases }: Results, folder: string): Promise<void> {
     some.map((row) => ({ name, case: title, base, ...row })),
   );
   // The others are no processor time, of another scale, or not to a floor.
-  const isCompared = ({ name }: { name: string }) => !/^(cold|closing|wake|memory|stalled|burst|echo-flow)/.test(name);
+  const isCompared = ({ name }: { name: string }) =>
+    !/^(cold|closing|wake|memory|stalled|burst|echo-flow|first-publish|subscription)/.test(name);
   const ratios = rows
     .filter(isCompared)
     .flatMap(({ case: title, contender, base, ratio }) =>

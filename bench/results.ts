@@ -1,7 +1,7 @@
 // What the rounds of a case came to: for each contender the ratios to the floor, or to what else the case compares with, of
 // the same round, the figures, and what they say of the bounds.
 import { first, STEADY, type Bound } from "./bounds.ts";
-import type { Case } from "./cases.ts";
+import type { Case } from "./case.ts";
 import { again, FLOOR } from "./contender.ts";
 import type { Outcome, Sample } from "./sample.ts";
 import { judge, medians, quantile, spread, type Spread, type Verdict } from "./statistics.ts";
@@ -96,7 +96,7 @@ export class Result {
   /** They are for ours, but for one that the case compares with: that is asked whether it is steady. */
   #boundsOf(contender: string): readonly Bound[] {
     const { bounds = [] } = this.#case;
-    if (contender === again(this.#base)) return bounds.length > 0 ? [STEADY] : [];
+    if (contender === again(this.#base)) return bounds.some(({ isAlone }) => !isAlone) ? [STEADY] : [];
     return isOurs(contender) && contender !== this.#base ? bounds : [];
   }
 
@@ -104,8 +104,9 @@ export class Result {
   #judge(bound: Bound, contender: string): Judged | undefined {
     const median = this.#median(bound, contender);
     if (median === undefined) return undefined;
-    const { atMost, what } = bound;
-    const verdict = bound === STEADY ? judge(Math.abs(median), atMost) : judge(median, atMost, this.#isSteady);
+    const { atMost, what, isAlone } = bound;
+    const verdict =
+      bound === STEADY ? judge(Math.abs(median), atMost) : judge(median, atMost, isAlone || this.#isSteady);
     return { median, atMost, what, verdict };
   }
 

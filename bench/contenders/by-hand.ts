@@ -8,10 +8,12 @@ export interface Attached {
 
 /** Hibernates, writes the attachment once, and answers each Close frame. */
 export abstract class Hibernating extends DurableObject {
-  override fetch(): Response {
+  override fetch(request: Request): Response {
     const { 0: webSocket, 1: socket } = new WebSocketPair();
     this.ctx.acceptWebSocket(socket);
-    socket.serializeAttachment(this.attached());
+    const attached = this.attached(request);
+    socket.serializeAttachment(attached);
+    this.accepted(socket, attached);
     return new Response(null, { status: 101, webSocket });
   }
 
@@ -31,14 +33,19 @@ export abstract class Hibernating extends DurableObject {
   }
 
   /** What a new connection has. */
-  protected attached(): Attached {
+  protected attached(_request: Request): Attached {
     return { id: crypto.randomUUID() };
   }
+
+  protected accepted(_socket: WebSocket, _attached: Attached): void {}
 }
 
 /** A Worker has those of its works. */
 type Env = Partial<
-  Record<"Echo" | "Room" | "Slow" | "Wake" | "Stalled" | "Burst", DurableObjectNamespace<Hibernating>>
+  Record<
+    "Echo" | "Room" | "Slow" | "Wake" | "Stalled" | "Burst" | "Topic" | "History",
+    DurableObjectNamespace<Hibernating>
+  >
 >;
 
 export const worker = {
@@ -46,7 +53,8 @@ export const worker = {
     const { pathname } = new URL(request.url);
     const [, bench, work, name] = pathname.split("/");
     const { Echo: echo, Room: room, Slow: slow, Wake: wake, Stalled: stalled, Burst: burst } = env;
-    const namespace = { echo, room, slow, wake, stalled, burst }[work ?? ""];
+    const { Topic: topic, History: history } = env;
+    const namespace = { echo, room, slow, wake, stalled, burst, topic, history }[work ?? ""];
     if (bench !== "bench" || !namespace || !name) return new Response("Not Found", { status: 404 });
     if (request.headers.get("Upgrade")?.toLowerCase() !== "websocket") {
       return new Response("Upgrade Required", { status: 426, headers: { Upgrade: "websocket" } });

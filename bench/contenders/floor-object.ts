@@ -21,8 +21,8 @@ export class Echo extends Hibernating {
     socket.send(message);
   }
 
-  protected override attached(): Keeping {
-    return { ...super.attached(), user: { name: "anonymous", messages: 0 } };
+  protected override attached(request: Request): Keeping {
+    return { ...super.attached(request), user: { name: "anonymous", messages: 0 } };
   }
 }
 

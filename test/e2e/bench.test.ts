@@ -1,8 +1,8 @@
 // What the bench makes of its rounds. The figures themselves are no tests.
 import { describe, expect, it } from "vitest";
 
-import { above, below, itself, more, ratio } from "../../bench/bounds.ts";
-import type { Case } from "../../bench/cases.ts";
+import { above, below, itself, more, ratio, within } from "../../bench/bounds.ts";
+import type { Case } from "../../bench/case.ts";
 import { Result } from "../../bench/results.ts";
 import type { Outcome } from "../../bench/sample.ts";
 import { judge, quantile, spread } from "../../bench/statistics.ts";
@@ -124,6 +124,28 @@ describe("the bench", () => {
     expect(result.data.rows[0]).not.toHaveProperty("bounds");
     expect(result.data.rows[1]).toMatchObject({ figures: { MiB: 20 }, bounds: [{ median: 20, verdict: "missed" }] });
     expect(result.table()).toContain("Socle, flowControl: missed: 20 MiB (≤ 16)");
+  });
+
+  it("decides about a figure itself, which may be another than the first, also where the floor is too far from itself", () => {
+    const round = {
+      "the floor": { cpu: 1, rows: 2 },
+      "the floor again": { cpu: 2, rows: 2 },
+      "Socle, topics": { cpu: 1, rows: 1 },
+    };
+    const { rows } = resultOf([round], { bounds: [itself(1.1, "rows", "rows"), ratio(1)] }).data;
+    expect(rows[2]!.bounds).toMatchObject([
+      { median: 1, what: " rows", verdict: "holds" },
+      { median: 1, verdict: "undecided" },
+    ]);
+    const alone = resultOf([round], { bounds: [itself(1.1, "rows", "rows")] });
+    expect(alone.data.rows[1]).not.toHaveProperty("bounds");
+    expect(alone.isUndecided).toBe(false);
+  });
+
+  it("compares one of Socle's with another of them, and none with itself", () => {
+    const round = { "the floor": { cpu: 1 }, "Socle, broadcast": { cpu: 2 }, "Socle, topics": { cpu: 2.3 } };
+    const { rows } = resultOf([round], { bounds: [within(1.1, "Socle, broadcast")] }).data;
+    expect(rows.map(({ bounds }) => bounds?.map(({ verdict }) => verdict))).toEqual([undefined, undefined, ["missed"]]);
   });
 
   it("compares Socle with the other libraries, round by round", () => {

@@ -247,8 +247,14 @@ export class Disk {
   /**
    * @param plain the names of the classes that have no SQLite
    * @param flags compatibility flags, experimental ones too
+   * @param v8Flags the engine's own
    */
-  static async create(entry: string, plain: string[] = [], flags: string[] = []): Promise<Disk> {
+  static async create(
+    entry: string,
+    plain: string[] = [],
+    flags: string[] = [],
+    v8Flags: string[] = [],
+  ): Promise<Disk> {
     const { contents, classes } = await bundle(entry);
     const path = await mkdtemp(join(tmpdir(), "socle-e2e-"));
     const namespaces = classes.map(
@@ -269,6 +275,7 @@ const config :Workerd.Config = (
     )),
   ],
   sockets = [(name = "http", address = "127.0.0.1:0", http = (), service = "worker")],
+  v8Flags = ${JSON.stringify(v8Flags)},
 );
 `;
     await writeFile(join(path, "worker.js"), contents);

@@ -1,0 +1,51 @@
+// Socle, where sessions subscribe to topics.
+import { addEndpoints, Endpoint, ServerContainer, type EndpointOptions, type Publication, type Session } from "socle";
+
+import { COLLECT, collect, KEPT, NEWS, PAYLOAD, REPLAYED, rowsOf, topicsOf } from "./subscribed.ts";
+
+interface Env {
+  Topic: DurableObjectNamespace<Topic>;
+  History: DurableObjectNamespace<History>;
+}
+
+const container = new ServerContainer<Env>();
+
+abstract class Subscribed extends Endpoint<Env, undefined> {
+  override async onOpen(session: Session): Promise<undefined> {
+    await Promise.all(topicsOf(session.requestParameterMap).map((topic) => session.subscribe(topic)));
+  }
+}
+
+let instances = 0;
+
+export class Topic extends Subscribed {
+  readonly #instance = ++instances;
+
+  override onText(_: undefined, text: string, session: Session): Promise<Publication> {
+    if (text === COLLECT) collect();
+    return session.publish(NEWS, `${text} ${this.#instance}`);
+  }
+}
+
+export class History extends Subscribed {
+  static override options: EndpointOptions = { topics: { history: { messages: KEPT } } };
+  readonly #rows = rowsOf(this.ctx.storage);
+
+  /** It says how many publications there are to be, or what else. */
+  override onText(_: undefined, text: string, session: Session): Promise<unknown> {
+    if (text === "rows") return session.asyncRemote.sendText(`${this.#rows()}`);
+    if (text === "replay") {
+      session.unsubscribe(NEWS);
+      return session.subscribe(NEWS, { last: REPLAYED });
+    }
+    return Promise.all(Array.from({ length: Number(text) }, () => session.publish(NEWS, PAYLOAD)));
+  }
+}
+
+// The bundler gives the classes other names: Socle has some of the same.
+addEndpoints(container, {
+  "/bench/topic/{room}": { durableObject: Topic, binding: "Topic" },
+  "/bench/history/{room}": { durableObject: History, binding: "History" },
+});
+
+export default container;
