@@ -33,6 +33,7 @@ const QUIET = 8;
 
 /** What it needs of its session. */
 export interface FlowLink {
+  /** There with the option alone, as the credit is. */
   readonly settings: Required<FlowControl>;
   /** Undefined without the option: then everything goes out as it comes. */
   readonly credit: Credit | undefined;
@@ -233,7 +234,8 @@ export class FlowRemote extends Remote {
     if (isLarge || this.#batchLength >= LARGE || this.#batch.length === MOST_IN_BATCH) return this.#flush();
     if (this.#isDue) return;
     this.#isDue = true;
-    if (settings.batchMs > 0) this.#link.keepAwake(scheduler.wait(settings.batchMs).then(this.#due));
+    // By topics alone there are no settings.
+    if (credit && settings.batchMs > 0) this.#link.keepAwake(scheduler.wait(settings.batchMs).then(this.#due));
     else void SENT.then(this.#tick);
   }
 
