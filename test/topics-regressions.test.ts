@@ -1,8 +1,10 @@
 // What the model of topics has found, each at its smallest.
-import { expect, it, vi } from "vitest";
+import { afterEach, expect, it, vi } from "vitest";
 
 import { serve } from "./support/endpoint.ts";
 import { TopicsClient } from "./support/topics-client.ts";
+
+afterEach(() => void vi.restoreAllMocks());
 
 const TOPICS = { "Sec-WebSocket-Protocol": "socle.v1, socle.topics." };
 
@@ -21,4 +23,18 @@ it("T9: by topics alone a client of socle.v1 gets publications", async () => {
     { type: "place", topic: "chat", position: undefined, recovered: false },
     { type: "message", topic: "chat", position: undefined, content: "hello", isBinary: false },
   ]);
+});
+
+it("T1: a session that subscribes and closes in onOpen tells the log nothing", async () => {
+  const log = vi.spyOn(console, "error").mockImplementation(() => {});
+  const served = serve({
+    topics: {},
+    onOpen: async (session) => {
+      await session.subscribe("chat");
+      session.close(4000);
+    },
+  });
+  const client = await served.connect("", TOPICS);
+  expect(await client.closed).toMatchObject({ code: 4000 });
+  expect(log).not.toHaveBeenCalled();
 });
