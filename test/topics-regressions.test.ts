@@ -1,8 +1,10 @@
 // What the model of topics has found, each at its smallest.
+import { runInDurableObject } from "cloudflare:test";
 import { afterEach, expect, it, vi } from "vitest";
 
 import { serve } from "./support/endpoint.ts";
 import { TopicsClient } from "./support/topics-client.ts";
+import type { Endpoints } from "./support/worker.ts";
 
 afterEach(() => void vi.restoreAllMocks());
 
@@ -37,4 +39,14 @@ it("T1: a session that subscribes and closes in onOpen tells the log nothing", a
   const client = await served.connect("", TOPICS);
   expect(await client.closed).toMatchObject({ code: 4000 });
   expect(log).not.toHaveBeenCalled();
+});
+
+it("T6: what stands in a block that grew is kept, also if another block begins in the same turn", async () => {
+  const { stub } = serve({ topics: { history: { messages: 2 } } });
+  for (const text of ["1", "2", "3"]) await stub.publish("chat", text);
+  const large = "5".repeat(20_000);
+  await runInDurableObject(stub, (object: Endpoints) =>
+    Promise.all(["4", large].map((text) => object.publish("chat", text))),
+  );
+  expect((await stub.publications("chat")).map(({ payload }) => payload)).toEqual(["4", large]);
 });

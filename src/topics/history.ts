@@ -23,6 +23,9 @@ export interface Start {
   readonly next: number;
 }
 
+/** Without what is in it. */
+const boundsOf = ({ first, last, size }: Block): Block => ({ first, last, size });
+
 const BLOCKS = "SELECT first, last, size FROM socle_blocks WHERE topic = ?";
 
 export class History implements Written {
@@ -174,9 +177,10 @@ export class History implements Written {
       }
       known.bytes += data.length;
     }
-    const last = blocks.at(-1);
-    if (last) known.tail = { first: last.first, last: last.last, size: last.size };
-    if (known.oldest?.first === last?.first) known.oldest = known.tail;
+    const grown = blocks.find(({ first }) => first === known.oldest?.first);
+    if (grown) known.oldest = boundsOf(grown);
+    const tail = blocks.at(-1);
+    if (tail) known.tail = boundsOf(tail);
     known.newest = newest;
     this.#note(entries.flatMap((entry, index) => (placed[index]![1] ? { offset: placed[index]![0], entry } : [])));
     this.#trim(known);
