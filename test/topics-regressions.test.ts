@@ -50,3 +50,50 @@ it("T6: what stands in a block that grew is kept, also if another block begins i
   );
   expect((await stub.publications("chat")).map(({ payload }) => payload)).toEqual(["4", large]);
 });
+
+/** Has it done in a transaction that is rolled back. */
+function rolledBack({ storage }: DurableObjectState, work: () => void): void {
+  const transaction = () =>
+    storage.transactionSync(() => {
+      work();
+      throw new Error("rolled back");
+    });
+  expect(transaction).toThrow("rolled back");
+}
+
+it("T6: a history that begins in a transaction that is rolled back is there all the same", async () => {
+  const served = serve({
+    topics: { history: {} },
+    onOpen: (session) => rolledBack(session.ctx, () => void session.subscribe("chat")),
+  });
+  const client = await served.connect();
+  const { position } = await served.stub.publish("chat", "hello");
+  expect(await client.next()).toBe("hello");
+  expect(await served.stub.publications("chat")).toMatchObject([{ position, payload: "hello" }]);
+});
+
+it("T11: a topic that is cleared in a transaction that is rolled back is cleared, and has what came behind", async () => {
+  const served = serve({
+    topics: { history: {} },
+    onOpen: async (session) => void (await session.subscribe("chat")),
+  });
+  const { stub } = served;
+  const client = await served.connect();
+  const { position: since } = await stub.publish("chat", "1");
+  await runInDurableObject(stub, (object: Endpoints, state) =>
+    rolledBack(state, () => {
+      for (const text of ["2", "3"]) {
+        void object.publish("chat", text);
+        void object.clearTopic("chat");
+      }
+      void object.publish("chat", "4");
+      // What was published is kept before it is asked for.
+      void object.topic("chat");
+    }),
+  );
+  expect(await client.take(4)).toEqual(["1", "2", "3", "4"]);
+  expect(await stub.publications("chat")).toMatchObject([{ payload: "4" }]);
+  expect(await stub.publications("chat", { since: since! })).toEqual([]);
+  await runInDurableObject(stub, (object: Endpoints, state) => rolledBack(state, () => void object.clearTopic("chat")));
+  expect(await stub.publications("chat")).toEqual([]);
+});

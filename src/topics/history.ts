@@ -130,6 +130,8 @@ export class History implements Written {
     const known = this.#known;
     this.reset();
     if (!known) return;
+    // The tables may have been made in it.
+    this.#tables.reset();
     const now = this.#load() ?? this.#tables.begin(this.#name, known.epoch, this.settings.ageMs);
     const lost = this.#meanwhile;
     if (now.epoch !== known.epoch) this.#begin(now, known.epoch, lost[0] ? lost[0].offset - 1 : known.newest);
@@ -260,7 +262,10 @@ export class History implements Written {
     this.#tables.cut(topic, 0);
     this.#tables.exec("UPDATE socle_topics SET epoch = ?, base = ? WHERE id = ?", epoch, base, topic);
     this.#known = undefined;
-    wrote(this.#tables.storage, this);
+    this.#meanwhile = [];
+    this.#note([]);
+    // If a transaction is rolled back it is to be cleared all the same.
+    this.#load();
   }
 
   /** As it is in storage, where there may be nothing of it. */
@@ -269,7 +274,10 @@ export class History implements Written {
   }
 
   #open(): Known {
-    return this.#load() ?? (this.#known = this.#tables.begin(this.#name, newEpoch(), this.settings.ageMs));
+    const known = this.#load();
+    if (known) return known;
+    this.#note([]);
+    return (this.#known = this.#tables.begin(this.#name, newEpoch(), this.settings.ageMs));
   }
 
   #exec<Row extends Record<string, string | number | ArrayBuffer>>(
