@@ -23,6 +23,9 @@ export interface Start {
   readonly next: number;
 }
 
+/** Without what is in it. */
+const boundsOf = ({ first, last, size }: Block): Block => ({ first, last, size });
+
 const BLOCKS = "SELECT first, last, size FROM socle_blocks WHERE topic = ?";
 
 export class History implements Written {
@@ -125,6 +128,7 @@ export class History implements Written {
   /** A transaction was rolled back, and has taken along what was appended meanwhile. */
   rewrite(): void {
     const known = this.#known;
+    // The tables may have been made in it.
     this.#tables.reset();
     this.reset();
     if (!known) return;
@@ -175,9 +179,10 @@ export class History implements Written {
       }
       known.bytes += data.length;
     }
-    const last = blocks.at(-1);
-    if (last) known.tail = { first: last.first, last: last.last, size: last.size };
-    if (known.oldest?.first === last?.first) known.oldest = known.tail;
+    const grown = blocks.find(({ first }) => first === known.oldest?.first);
+    if (grown) known.oldest = boundsOf(grown);
+    const tail = blocks.at(-1);
+    if (tail) known.tail = boundsOf(tail);
     known.newest = newest;
     this.#note(entries.flatMap((entry, index) => (placed[index]![1] ? { offset: placed[index]![0], entry } : [])));
     this.#trim(known);
@@ -257,7 +262,10 @@ export class History implements Written {
     this.#tables.cut(topic, 0);
     this.#tables.exec("UPDATE socle_topics SET epoch = ?, base = ? WHERE id = ?", epoch, base, topic);
     this.#known = undefined;
-    wrote(this.#tables.storage, this);
+    this.#meanwhile = [];
+    this.#note([]);
+    // If a transaction is rolled back it is to be cleared all the same.
+    this.#load();
   }
 
   /** As it is in storage, where there may be nothing of it. */
@@ -266,7 +274,10 @@ export class History implements Written {
   }
 
   #open(): Known {
-    return this.#load() ?? (this.#known = this.#tables.begin(this.#name, newEpoch(), this.settings.ageMs));
+    const known = this.#load();
+    if (known) return known;
+    this.#note([]);
+    return (this.#known = this.#tables.begin(this.#name, newEpoch(), this.settings.ageMs));
   }
 
   #exec<Row extends Record<string, string | number | ArrayBuffer>>(

@@ -150,6 +150,7 @@ export class FlowRemote extends Remote {
   override tell(place: Place, recovered: boolean): boolean {
     const { knowsTopics, session } = this.#link;
     this.#flush();
+    // It may have ended in onOpen, behind which this comes.
     if (knowsTopics && this.isOpen) {
       attempt("a message was not sent", () => super.send(placeFrame(place, recovered)), session);
     }

@@ -1,0 +1,99 @@
+// What the model of topics has found, each at its smallest.
+import { runInDurableObject } from "cloudflare:test";
+import { afterEach, expect, it, vi } from "vitest";
+
+import { serve } from "./support/endpoint.ts";
+import { TopicsClient } from "./support/topics-client.ts";
+import type { Endpoints } from "./support/worker.ts";
+
+afterEach(() => void vi.restoreAllMocks());
+
+const TOPICS = { "Sec-WebSocket-Protocol": "socle.v1, socle.topics." };
+
+it("T9: by topics alone a client of socle.v1 gets publications", async () => {
+  const served = serve({
+    topics: {},
+    onOpen: async (session) => void (await session.subscribe("chat")),
+    onText: async (_, text, session) => void (await session.publish("chat", text)),
+  });
+  const client = await served.connect("", TOPICS);
+  const read = new TopicsClient(client, "topics");
+  client.send("hello");
+  await vi.waitUntil(() => client.messages.length === 3, { timeout: 30_000, interval: 1 });
+  read.read();
+  expect(read.events).toEqual([
+    { type: "place", topic: "chat", position: undefined, recovered: false },
+    { type: "message", topic: "chat", position: undefined, content: "hello", isBinary: false },
+  ]);
+});
+
+it("T1: a session that subscribes and closes in onOpen tells the log nothing", async () => {
+  const log = vi.spyOn(console, "error").mockImplementation(() => {});
+  const served = serve({
+    topics: {},
+    onOpen: async (session) => {
+      await session.subscribe("chat");
+      session.close(4000);
+    },
+  });
+  const client = await served.connect("", TOPICS);
+  expect(await client.closed).toMatchObject({ code: 4000 });
+  expect(log).not.toHaveBeenCalled();
+});
+
+it("T6: what stands in a block that grew is kept, also if another block begins in the same turn", async () => {
+  const { stub } = serve({ topics: { history: { messages: 2 } } });
+  for (const text of ["1", "2", "3"]) await stub.publish("chat", text);
+  const large = "5".repeat(20_000);
+  await runInDurableObject(stub, (object: Endpoints) =>
+    Promise.all(["4", large].map((text) => object.publish("chat", text))),
+  );
+  expect((await stub.publications("chat")).map(({ payload }) => payload)).toEqual(["4", large]);
+});
+
+/** Has it done in a transaction that is rolled back. */
+function rolledBack({ storage }: DurableObjectState, work: () => void): void {
+  const transaction = () =>
+    storage.transactionSync(() => {
+      work();
+      throw new Error("rolled back");
+    });
+  expect(transaction).toThrow("rolled back");
+}
+
+it("T6: a history that begins in a transaction that is rolled back is there all the same", async () => {
+  const served = serve({
+    topics: { history: {} },
+    onOpen: (session) => rolledBack(session.ctx, () => void session.subscribe("chat")),
+  });
+  const client = await served.connect();
+  const { position } = await served.stub.publish("chat", "hello");
+  expect(await client.next()).toBe("hello");
+  expect(await served.stub.publications("chat")).toMatchObject([{ position, payload: "hello" }]);
+});
+
+it("T11: a topic that is cleared in a transaction that is rolled back is cleared, and has what came behind", async () => {
+  const served = serve({
+    topics: { history: {} },
+    onOpen: async (session) => void (await session.subscribe("chat")),
+  });
+  const { stub } = served;
+  const client = await served.connect();
+  const { position: since } = await stub.publish("chat", "1");
+  await runInDurableObject(stub, (object: Endpoints, state) =>
+    rolledBack(state, () => {
+      for (const text of ["2", "3"]) {
+        void object.publish("chat", text);
+        void object.clearTopic("chat");
+      }
+      void object.publish("chat", "4");
+      // What was published is kept before it is asked for.
+      void object.topic("chat");
+    }),
+  );
+  expect(await client.take(4)).toEqual(["1", "2", "3", "4"]);
+  expect(await stub.publications("chat")).toMatchObject([{ payload: "4" }]);
+  expect(await stub.publications("chat", { since: since! })).toEqual([]);
+  await runInDurableObject(stub, (object: Endpoints, state) => rolledBack(state, () => void object.clearTopic("chat")));
+  expect(await stub.publications("chat")).toEqual([]);
+});
