@@ -297,7 +297,7 @@ describe("what is kept", () => {
         .exec<{ size: number; length: number }>("SELECT size, length(data) AS length FROM socle_blocks")
         .toArray(),
     );
-    expect(sizes.length).toBe(3);
+    expect(sizes.length).toBe(4);
     for (const { size, length } of sizes) expect([size, size <= 16_384]).toEqual([length, true]);
     expect(await kept(served)).toHaveLength(1 + 50 + 2 + 10);
   });
@@ -343,6 +343,72 @@ describe("what is kept", () => {
     expect((await publishing("5", "x")).position).not.toBe(first.position);
     expect(await client.take(5)).toEqual(["1", "2", "3", "4", "5"]);
   });
+});
+
+it("T6: a block grows by turns to what fits a page of the database", async () => {
+  const served = room();
+  await publish(served, ...texts(30).map((text) => text.padEnd(300, "x")));
+  const sizes = await within(served, (_, { ctx }) =>
+    ctx.storage.sql.exec<{ size: number }>("SELECT size FROM socle_blocks ORDER BY key").toArray(),
+  );
+  expect(sizes.length).toBe(3);
+  for (const { size } of sizes) expect(size).toBeLessThanOrEqual(3900);
+});
+
+it("T7: past the last offset of an epoch another begins, and nothing is lost to who is subscribed", async () => {
+  const served = room();
+  const client = await served.connect("?ann");
+  await within(served, ({ ann }) => ann!.subscribe("a"));
+  const [first] = await publish(served, "1");
+  await within(served, (_, { ctx }) => {
+    const last = 2 ** 34 - 2;
+    ctx.storage.sql.exec("UPDATE socle_blocks SET key = key + ?, first = first + ?, last = last + ?", last, last, last);
+  });
+  await served.hibernate();
+  const [second] = await publish(served, "2");
+  expect(second).toMatch(/\.1$/);
+  expect(second!.split(".")[0]).not.toBe(first!.split(".")[0]);
+  expect(await client.take(2)).toEqual(["1", "2"]);
+});
+
+it("T6: topics have ids up to half a million, and behind that those that are free", async () => {
+  const served = room();
+  await publish(served, "1");
+  await within(served, (_, { ctx }) => void ctx.storage.sql.exec("UPDATE socle_topics SET id = ?", 2 ** 19));
+  await within(
+    served,
+    (_, { ctx }) => void ctx.storage.sql.exec("UPDATE socle_blocks SET key = key + ?", (2 ** 19 - 1) * 2 ** 34),
+  );
+  await served.hibernate().catch(() => {});
+  await within(served, async (_, object) => {
+    for (const topic of ["b", "c"]) await object.publish(topic, topic);
+  });
+  expect((await served.stub.publications("c")).map(({ payload }) => payload)).toEqual(["c"]);
+  expect(await kept(served)).toEqual(["1"]);
+});
+
+it("T2: what can't be deleted keeps nobody from what was published", async () => {
+  const served = room({ bytes: 10_000 });
+  const client = await served.connect("?ann");
+  await within(served, async ({ ann }, object) => {
+    await ann!.subscribe("a");
+    const { sql } = object.ctx.storage;
+    const exec = sql.exec.bind(sql);
+    const spy = vi.spyOn(Object.getPrototypeOf(sql) as SqlStorage, "exec").mockImplementation(((
+      query: string,
+      ...given: never[]
+    ) => {
+      if (query.startsWith("DELETE FROM socle_blocks WHERE key = ")) throw new Error("expected");
+      return exec(query, ...given);
+    }) as never);
+    for (let n = 0; n < 10; n++) await object.publish("a", `${n}`.padEnd(3000, "."));
+    spy.mockRestore();
+  });
+  expect((await client.take(10)).map((text) => String(text)[0])).toEqual(texts(10, 0));
+  expect(logged.mock.calls.map(([entry]) => String(entry))).toContain(
+    `socle: old publications can't be deleted at ${served.path}:`,
+  );
+  expect(await kept(served)).toHaveLength(3);
 });
 
 describe("limits", () => {

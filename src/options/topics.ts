@@ -23,7 +23,7 @@ const HISTORY_CHECKS: Checks<keyof HistorySettings> = {
 const CHECKS: Checks<keyof TopicSettings> = {
   history: orFunction(["an object of settings", isPlain], "an object of settings, or a function"),
   envelope: FUNCTION,
-  maxTopics: ["a whole number from 1", isWhole(1)],
+  maxTopics: ["a whole number from 1 to 500000", isWhole(1, 500_000)],
   maxBytes: BYTES,
 };
 

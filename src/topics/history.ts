@@ -1,14 +1,18 @@
 // What was published on one topic: appended, read from an offset on, and trimmed, by offset for whoever asks and by block in storage.
 import { wrote, type Written } from "../hibernation/rollback.ts";
 import type { History as Settings } from "../options/topics.ts";
+import { attempt } from "../reporting/log.ts";
 import type { Bytes } from "../wire/frame.ts";
 import { positionOf } from "../wire/publication.ts";
 import { blockOf, recordsIn, type Recorded } from "./block.ts";
 import { parsePosition } from "./position.ts";
-import { newEpoch, type Block, type Known, type Tables } from "./tables.ts";
+import { keyOf, newEpoch, SPAN, type Block, type Known, type Tables } from "./tables.ts";
 
-/** How large a block grows, in bytes: one publication may be larger. */
+/** How large a block may be, in bytes, where the publications of one turn are more; one publication may be larger. */
 const BLOCK = 16_384;
+
+/** How large it grows, turn by turn: with what else is in its row it fits a page of the database. To write more than one page costs as much again. */
+const GROWN = 3900;
 
 /** A publication that is to be kept. */
 export interface Entry {
@@ -26,7 +30,7 @@ export interface Start {
 /** Without what is in it. */
 const boundsOf = ({ first, last, size }: Block): Block => ({ first, last, size });
 
-const BLOCKS = "SELECT first, last, size FROM socle_blocks WHERE topic = ?";
+const BLOCKS = "SELECT first, last, size FROM socle_blocks WHERE key BETWEEN ? AND ?";
 
 export class History implements Written {
   readonly settings: Settings;
@@ -76,9 +80,13 @@ export class History implements Written {
    * @throws what storage throws; then none is kept
    */
   append(entries: readonly Entry[], now: number): (readonly [offset: number, isNew: boolean])[] {
+    // An epoch has 17 billion offsets.
+    if (this.newest + entries.length >= SPAN) this.clear();
     const known = this.#open();
     try {
-      return this.#append(known, entries, now);
+      const placed = this.#append(known, entries, now);
+      attempt("old publications can't be deleted", () => this.#trim(known), this.#tables.place);
+      return placed;
     } catch (error) {
       this.#known = undefined;
       this.#tables.cut(known.topic, known.newest);
@@ -105,9 +113,11 @@ export class History implements Written {
   *read(from: number): Generator<Recorded, void, undefined> {
     let next = from;
     for (;;) {
-      const [block] = this.#exec<Block & { data: ArrayBuffer }>(
-        "SELECT first, last, size, data FROM socle_blocks WHERE topic = ? AND first <= ? ORDER BY first DESC LIMIT 1",
-        next,
+      const { topic } = this.#known!;
+      const [block] = this.#tables.exec<Block & { data: ArrayBuffer }>(
+        "SELECT first, last, size, data FROM socle_blocks WHERE key BETWEEN ? AND ? ORDER BY key DESC LIMIT 1",
+        keyOf(topic, 0),
+        keyOf(topic, next),
       );
       if (!block || block.last < next) return;
       for (const record of recordsIn(block.data, block.first)) {
@@ -153,8 +163,9 @@ export class History implements Written {
       if (id) this.#exec("INSERT OR REPLACE INTO socle_ids VALUES (?, ?, ?)", id, offset);
       known.hasIds ||= id !== "";
       let block = blocks.at(-1) ?? (known.tail && { ...known.tail, records: [] });
+      const most = block && block.first <= known.newest ? GROWN : BLOCK;
       // A new one has a byte more.
-      if (!block || block.size + record.length > BLOCK) block = { first: offset, last: offset, size: 1, records: [] };
+      if (!block || block.size + record.length > most) block = { first: offset, last: offset, size: 1, records: [] };
       if (block !== blocks.at(-1)) blocks.push(block);
       block.last = offset;
       block.size += record.length;
@@ -165,18 +176,7 @@ export class History implements Written {
     for (const { first, last, size, records } of blocks.toReversed()) {
       const isNew = first > known.newest;
       const data = blockOf(records, isNew);
-      if (isNew) this.#exec("INSERT INTO socle_blocks VALUES (?, ?, ?, ?, ?, ?)", first, last, size, expires, data);
-      else {
-        this.#tables.exec(
-          "UPDATE socle_blocks SET last = ?, size = ?, expires = ?, data = CAST(data || ? AS BLOB) WHERE topic = ? AND first = ?",
-          last,
-          size,
-          expires,
-          data,
-          topic,
-          first,
-        );
-      }
+      this.#tables.put(keyOf(topic, first), { first, last, size }, data, expires, isNew);
       known.bytes += data.length;
     }
     const grown = blocks.find(({ first }) => first === known.oldest?.first);
@@ -185,7 +185,6 @@ export class History implements Written {
     if (tail) known.tail = boundsOf(tail);
     known.newest = newest;
     this.#note(entries.flatMap((entry, index) => (placed[index]![1] ? { offset: placed[index]![0], entry } : [])));
-    this.#trim(known);
     return placed;
   }
 
@@ -206,11 +205,11 @@ export class History implements Written {
   #trim(known: Known): void {
     const { messages, bytes } = this.settings;
     while (known.newest - known.first >= messages || known.bytes > bytes) {
-      known.oldest ??= this.#exec<Block>(`${BLOCKS} ORDER BY first LIMIT 1`)[0]!;
+      known.oldest ??= this.#blocks("ORDER BY key LIMIT 1")[0]!;
       const { first, last, size } = known.oldest;
       if (last >= this.#pinned() || (last > known.newest - messages && known.bytes - size < bytes)) return;
       if (known.hasIds) this.#forgetIds(first, last);
-      this.#exec("DELETE FROM socle_blocks WHERE topic = ? AND first = ?", first);
+      this.#tables.exec("DELETE FROM socle_blocks WHERE key = ?", keyOf(known.topic, first));
       known.first = last + 1;
       known.bytes -= size;
       known.oldest = undefined;
@@ -241,7 +240,7 @@ export class History implements Written {
   #fitting(from: number, most: number): number {
     let start = this.newest + 1;
     let rest = most;
-    for (const { first, size } of this.#exec<Block>(`${BLOCKS} AND last >= ? ORDER BY first DESC`, from)) {
+    for (const { first, size } of this.#blocks("AND last >= ? ORDER BY key DESC", from)) {
       if (first >= from && size <= rest) {
         rest -= size;
         start = first;
@@ -280,6 +279,12 @@ export class History implements Written {
     return (this.#known = this.#tables.begin(this.#name, newEpoch(), this.settings.ageMs));
   }
 
+  #blocks(which: string, ...bindings: number[]): Block[] {
+    const { topic } = this.#known!;
+    return this.#tables.exec<Block>(`${BLOCKS} ${which}`, keyOf(topic, 0), keyOf(topic, SPAN - 1), ...bindings);
+  }
+
+  /** About the topic's ids. */
   #exec<Row extends Record<string, string | number | ArrayBuffer>>(
     query: string,
     ...bindings: (string | number | Bytes)[]

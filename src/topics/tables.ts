@@ -14,9 +14,8 @@ CREATE TABLE IF NOT EXISTS socle_topics (
   id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, epoch TEXT NOT NULL, base INTEGER NOT NULL, age INTEGER NOT NULL, expires INTEGER NOT NULL, form INTEGER NOT NULL
 );
 CREATE TABLE IF NOT EXISTS socle_blocks (
-  topic INTEGER NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL, size INTEGER NOT NULL, expires INTEGER NOT NULL, data BLOB NOT NULL,
-  PRIMARY KEY (topic, first)
-) WITHOUT ROWID;
+  key INTEGER PRIMARY KEY, first INTEGER NOT NULL, last INTEGER NOT NULL, size INTEGER NOT NULL, expires INTEGER NOT NULL, data BLOB NOT NULL
+);
 CREATE TABLE IF NOT EXISTS socle_ids (
   topic INTEGER NOT NULL, id TEXT NOT NULL, offset INTEGER NOT NULL, PRIMARY KEY (topic, id)
 ) WITHOUT ROWID;
@@ -28,8 +27,27 @@ const DAY = 86_400_000;
 /** How soon it may be looked again what is too old, in milliseconds. */
 const SOON = 1000;
 
-/** Has been quiet for as long as it is kept. */
-const EMPTY = "NOT EXISTS (SELECT 1 FROM socle_blocks WHERE topic = id)";
+/**
+ * How many offsets a topic may have in one epoch. The key of a block is its topic's id, and behind that its first offset: in one number, because a
+ * second index would be a second row, and a table without a row id keeps little of a row in its page.
+ */
+export const SPAN = 2 ** 34;
+
+/** The ids go up to this: with an offset they are a number that JavaScript has. */
+const MOST_TOPICS = 2 ** 19;
+
+export const keyOf = (topic: number, offset: number): number => topic * SPAN + offset;
+
+const BLOCKS = "FROM socle_blocks WHERE key BETWEEN ? AND ?";
+
+/** Has no block. */
+const EMPTY = `NOT EXISTS (SELECT 1 FROM socle_blocks WHERE key BETWEEN id * ${SPAN} AND id * ${SPAN} + ${SPAN - 1})`;
+
+/** The first id behind which one is free. */
+const GAP =
+  "SELECT id FROM socle_topics AS one WHERE NOT EXISTS (SELECT 1 FROM socle_topics WHERE id = one.id + 1) ORDER BY id LIMIT 1";
+
+const WITH_TOPICS = `FROM socle_blocks JOIN socle_topics ON id = key / ${SPAN}`;
 
 export const newEpoch = (): string => crypto.randomUUID().slice(0, 13).replace("-", "");
 
@@ -54,7 +72,8 @@ type Value = ArrayBuffer | string | number | null;
 
 export class Tables {
   readonly storage: DurableObjectStorage;
-  readonly #place: Place;
+  /** For the log. */
+  readonly place: Place;
   readonly #settings: () => TopicSettings;
   /** Undefined while nobody has looked. */
   #areThere: boolean | undefined;
@@ -64,7 +83,7 @@ export class Tables {
 
   constructor(ctx: DurableObjectState, settings: () => TopicSettings) {
     this.storage = ctx.storage;
-    this.#place = placeOf(ctx);
+    this.place = placeOf(ctx);
     this.#settings = settings;
   }
 
@@ -116,18 +135,16 @@ export class Tables {
     if (!row) return undefined;
     const { id, epoch, base } = row;
     if (row.form !== FORM) {
-      report(`the history of "${name}" begins anew`, unknownForm({ socle: row.form }), this.#place);
+      report(`the history of "${name}" begins anew`, unknownForm({ socle: row.form }), this.place);
       this.forget(id);
       return undefined;
     }
+    const range = [keyOf(id, 0), keyOf(id, SPAN - 1)];
     const [sum] = this.exec<{ first: number | null; bytes: number }>(
-      "SELECT min(first) AS first, ifnull(sum(size), 0) AS bytes FROM socle_blocks WHERE topic = ?",
-      id,
+      `SELECT min(first) AS first, ifnull(sum(size), 0) AS bytes ${BLOCKS}`,
+      ...range,
     );
-    const [tail] = this.exec<Block>(
-      "SELECT first, last, size FROM socle_blocks WHERE topic = ? ORDER BY first DESC LIMIT 1",
-      id,
-    );
+    const [tail] = this.exec<Block>(`SELECT first, last, size ${BLOCKS} ORDER BY key DESC LIMIT 1`, ...range);
     const [withId] = this.exec("SELECT 1 FROM socle_ids WHERE topic = ? LIMIT 1", id);
     const newest = tail?.last ?? base;
     const { first, bytes } = sum!;
@@ -151,8 +168,11 @@ export class Tables {
   begin(name: string, epoch: string, age: number): Known {
     this.create();
     this.checkCount();
+    const [last] = this.exec<{ id: number }>("SELECT ifnull(max(id), 0) AS id FROM socle_topics");
+    const [gap] = last!.id < MOST_TOPICS ? [] : this.exec<{ id: number }>(GAP);
     this.exec(
-      "INSERT INTO socle_topics (name, epoch, base, age, expires, form) VALUES (?, ?, 0, ?, ?, ?)",
+      "INSERT INTO socle_topics (id, name, epoch, base, age, expires, form) VALUES (?, ?, ?, 0, ?, ?, ?)",
+      (gap ?? last!).id + 1,
       name,
       epoch,
       age,
@@ -162,9 +182,19 @@ export class Tables {
     return this.find(name)!;
   }
 
+  /** @param data of a block that is new, or what is added to one: SQLite would make a text of it */
+  put(key: number, { first, last, size }: Block, data: Uint8Array, expires: number, isNew: boolean): void {
+    if (isNew) this.exec("INSERT INTO socle_blocks VALUES (?, ?, ?, ?, ?, ?)", key, first, last, size, expires, data);
+    else {
+      const added =
+        "UPDATE socle_blocks SET last = ?, size = ?, expires = ?, data = CAST(data || ? AS BLOB) WHERE key = ?";
+      this.exec(added, last, size, expires, data, key);
+    }
+  }
+
   /** Deletes what is behind an offset. */
   cut(topic: number, newest: number): void {
-    this.exec("DELETE FROM socle_blocks WHERE topic = ? AND first > ?", topic, newest);
+    this.exec(`DELETE ${BLOCKS}`, keyOf(topic, newest + 1), keyOf(topic, SPAN - 1));
     this.exec("DELETE FROM socle_ids WHERE topic = ? AND offset > ?", topic, newest);
   }
 
@@ -184,13 +214,13 @@ export class Tables {
   sweep(now: number, isHeld: (name: string) => boolean, isAlive: (name: string) => boolean): number | undefined {
     if (!this.areThere) return undefined;
     const old = this.exec<{ topic: number; name: string; last: number }>(
-      "SELECT topic, name, max(last) AS last FROM socle_blocks JOIN socle_topics ON id = topic WHERE socle_blocks.expires <= ? GROUP BY topic",
+      `SELECT id AS topic, name, max(last) AS last ${WITH_TOPICS} WHERE socle_blocks.expires <= ? GROUP BY id`,
       now,
     );
     for (const { topic, name, last } of old) {
       if (isHeld(name)) continue;
       this.exec("UPDATE socle_topics SET base = max(base, ?) WHERE id = ?", last, topic);
-      this.exec("DELETE FROM socle_blocks WHERE topic = ? AND last <= ?", topic, last);
+      this.exec(`DELETE ${BLOCKS} AND last <= ?`, keyOf(topic, 0), keyOf(topic, SPAN - 1), last);
       this.exec("DELETE FROM socle_ids WHERE topic = ? AND offset <= ?", topic, last);
     }
     const quiet = this.exec<{ id: number; name: string }>(
@@ -202,7 +232,7 @@ export class Tables {
       else this.forget(id);
     }
     const [next] = this.exec<{ blocks: number | null; topics: number | null }>(
-      `SELECT (SELECT min(socle_blocks.expires + age / 20) FROM socle_blocks JOIN socle_topics ON id = topic) AS blocks, (SELECT min(expires + age / 20) FROM socle_topics WHERE ${EMPTY}) AS topics`,
+      `SELECT (SELECT min(socle_blocks.expires + age / 20) ${WITH_TOPICS}) AS blocks, (SELECT min(expires + age / 20) FROM socle_topics WHERE ${EMPTY}) AS topics`,
     );
     const { blocks, topics } = next!;
     if (blocks === null && topics === null) {

@@ -1185,7 +1185,7 @@ export const mutations: readonly Mutation[] = [
     "T6",
     "each publication is a row",
     "topics/history.ts",
-    "block.size + record.length > BLOCK",
+    "block.size + record.length > most",
     "block.size + record.length > 0",
   ),
   mutation("T6", "what is too old is given", "topics/history.ts", "time + settings.ageMs > now && ", "true && "),
