@@ -71,7 +71,7 @@ export class Topics implements ObjectTopics {
       if (since === "client") subscriptions.use(name);
       subscriptions.add(topic.name);
       topic.subscribers.add(webSocket);
-      asyncRemote.behind(() => void asyncRemote.tell({ topic: name, epoch, offset: next - 1 }, recovered));
+      asyncRemote.tell({ topic: name, epoch, offset: next - 1 }, recovered);
       if (history) {
         follow(topic, { session, epoch, next, skipped: new Set() }, this.#settings?.envelope);
         this.#watch(history);
