@@ -4,8 +4,9 @@ import * as fc from "fast-check";
 import { afterEach, assert, inject, it, vi } from "vitest";
 
 import { stopClock } from "./support/alarm.ts";
+import { positionOf, type ReferenceTopic } from "./support/topics-history.ts";
 import { PlayedObject } from "./support/topics-played.ts";
-import { positionOf, Reference, type ReferenceSession, type ReferenceTopic } from "./support/topics-reference.ts";
+import { Reference, type ReferenceSession } from "./support/topics-reference.ts";
 import {
   AGE,
   TOPICS,

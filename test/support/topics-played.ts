@@ -9,12 +9,13 @@ import { alarmOf, passTime, ring, rowsOf } from "./alarm.ts";
 import { connect } from "./client.ts";
 import { serve, type Served } from "./endpoint.ts";
 import { acknowledgement } from "./flow-client.ts";
-import { named } from "./script.ts";
+import { Acts } from "./topics-acts.ts";
 import { TopicsClient, type Enveloped, type Event } from "./topics-client.ts";
-import { positionOf, type Reference, type ReferenceSession } from "./topics-reference.ts";
+import { Epochs } from "./topics-epochs.ts";
+import { positionOf } from "./topics-history.ts";
+import type { Reference, ReferenceSession } from "./topics-reference.ts";
 import {
   AGE,
-  contentOf,
   FILLERS,
   shown,
   TOPICS,
@@ -26,13 +27,11 @@ import {
   type TopicName,
   type Variant,
 } from "./topics-script.ts";
+import type { Received } from "./topics-stream.ts";
 import { container, type Endpoints } from "./worker.ts";
 
 /** How long the events of a sequence may take to arrive. */
 const BOUND = 1_500;
-
-/** Who plays acts: the object, or what its stub has of it. */
-type Player = Pick<Endpoints, "publish" | "topic" | "publications" | "clearTopic">;
 
 const PROTOCOLS: Record<Kind, (opening: Opening) => Record<string, string>> = {
   plain: () => ({}),
@@ -40,23 +39,20 @@ const PROTOCOLS: Record<Kind, (opening: Opening) => Record<string, string>> = {
   topics: ({ positions }) => ({ "Sec-WebSocket-Protocol": `socle.v1, ${topicsName(positions)}` }),
 };
 
-/** What looks like a position in a text. */
-const POSITIONS = /\b([\da-f]{12}|epoch\d+)\.(\d+)/g;
-
 class PlayedSession {
   readonly log: string[] = [];
+  isClosing = false;
   id = "";
   client: TopicsClient | undefined;
 }
 
 export class PlayedObject {
-  readonly results: Record<string, string> = {};
+  readonly #acts = new Acts((name) => this.#of(name).id);
   /** What was done, for a counterexample. */
   readonly trace: string[] = [];
   readonly #served: Served;
   readonly #sessions = new Map<string, PlayedSession>();
-  /** The reference's names of epochs, and the other way. */
-  readonly #epochs = new Map<string, string>();
+  readonly #epochs = new Epochs();
 
   constructor(readonly variant: Variant) {
     this.#served = serve(this.#endpoint(variant.histories));
@@ -94,17 +90,17 @@ export class PlayedObject {
         const played = this.#by(session);
         played.id = session.id;
         played.log.push("open");
-        await this.#play(this.#opening(session).acts, session.ctx, [session]);
+        await this.#play(this.#opening(session).acts, session);
         return isLarge ? "x".repeat(20_000) : null;
       },
       onText: (_, text, session) => {
         const { id, acts } = JSON.parse(text) as Script;
         this.#by(session).log.push(`text ${id} ${shown(session.topics)}`);
-        return this.#play(acts, session.ctx, [session]);
+        return this.#play(acts, session);
       },
       onClose: (_, session, { closeCode }) => {
         this.#by(session).log.push(`close ${closeCode} ${shown(session.topics)}`);
-        return this.#play(this.#opening(session).closing, session.ctx, [session]);
+        return this.#close(session);
       },
     };
   }
@@ -113,7 +109,7 @@ export class PlayedObject {
     this.#did("open", opening);
     const played = new PlayedSession();
     this.#sessions.set(opening.name, played);
-    const positions = opening.positions.map(([topic, position]) => [topic, this.#real(position)] as const);
+    const positions = opening.positions.map(([topic, position]) => [topic, this.#epochs.named(position)] as const);
     const known = this.#realActs({ ...opening, positions });
     const query = `?play=${encodeURIComponent(JSON.stringify(known))}`;
     const client = await connect(this.#served.path + query, PROTOCOLS[opening.kind](known));
@@ -129,7 +125,7 @@ export class PlayedObject {
   inside(acts: readonly Act[]): Promise<void> {
     this.#did("inside", acts);
     return runInDurableObject(this.#served.stub, (object: Endpoints, { storage }) =>
-      this.#play(this.#realActs({ acts }).acts, { storage }, [...object.openSessions()], object),
+      this.#playInside(acts, object, storage),
     );
   }
 
@@ -137,7 +133,7 @@ export class PlayedObject {
   async insideAndCrash(acts: readonly Act[]): Promise<void> {
     this.#did("inside, and a crash", acts);
     const crashing = runInDurableObject(this.#served.stub, async (object: Endpoints, state) => {
-      await this.#play(this.#realActs({ acts }).acts, state, [...object.openSessions()], object);
+      await this.#playInside(acts, object, state.storage);
       state.abort();
     });
     await crashing.catch(() => {});
@@ -145,7 +141,7 @@ export class PlayedObject {
 
   byRpc(acts: readonly Act[]): Promise<void> {
     this.#did("by RPC", acts);
-    return this.#play(this.#realActs({ acts }).acts, undefined, [], this.#served.stub);
+    return this.#acts.play(this.#realActs({ acts }).acts, { sessions: [], player: this.#served.stub });
   }
 
   async hibernate(): Promise<void> {
@@ -224,14 +220,14 @@ export class PlayedObject {
   }
 
   knows(position: string): boolean {
-    return this.#epochs.has(position.split(".")[0]!);
+    return this.#epochs.knows(position);
   }
 
   /** Of a topic the newest position that a client got. */
   newestOf(name: string, topic: TopicName): string | undefined {
     const positions = this.#of(name).client!.events.flatMap((event) => (event.topic === topic ? [event.position] : []));
     const newest = positions.at(-1);
-    return newest && this.#named(newest);
+    return newest && this.#epochs.named(newest);
   }
 
   /** Waits until what must have happened has, and compares. */
@@ -268,29 +264,22 @@ export class PlayedObject {
 
   #results(model: Reference): Record<string, string | undefined> {
     const results = Object.entries(model.results);
-    return Object.fromEntries(results.map(([id, expected]) => [id, this.#aligned(this.results[id], expected)]));
+    return Object.fromEntries(
+      results.map(([id, expected]) => [id, this.#epochs.align(this.#acts.results[id], expected)]),
+    );
   }
 
-  #state(model: Reference): [unknown, unknown] {
+  #state(model: Reference): [mine: unknown, theirs: unknown] {
     const mine = model.sessions.map(({ name }) => {
-      const { log, client } = this.#of(name);
-      return { name, log, closed: client?.closed };
+      const { log, client, isClosing } = this.#of(name);
+      return { name, log, closed: client?.closed, missing: [], isClosing };
     });
-    const theirs = model.sessions.map(({ name, log, closed, isSlow, isOpen, streams }) => ({
-      name,
-      log,
-      closed,
-      ...(!(isSlow && isOpen) && {
-        missing: TOPICS.map((topic) => streams[topic])
-          .filter(({ isComplete }) => !isComplete)
-          .map(String),
-      }),
-    }));
+    const theirs = model.sessions.map(({ name, log, closed, isSlow, isOpen, streams }) => {
+      const missing = isSlow && isOpen ? [] : Object.values(streams).filter(({ isComplete }) => !isComplete);
+      return { name, log, closed, missing: missing.map(String), isClosing: false };
+    });
     return [
-      {
-        results: this.#results(model),
-        sessions: mine.map((one, index) => ({ ...one, ...("missing" in theirs[index]! && { missing: [] }) })),
-      },
+      { results: this.#results(model), sessions: mine },
       { results: model.results, sessions: theirs },
     ];
   }
@@ -331,56 +320,51 @@ export class PlayedObject {
     );
   }
 
-  #received(
-    event: Event,
-    { topics }: Reference,
-  ): [TopicName, Parameters<ReferenceSession["streams"]["long"]["receive"]>[0]] {
+  #received(event: Event, { topics }: Reference): [TopicName, Received] {
     if (event.type === "place") {
       const { topic, recovered, position } = event;
       // Of an epoch that nothing has told of: the topic was cleared.
-      if (position) this.#aligned(position, `${topics[topic as TopicName].epoch}.0`);
-      return [topic as TopicName, { type: "place", recovered, position: position && this.#named(position) }];
+      if (position) this.#epochs.align(position, `${topics[topic as TopicName].epoch}.0`);
+      return [topic as TopicName, { type: "place", recovered, position: position && this.#epochs.named(position) }];
     }
     const { content, isBinary, topic, position } = event;
     const id = content.split("|")[0];
     const all = Object.values(topics).flatMap((one) => one.all.map((published) => [one.name, published] as const));
     const found = all.find(([name, published]) =>
-      content === "" ? name === topic && positionOf(published) === this.#named(position!) : published.id === id,
+      content === "" ? name === topic && positionOf(published) === this.#epochs.named(position!) : published.id === id,
     );
     if (!found) assert.fail(`nobody has published ${JSON.stringify(event).slice(0, 200)}`);
     const [name, published] = found;
     assert.deepEqual({ content, isBinary }, { content: published.content, isBinary: published.isBinary });
     if (topic !== undefined)
-      assert.deepEqual([topic, position && this.#named(position)], [name, positionOf(published)]);
+      assert.deepEqual([topic, position && this.#epochs.named(position)], [name, positionOf(published)]);
     return [name, { type: "publication", published }];
-  }
-
-  /** A text with the reference's names of epochs, of which one may be learnt here. */
-  #aligned(real: string | undefined, expected: string): string | undefined {
-    const theirs = [...expected.matchAll(POSITIONS)];
-    for (const [index, [, epoch]] of [...(real ?? "").matchAll(POSITIONS)].entries()) {
-      const name = theirs[index]?.[1];
-      if (name === undefined || this.#epochs.has(name) || this.#epochs.has(epoch!)) continue;
-      this.#epochs.set(name, epoch!).set(epoch!, name);
-    }
-    return real && this.#named(real);
-  }
-
-  #named(real: string): string {
-    return real.replace(
-      POSITIONS,
-      (_, epoch: string, offset: string) => `${this.#epochs.get(epoch) ?? epoch}.${offset}`,
-    );
-  }
-
-  #real(position: string): string {
-    return this.#named(position);
   }
 
   #realActs<Played extends { acts: readonly Act[] }>(played: Played): Played {
     return JSON.parse(JSON.stringify(played), (key, value: unknown) =>
-      key === "since" && typeof value === "string" ? this.#real(value) : value,
+      key === "since" && typeof value === "string" ? this.#epochs.named(value) : value,
     ) as Played;
+  }
+
+  /** Until it has ended a crash would have it run again. */
+  async #close(session: Session): Promise<void> {
+    const played = this.#by(session);
+    played.isClosing = true;
+    await this.#play(this.#opening(session).closing, session);
+    played.isClosing = false;
+  }
+
+  #play(acts: readonly Act[], session: Session): Promise<void> {
+    return this.#acts.play(acts, { sessions: [session], storage: session.ctx.storage });
+  }
+
+  #playInside(acts: readonly Act[], object: Endpoints, storage: DurableObjectStorage): Promise<void> {
+    return this.#acts.play(this.#realActs({ acts }).acts, {
+      sessions: [...object.openSessions()],
+      storage,
+      player: object,
+    });
   }
 
   #did(what: string, how: unknown = ""): void {
@@ -397,85 +381,5 @@ export class PlayedObject {
 
   #by(session: Session): PlayedSession {
     return this.#of(this.#opening(session).name);
-  }
-
-  async #play(
-    acts: readonly Act[],
-    ctx: Pick<DurableObjectState, "storage"> | undefined,
-    sessions: readonly Session[],
-    player?: Player,
-  ): Promise<void> {
-    for (const act of acts) {
-      const done = this.#act(act, ctx, sessions, player);
-      if (act.isAwaited) await done;
-    }
-  }
-
-  async #act(
-    act: Act,
-    ctx: Pick<DurableObjectState, "storage"> | undefined,
-    sessions: readonly Session[],
-    player?: Player,
-  ): Promise<void> {
-    const session = sessions.find(({ id }) => act.by !== undefined && id === this.#of(act.by).id);
-    if (act.do === "tick") return scheduler.wait(0);
-    if (act.do === "close") return session!.close(4000);
-    if (act.do === "fill")
-      return void (await Promise.all(FILLERS.map((name) => session!.subscribe(name).catch(() => {}))));
-    if (act.do === "empty") return FILLERS.forEach((name) => void session!.unsubscribe(name));
-    if (act.do === "rollback") {
-      try {
-        ctx!.storage.transactionSync(() => {
-          for (const one of act.acts) void this.#act(one, ctx, sessions, player);
-          throw new Error("rolled back");
-        });
-      } catch (error) {
-        assert.equal((error as Error).message, "rolled back");
-      }
-      return;
-    }
-    try {
-      if ("topic" in act) this.results[act.id] = await this.#result(act, session, player);
-    } catch (error) {
-      this.results[act.id] = named(error as Error);
-    }
-  }
-
-  async #result(
-    act: Extract<Act, { topic: TopicName }>,
-    session: Session | undefined,
-    player: Player | undefined,
-  ): Promise<string> {
-    if (act.do === "unsubscribe") return String(session!.unsubscribe(act.topic));
-    if (act.do === "subscribe") {
-      const { since, last } = act;
-      const { recovered, replayed, position } = await session!.subscribe(act.topic, { since, last });
-      return `${recovered} ${replayed} ${position}`;
-    }
-    if (act.do === "publish") {
-      const except = act.except.map((name) => this.#of(name).id);
-      const content = contentOf(act);
-      const payload = act.payload.isBinary ? new TextEncoder().encode(content) : content;
-      const publishing = (session ?? player!).publish(act.topic, payload, { except, ...(act.key && { id: act.key }) });
-      // It was taken as it was.
-      if (typeof payload !== "string") payload.fill(0);
-      return `${(await publishing).position}`;
-    }
-    if (act.do === "read") {
-      const kept = await player!.publications(act.topic, { since: act.since, last: act.last });
-      return kept
-        .map(({ position, payload, time }) => {
-          const isBinary = typeof payload !== "string";
-          const isYoung = time <= Date.now() && time + AGE > Date.now();
-          return `${position} ${isBinary} ${isYoung} ${isBinary ? new TextDecoder().decode(payload) : payload}`;
-        })
-        .join();
-    }
-    if (act.do === "state") {
-      const { position, subscribers } = await player!.topic(act.topic);
-      return `${position} ${subscribers}`;
-    }
-    await player!.clearTopic(act.topic);
-    return "cleared";
   }
 }

@@ -1,13 +1,11 @@
-// The plain reference of the topics of one object: what is in the histories, what subscriptions begin with, who gets what.
+// The plain reference of the topics of one object: what subscriptions begin with, what callbacks run, who gets what.
+import { positionOf, ReferenceTopic } from "./topics-history.ts";
 import {
-  AGE,
-  contentOf,
   FILLERS,
   shown,
   TOPICS,
   type Act,
   type Histories,
-  type History,
   type Opening,
   type Publish,
   type Range,
@@ -16,135 +14,6 @@ import {
   type Variant,
 } from "./topics-script.ts";
 import { Stream } from "./topics-stream.ts";
-
-/** A publication. Where it stands among all of its topic is its index. */
-export interface Published {
-  index: number;
-  /** "" without a history. */
-  epoch: string;
-  offset: number;
-  id: string;
-  key: string;
-  content: string;
-  isBinary: boolean;
-  size: number;
-  time: number;
-}
-
-/** A position, as the reference names it; undefined without a history. */
-export const positionOf = ({ epoch, offset }: Pick<Published, "epoch" | "offset">): string | undefined =>
-  epoch ? `${epoch}.${offset}` : undefined;
-
-export class ReferenceTopic {
-  readonly all: Published[] = [];
-  /** "" before anything was published or subscribed. */
-  epoch = "";
-  newest = 0;
-  /** Up to this all is gone for good. */
-  gone = 0;
-  /** Where each epoch begins. */
-  readonly epochs = new Map<string, number>();
-
-  constructor(
-    readonly name: TopicName,
-    readonly reference: Reference,
-  ) {}
-
-  get history(): History | undefined {
-    return this.reference.histories[this.name];
-  }
-
-  get position(): string | undefined {
-    return this.history && positionOf({ epoch: this.epoch, offset: this.newest });
-  }
-
-  /** Somebody has to do with it: what former code has kept is forgotten where there is no history now. */
-  touch(): void {
-    if (!this.history) this.forget();
-  }
-
-  forget(): void {
-    this.epoch = "";
-  }
-
-  open(): void {
-    if (this.history && !this.epoch) this.begin();
-  }
-
-  begin(): void {
-    this.epoch = this.reference.epoch();
-    this.newest = this.gone = 0;
-    this.epochs.set(this.epoch, this.all.length);
-  }
-
-  /** What somebody may get, the oldest first. */
-  kept({ messages, bytes }: History = this.history!): Published[] {
-    const kept: Published[] = [];
-    let rest = bytes;
-    for (const one of this.all.toReversed()) {
-      if (!this.epoch || one.epoch !== this.epoch || one.offset <= this.gone) break;
-      if (one.time + AGE <= Date.now() || kept.length === messages || (rest -= one.size) < 0) break;
-      kept.unshift(one);
-    }
-    return kept;
-  }
-
-  /** Nobody gets it any more who asks. */
-  isGone(one: Published): boolean {
-    return one.epoch !== "" && (one.epoch !== this.epoch || !this.history || !this.kept().includes(one));
-  }
-
-  startOf(since: string | undefined, last: number, most: number): { recovered: boolean; next: number } {
-    const kept = this.kept();
-    const first = this.newest + 1 - kept.length;
-    const [epoch, digits] = since?.split(".") ?? [];
-    const next = epoch === this.epoch ? Number(digits) + 1 : 0;
-    const fitting = this.#fitting(kept, most);
-    if (next >= first && next <= this.newest + 1 && next >= fitting) return { recovered: true, next };
-    return { recovered: false, next: Math.max(first, this.newest + 1 - last, fitting) };
-  }
-
-  read(since: string | undefined, last = since === undefined ? Infinity : 0): Published[] {
-    if (!this.history || !this.epoch) return [];
-    const { next } = this.startOf(since, last, Infinity);
-    return this.kept().filter(({ offset }) => offset >= next);
-  }
-
-  publish(act: Publish): Published {
-    const { id, key, payload } = act;
-    this.touch();
-    this.open();
-    const there = this.history && key && this.kept().findLast((one) => one.key === key);
-    if (there) return there;
-    const published: Published = {
-      index: this.all.length,
-      epoch: this.epoch,
-      offset: this.history ? ++this.newest : 0,
-      id,
-      key,
-      content: contentOf(act),
-      isBinary: payload.isBinary,
-      size: payload.size || 8 + key.length,
-      time: Date.now(),
-    };
-    this.all.push(published);
-    for (const session of this.reference.sessions) {
-      if (act.except.includes(session.name)) session.streams[this.name].except(published);
-    }
-    return published;
-  }
-
-  /** From which offset on all that follows has no more bytes. */
-  #fitting(kept: readonly Published[], most: number): number {
-    let next = this.newest + 1;
-    let rest = most;
-    for (const { size } of kept.toReversed()) {
-      if ((rest -= size) < 0) break;
-      next--;
-    }
-    return next;
-  }
-}
 
 export class ReferenceSession {
   readonly log: string[] = [];
@@ -247,12 +116,15 @@ export class Reference {
   constructor(readonly variant: Variant) {
     this.histories = variant.histories;
     this.topics = Object.fromEntries(
-      TOPICS.map((name) => [name, new ReferenceTopic(name, this)]),
+      TOPICS.map((name) => [
+        name,
+        new ReferenceTopic(
+          name,
+          () => this.histories[name],
+          () => `epoch${++this.#epochs}`,
+        ),
+      ]),
     ) as Reference["topics"];
-  }
-
-  epoch(): string {
-    return `epoch${++this.#epochs}`;
   }
 
   get openSessions(): ReferenceSession[] {
@@ -293,7 +165,7 @@ export class Reference {
     if (act.do === "empty") for (const name of FILLERS) session!.topics.delete(name);
     if (!("topic" in act)) return undefined;
     const topic = this.topics[act.topic];
-    if (act.do === "publish") return `${positionOf(topic.publish(act))}`;
+    if (act.do === "publish") return this.#publish(topic, act);
     topic.touch();
     if (act.do === "read") {
       return topic
@@ -305,5 +177,15 @@ export class Reference {
       return `${topic.position} ${this.openSessions.filter((one) => one.topics.has(act.topic)).length}`;
     if (topic.history && topic.epoch) topic.begin();
     return "cleared";
+  }
+
+  #publish(topic: ReferenceTopic, act: Publish): string {
+    const published = topic.publish(act);
+    // Of one that was there nothing is published.
+    const isNew = published.id === act.id;
+    for (const { name, streams } of isNew ? this.sessions : []) {
+      if (act.except.includes(name)) streams[topic.name].except(published);
+    }
+    return `${positionOf(published)}`;
   }
 }

@@ -1,10 +1,19 @@
 // What one client may get of one topic. Where more than one thing may come, as for a slow client, all are followed.
-import type { Published, ReferenceSession, ReferenceTopic } from "./topics-reference.ts";
+import type { Published, ReferenceTopic } from "./topics-history.ts";
+import type { Kind } from "./topics-script.ts";
 
 /** What a client got. */
 export type Received =
   | { type: "publication"; published: Published }
   | { type: "place"; recovered: boolean; position: string | undefined };
+
+/** Whose client it is. */
+interface Subscriber {
+  readonly opening: { readonly kind: Kind };
+  readonly isAccepted: boolean;
+  /** Publications wait for its client. */
+  readonly isCredited: boolean;
+}
 
 /** A subscription. */
 interface Segment {
@@ -30,7 +39,7 @@ export class Stream {
 
   constructor(
     readonly topic: ReferenceTopic,
-    readonly session: ReferenceSession,
+    readonly session: Subscriber,
   ) {}
 
   begin(start: number, recovered: boolean, position: string | undefined): void {
