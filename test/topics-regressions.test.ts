@@ -27,17 +27,24 @@ it("T9: by topics alone a client of socle.v1 gets publications", async () => {
   ]);
 });
 
-it("T1: a session that subscribes and closes in onOpen tells the log nothing", async () => {
+it("T9: a client whose session closes in onOpen is told where a topic begins, before what was published on it", async () => {
   const log = vi.spyOn(console, "error").mockImplementation(() => {});
   const served = serve({
     topics: {},
     onOpen: async (session) => {
       await session.subscribe("chat");
+      await session.publish("chat", "hello");
       session.close(4000);
     },
   });
   const client = await served.connect("", TOPICS);
   expect(await client.closed).toMatchObject({ code: 4000 });
+  const read = new TopicsClient(client, "topics");
+  read.read();
+  expect(read.events).toMatchObject([
+    { type: "place", topic: "chat" },
+    { type: "message", topic: "chat", content: "hello" },
+  ]);
   expect(log).not.toHaveBeenCalled();
 });
 

@@ -70,10 +70,7 @@ export class Topics implements ObjectTopics {
       if (since === "client") subscriptions.use(name);
       subscriptions.add(topic.name);
       topic.subscribers.add(webSocket);
-      asyncRemote.behind(() => {
-        // It may have unsubscribed in onOpen.
-        if (subscriptions.has(name)) asyncRemote.tell({ topic: name, epoch, offset: next - 1 }, recovered);
-      });
+      asyncRemote.tell({ topic: name, epoch, offset: next - 1 }, recovered);
       if (history) {
         follow(topic, { session, epoch, next, skipped: new Set() }, this.#settings?.envelope);
         this.#watch(history);

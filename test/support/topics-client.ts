@@ -44,11 +44,14 @@ class Frame {
 }
 
 function* eventsIn(frame: string | ArrayBuffer, speaks: boolean): Generator<Event, void, undefined> {
-  if (typeof frame === "string" || !speaks) return yield message(frame);
+  if (typeof frame === "string" || !speaks) {
+    yield message(frame);
+    return;
+  }
   const reader = new Frame(new Uint8Array(frame));
   const [type] = reader.bytes;
-  if (type === 0) return yield message(frame.slice(1));
-  if (type === 1) {
+  if (type === 0) yield message(frame.slice(1));
+  else if (type === 1) {
     for (const { content, isBinary } of reader.items()) yield isBinary ? message(bytesOf(content)) : message(content);
   } else if (type === 4 || type === 5) {
     const recovered = type === 5 && reader.number() === 1;

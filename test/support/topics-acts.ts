@@ -1,0 +1,102 @@
+// Plays the acts of a script on a real object, and keeps what came of each.
+import type { Session } from "socle";
+import { assert } from "vitest";
+
+import { named } from "./script.ts";
+import { AGE, contentOf, FILLERS, type Act, type Publish, type Range, type TopicName } from "./topics-script.ts";
+import type { Endpoints } from "./worker.ts";
+
+/** The object, or what its stub has of it. */
+export type Player = Pick<Endpoints, "publish" | "topic" | "publications" | "clearTopic">;
+
+/** Where acts are played. */
+export interface Place {
+  /** Those that may do something. */
+  sessions: readonly Session[];
+  /** Absent by RPC. */
+  storage?: DurableObjectStorage;
+  /** Absent in a session's callback. */
+  player?: Player;
+}
+
+export class Acts {
+  readonly results: Record<string, string> = {};
+
+  /** @param idOf a session, by its name */
+  constructor(readonly idOf: (name: string) => string) {}
+
+  async play(acts: readonly Act[], place: Place): Promise<void> {
+    for (const act of acts) {
+      const done = this.#play(act, place);
+      if (act.isAwaited) await done;
+    }
+  }
+
+  async #play(act: Act, place: Place): Promise<void> {
+    const session = place.sessions.find(({ id }) => act.by !== undefined && id === this.idOf(act.by));
+    if (act.do === "tick") return scheduler.wait(0);
+    if (act.do === "close") return session!.close(4000);
+    if (act.do === "fill") {
+      await Promise.all(FILLERS.map((name) => session!.subscribe(name).catch(() => {})));
+      return;
+    }
+    if (act.do === "empty") return FILLERS.forEach((name) => void session!.unsubscribe(name));
+    if (act.do === "rollback") return this.#rollBack(act.acts, place);
+    try {
+      if ("topic" in act) this.results[act.id] = await this.#resultOf(act, session, place.player);
+    } catch (error) {
+      this.results[act.id] = named(error as Error);
+    }
+  }
+
+  #rollBack(acts: readonly Act[], place: Place): void {
+    const transaction = () =>
+      place.storage!.transactionSync(() => {
+        for (const act of acts) void this.#play(act, place);
+        throw new Error("rolled back");
+      });
+    assert.throws(transaction, "rolled back");
+  }
+
+  async #resultOf(
+    act: Extract<Act, { topic: TopicName }>,
+    session: Session | undefined,
+    player: Player | undefined,
+  ): Promise<string> {
+    if (act.do === "unsubscribe") return String(session!.unsubscribe(act.topic));
+    if (act.do === "publish") return this.#publish(act, session ?? player!);
+    if (act.do === "read") return this.#read(act, player!);
+    if (act.do === "subscribe") {
+      const { recovered, replayed, position } = await session!.subscribe(act.topic, act);
+      return `${recovered} ${replayed} ${position}`;
+    }
+    if (act.do === "state") {
+      const { position, subscribers } = await player!.topic(act.topic);
+      return `${position} ${subscribers}`;
+    }
+    await player!.clearTopic(act.topic);
+    return "cleared";
+  }
+
+  async #publish(act: Publish, publisher: Pick<Player, "publish">): Promise<string> {
+    const { topic, payload, key } = act;
+    const content = contentOf(act);
+    const data = payload.isBinary ? new TextEncoder().encode(content) : content;
+    const except = act.except.map((name) => this.idOf(name));
+    const publishing = publisher.publish(topic, data, { except, ...(key && { id: key }) });
+    // It was taken as it was.
+    if (typeof data !== "string") data.fill(0);
+    return `${(await publishing).position}`;
+  }
+
+  async #read({ topic, since, last }: Range, player: Player): Promise<string> {
+    const kept = await player.publications(topic, { since, last });
+    return kept
+      .map(({ position, payload, time }) => {
+        const isBinary = typeof payload !== "string";
+        const isYoung = time <= Date.now() && time + AGE > Date.now();
+        return `${position} ${isBinary} ${isYoung} ${isBinary ? new TextDecoder().decode(payload) : payload}`;
+      })
+      .join();
+  }
+}
