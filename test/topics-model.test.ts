@@ -226,7 +226,7 @@ const draft = (depth: number): fc.Arbitrary<Draft> =>
   });
 const drafts = fc.array(draft(1), { minLength: 1, maxLength: 6 });
 const publishes = fc.array(
-  draft(0).map((one): Draft => ({ ...one, do: "publish" })),
+  draft(0).map((one): Draft => Object.assign({}, one, { do: "publish" as const })),
   { minLength: 1, maxLength: 5 },
 );
 
@@ -465,7 +465,7 @@ it(
           for (const session of model.sessions) session.isSlow = false;
           await real.agree(model);
           // All end, and all ages.
-          for (const { name } of [...model.openSessions]) {
+          for (const { name } of model.openSessions.slice()) {
             const acts: Act[] = [{ id: model.id(), isAwaited: false, do: "close", by: name }];
             model.run(acts);
             await real.inside(acts);

@@ -69,7 +69,7 @@ export class TopicError extends TypeError {
   override readonly name = "TopicError";
 }
 
-/** More topics than a session may subscribe, or more histories than an object may have. Nothing was done. */
+/** More topics than a session may subscribe, or more histories, or more bytes of them, than an object may have. Nothing was done. */
 export class TopicLimitError extends RangeError {
   override readonly name = "TopicLimitError";
 }

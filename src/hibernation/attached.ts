@@ -4,7 +4,7 @@ import type { SessionFacts } from "./facts.ts";
 import { formed, isKnown, SUBSCRIBED, unknownForm, type Formed } from "./form.ts";
 import type { Limits } from "./limits.ts";
 import type { Remains } from "./remains.ts";
-import { readTopics, rowOf, type Channels, type Kept } from "./row.ts";
+import { rowOf, topicsOf, type Channels, type Kept } from "./row.ts";
 
 /** All is in the attachment; the greater part is in storage; the session has ended. */
 export const WHOLE = 0;
@@ -82,7 +82,7 @@ export function readAttachment(socket: WebSocket, storage: DurableObjectStorage)
 /** What a session is subscribed to, alone; undefined if to nothing, for one that has ended, and for a socket that isn't ours. */
 export function readSubscriptions(socket: WebSocket, storage: DurableObjectStorage): string | undefined {
   const [, factsOrId, , , , , , subscriptions] = attachedTo(socket) ?? [ENDED];
-  return subscriptions === true ? readTopics(storage, idOf(factsOrId!)) : subscriptions;
+  return subscriptions === true ? topicsOf(storage, idOf(factsOrId!)) : subscriptions;
 }
 
 /** Of the facts as JSON, or the id itself. */

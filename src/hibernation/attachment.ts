@@ -16,7 +16,7 @@ import {
   MAX_ROW,
   putRow,
   putTopics,
-  readTopics,
+  topicsOf,
   rowOf,
   type Channels,
   type Kept,
@@ -47,8 +47,8 @@ export class Attachment {
   #isForgotten = false;
   /** What the session is subscribed to, as a text; true if that is in its row and was not read. */
   #subscriptions: string | true | undefined;
-  /** They have a row. */
-  #hasTopics: boolean;
+  /** They had a row in this life. */
+  #hadTopics: boolean;
   /** Until the session object was read. */
   renewal: Renewal | undefined;
 
@@ -73,7 +73,7 @@ export class Attachment {
     this.#isLarge = isLarge;
     this.#hadRow = isLarge || this.#isTracked;
     this.#subscriptions = subscriptions;
-    this.#hasTopics = subscriptions === true || (this.#isTracked && subscriptions !== undefined);
+    this.#hadTopics = subscriptions === true || (this.#isTracked && subscriptions !== undefined);
     this.renewal = renewal;
   }
 
@@ -86,28 +86,28 @@ export class Attachment {
     return (this.#kept ??= this.#read());
   }
 
-  /** What the session is subscribed to, as it was kept last. */
+  /** What the session is subscribed to, as it was kept last. @throws {@link SessionObjectError} if its row is gone */
   get subscriptions(): string | undefined {
-    if (this.#subscriptions === true) this.#subscriptions = readTopics(this.#storage, this.#id);
+    if (this.#subscriptions === true) this.#subscriptions = topicsOf(this.#storage, this.#id);
     return this.#subscriptions;
   }
 
   /**
    * Keeps other subscriptions.
    *
-   * @throws what storage throws; the former stay
+   * @throws what storage throws; the next write has them too
    */
   subscribe(subscriptions: string | undefined): void {
-    const former = this.subscriptions;
     this.#subscriptions = subscriptions;
     if (!this.keeps) return;
-    try {
-      this.#putTopics();
-      if (this.#attach(this.#isLarge)) this.#save();
-    } catch (error) {
-      this.#subscriptions = former;
-      throw error;
-    }
+    this.#putTopics();
+    if (this.#attach(this.#isLarge)) this.#save();
+  }
+
+  /** All in storage was deleted. What is too large for the socket, or is to outlive a crash, is written again. */
+  emptied(): void {
+    if (this.#hadTopics && this.keeps)
+      attempt("a session's topics can't be kept", () => this.#putTopics(), this.#place);
   }
 
   /** Changes are kept in storage too. */
@@ -217,7 +217,7 @@ export class Attachment {
   /** `onClose` has settled: nothing is left of the session. */
   forget(): void {
     this.#isForgotten = true;
-    if (this.#hadRow || this.#isTracked || this.#hasTopics) {
+    if (this.#hadRow || this.#isTracked || this.#hadTopics) {
       dropRow(this.#storage, this.#id, this.#place);
       wrote(this.#storage, this);
     }
@@ -250,10 +250,10 @@ export class Attachment {
   #putTopics(): void {
     const { subscriptions = "" } = this;
     const hasTopics = subscriptions !== "" && (this.#isTracked || subscriptions.length > MAX_ATTACHED);
+    this.#hadTopics ||= hasTopics;
     if (hasTopics) putTopics(this.#storage, this.#id, subscriptions);
-    else if (this.#hasTopics) deleteTopics(this.#storage, this.#id);
-    if (hasTopics || this.#hasTopics) wrote(this.#storage, this);
-    this.#hasTopics = hasTopics;
+    else if (this.#hadTopics) deleteTopics(this.#storage, this.#id);
+    if (this.#hadTopics) wrote(this.#storage, this);
   }
 
   #put(): void {

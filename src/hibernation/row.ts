@@ -49,7 +49,7 @@ export function readRow({ kv }: DurableObjectStorage, id: string): Kept | undefi
 /** @throws {@link SessionObjectError} if it is gone; {@link SessionVersionError} for a form that is not known */
 export function rowOf(storage: DurableObjectStorage, id: string): Kept {
   const kept = readRow(storage, id);
-  if (!kept) throw new SessionObjectError("The session's row in storage is gone: delete none that begins with socle.");
+  if (!kept) throw rowIsGone();
   return kept;
 }
 
@@ -62,6 +62,16 @@ export function putTopics(storage: DurableObjectStorage, id: string, subscriptio
 
 export const readTopics = ({ kv }: DurableObjectStorage, id: string): string | undefined =>
   kv.get<string>(ROW + id + TOPICS);
+
+/** @throws {@link SessionObjectError} if it is gone */
+export function topicsOf(storage: DurableObjectStorage, id: string): string {
+  const subscriptions = readTopics(storage, id);
+  if (subscriptions === undefined) throw rowIsGone();
+  return subscriptions;
+}
+
+const rowIsGone = (): SessionObjectError =>
+  new SessionObjectError("The session's row in storage is gone: delete none that begins with socle.");
 
 export const deleteTopics = ({ kv }: DurableObjectStorage, id: string): boolean => kv.delete(ROW + id + TOPICS);
 

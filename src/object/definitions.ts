@@ -1,6 +1,6 @@
 // The endpoints that an object serves, by their paths as they were registered.
 import type { Callbacks } from "../api/callbacks.ts";
-import type { EndpointOptions } from "../api/endpoint-options.ts";
+import type { EndpointConfig, EndpointOptions } from "../api/endpoint-options.ts";
 import { DeploymentError } from "../api/errors.ts";
 import type { TopicSettings } from "../api/topics.ts";
 import { amended, define, type CompleteDefinition, type EndpointDefinition } from "../endpoint/definition.ts";
@@ -27,22 +27,33 @@ export class Definitions {
   }
 
   /**
-   * What the endpoints say of the topics of an object.
+   * What the endpoints say of the topics of an object, and whether it is one that is registered.
    *
-   * @throws {@link DeploymentError} if they say different things, and the object has no name by which its endpoint is known
+   * @param path of a session's endpoint, where it is a session that asks
+   * @throws {@link DeploymentError} if nothing tells which endpoint is the object's
    */
-  topicsOf({ id: { name = "" } }: DurableObjectState): TopicSettings | undefined {
-    const all = [...(this.#class[ENDPOINTS]?.values() ?? [])];
-    const [first] = all;
-    if (!first) return this.at(name)?.config.topics;
-    if (all.every(({ config }) => agree(config, first.config))) return first.config.topics;
+  topicsOf({ id }: DurableObjectState, path?: string): readonly [TopicSettings, isRegistered: boolean] {
+    const all = [...(this.#class[ENDPOINTS]?.values() ?? [])].map(({ config }) => config);
+    const found =
+      all.find((config) => config.path === path) ??
+      // All of them say the same then.
+      all.find(({ instance }) => instance) ??
+      this.#matching(id.name ?? "") ??
+      (id.name === undefined && all.every((config) => agree(config, all[0]!)) ? all[0] : undefined);
+    if (found) return [found.topics ?? {}, true];
+    const own = this.at(path ?? id.name ?? "");
+    if (own) return [own.config.topics ?? {}, false];
+    throw new DeploymentError(
+      `No endpoint of the class ${this.#class.name} is known to be that of the object, whose topics are asked for: register its path, or get it by its path.`,
+    );
+  }
+
+  #matching(name: string): EndpointConfig | undefined {
     for (const table of TABLES) {
       const { value } = table.match(name) ?? {};
-      if (value?.type[ENDPOINTS] === this.#class[ENDPOINTS]) return value!.config.topics;
+      if (value?.type[ENDPOINTS] === this.#class[ENDPOINTS]) return value!.config;
     }
-    throw new DeploymentError(
-      `The endpoints of the class ${this.#class.name} have different topics, and the object has no name that tells which is its own: give all the same, or get it by its path.`,
-    );
+    return undefined;
   }
 
   /** The endpoint behind a path as it was registered; of a class that was not registered there, by its own options. */

@@ -82,14 +82,14 @@ export class Endpoint<Env = Cloudflare.Env, T = unknown, Path extends string = s
     this.ctx,
     this,
     (now) => this.#sessions.sweep(now),
-    () => this.#sessions.topics.reset(),
+    () => this.#sessions.emptied(),
   );
   readonly #sessions = new Sessions({
     ctx: this.ctx,
     env: this.env,
     alarm: this.#alarm,
     definition: (path) => this.#definitions.at(path),
-    settings: () => this.#definitions.topicsOf(this.ctx),
+    settings: (path) => this.#definitions.topicsOf(this.ctx, path),
     onEvent: (event, env) => this.#tell(event, env),
   });
   /** The sessions that a crash has ended come before anything new. */

@@ -1,9 +1,11 @@
 // What a session begins with: what it keeps of its request, and what client and endpoint have agreed on.
+import { markEnd } from "../hibernation/attached.ts";
 import type { Handshake, SessionFacts } from "../hibernation/facts.ts";
 import type { Remains } from "../hibernation/remains.ts";
 import type { Kept } from "../hibernation/row.ts";
 import { isFlowControlled } from "../options/flow-control/flow-session.ts";
 import { offeredBy } from "../options/subprotocols.ts";
+import type { ServerSession } from "../session/session.ts";
 import { beginWith } from "../session/subscriptions.ts";
 import type { Served } from "../session/way.ts";
 import { readPositions, TOPICS } from "../wire/positions.ts";
@@ -36,4 +38,13 @@ export function beginningOf(
   // Without any properties there is nothing to write again with each change of the session object.
   const kept: Kept = [json, undefined, Object.keys(properties).length > 0 ? properties : undefined, true];
   return [facts, { facts: json, kept, subscriptions: offered && beginWith(readPositions(offered)) }];
+}
+
+/**
+ * The session has ended already. A socket that can't hibernate would keep the object awake until its client answers, which may be
+ * never.
+ */
+export function refuse(session: Pick<ServerSession, "ctx" | "webSocket" | "path">): void {
+  session.ctx.acceptWebSocket(session.webSocket);
+  markEnd(session.webSocket, session);
 }

@@ -10,11 +10,11 @@ import { beginLife, markLife, renewMark } from "../hibernation/life.ts";
 import { renewLimits } from "../hibernation/limits.ts";
 import type { Remains } from "../hibernation/remains.ts";
 import { watchRollbacks } from "../hibernation/rollback.ts";
-import type { Kept } from "../hibernation/row.ts";
+import { readTopics, type Kept } from "../hibernation/row.ts";
 import { PROTOCOLS } from "../options/subprotocols.ts";
 import { hasTimeout } from "../options/timeouts.ts";
 import { LostSessions } from "../options/track-sessions/lost-sessions.ts";
-import { placeOf, report, type Place } from "../reporting/log.ts";
+import { attempt, placeOf, report, type Place } from "../reporting/log.ts";
 import { toError } from "../reporting/thrown.ts";
 import { closeSocket } from "../sending/close-frame.ts";
 import { UNREADABLE } from "../session/dispatch.ts";
@@ -24,7 +24,7 @@ import { Turns } from "../session/turns.ts";
 import type { Served } from "../session/way.ts";
 import { Topics } from "../topics/topics.ts";
 import type { Alarm } from "./alarm/alarm.ts";
-import { beginningOf } from "./opening.ts";
+import { beginningOf, refuse } from "./opening.ts";
 import { Outdated } from "./outdated.ts";
 import { closeSilent } from "./silence.ts";
 
@@ -35,7 +35,7 @@ export class Sessions implements SessionHost {
   /** The endpoint at a path as it was registered. */
   declare readonly definition: (path: string) => Served | undefined;
   /** What the object's endpoints say of topics. */
-  declare readonly settings: () => TopicSettings | undefined;
+  declare readonly settings: (path?: string) => readonly [TopicSettings, isRegistered: boolean];
   /** Told of what is no endpoint's. */
   declare readonly onEvent: EventListener;
   readonly turns = new Turns();
@@ -74,7 +74,7 @@ export class Sessions implements SessionHost {
           session.way.accept(session);
           session.way.accepted?.(session);
           renewMark(this.ctx.storage);
-        } else this.#refuse(socket, session);
+        } else refuse(session);
         session.asyncRemote.accepted();
       } catch (error) {
         isFull = true;
@@ -143,16 +143,18 @@ export class Sessions implements SessionHost {
     return this.#known.get(socket);
   }
 
-  topicSettings(session?: Subject): TopicSettings | undefined {
-    return session ? session.definition.config.topics : this.settings();
-  }
-
   flush(): void {
     this.#topics?.flush();
   }
 
   leave(session: Subject): void {
     this.#topics?.leave(session);
+  }
+
+  /** All in storage was deleted. */
+  emptied(): void {
+    this.topics.reset();
+    for (const session of this.#known.values()) session.emptied();
   }
 
   sweepAt(time: number): void {
@@ -198,13 +200,15 @@ export class Sessions implements SessionHost {
   /**
    * Closes the sessions that have been silent for too long, without waking the others, and deletes what is too old of histories.
    *
-   * @returns when to look again; undefined if there is nothing to look at
+   * @returns when to look again; Infinity if there is nothing to look at
    */
-  sweep(now: number): number | undefined {
+  sweep(now: number): number {
     const { ctx, definition } = this;
-    const due = closeSilent({ ctx, definition, known: this.#known, find: (socket) => this.find(socket) }, now);
-    const old = this.topics.sweep(now);
-    return due === undefined || old === undefined ? (due ?? old) : Math.min(due, old);
+    const host = { ctx, definition, known: this.#known, find: (socket: WebSocket) => this.find(socket) };
+    let next = closeSilent(host, now) ?? Infinity;
+    const sweep = () => (next = Math.min(next, this.topics.sweep(now) ?? Infinity));
+    attempt("histories are not looked at", sweep, placeOf(ctx));
+    return next;
   }
 
   /** Ends the sessions that a crash left behind. */
@@ -214,7 +218,9 @@ export class Sessions implements SessionHost {
 
   /** A lost one: its socket is gone. */
   restore(kept: Kept): ServerSession {
-    return this.#resume(new WebSocketPair()[1], { facts: kept[0], kept, isLarge: true, subscriptions: true }, false);
+    const { id } = JSON.parse(kept[0]) as SessionFacts;
+    const subscriptions = readTopics(this.ctx.storage, id);
+    return this.#resume(new WebSocketPair()[1], { facts: kept[0], kept, isLarge: true, subscriptions }, false);
   }
 
   /** The session object of a lost one, for its `onClose`. */
@@ -258,13 +264,8 @@ export class Sessions implements SessionHost {
     else report("a session is closed with 1011", error, place);
     markEnd(socket, place);
     this.forget(socket);
+    this.#topics?.drop(socket);
     return new CloseReason(isOutdated ? 1012 : 1011);
-  }
-
-  /** It has ended already. A socket that can't hibernate would keep the object awake until its client answers, which may be never. */
-  #refuse(socket: WebSocket, session: ServerSession): void {
-    this.ctx.acceptWebSocket(socket);
-    markEnd(socket, session);
   }
 
   /** One that was kept: by this code, mostly. */

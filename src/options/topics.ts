@@ -34,11 +34,15 @@ function settled(owner: string, history: HistorySettings): History {
 
 export const topics = {
   checks: { topics: ["an object of settings", isPlain] },
-  register({ config }) {
+  register({ config, refuse }) {
     const { path, topics: settings } = config;
     if (!settings) return;
     check(`The topics of the endpoint at "${path}"`, settings, CHECKS);
     const { history } = settings;
+    const { maxBytes = MOST.maxBytes } = settings;
+    if (isPlain(history) && ((history as HistorySettings).bytes ?? 0) > maxBytes) {
+      refuse("has a history of more bytes than maxBytes");
+    }
     const kept = isPlain(history) && { history: settled(`The history of the endpoint at "${path}"`, history) };
     config.topics = Object.freeze({ ...MOST, ...defined(settings), ...kept });
   },

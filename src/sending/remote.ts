@@ -1,11 +1,13 @@
 // The client's end of a session, `session.asyncRemote`: where messages and the Close frame go out. Callbacks and queues are not its
 // business. Under flow control a `FlowRemote` stands in its place.
 import type { CloseReason } from "../api/close-reason.ts";
+import { BufferFullError } from "../api/errors.ts";
 import type { RemoteEndpointAsync, SendResult } from "../api/remote-endpoint.ts";
 import type { ChannelBuffer } from "../channel/buffer.ts";
 import { quiet } from "../channel/waiting.ts";
 import { attempt } from "../reporting/log.ts";
 import { toError } from "../reporting/thrown.ts";
+import { OVERHEAD } from "../wire/frame.ts";
 import type { Place } from "../wire/publication.ts";
 import { closeSocket } from "./close-frame.ts";
 import { checkData, copyOf, wellFormed, type Data } from "./data.ts";
@@ -13,6 +15,9 @@ import type { TopicMessage } from "./topic-message.ts";
 
 /** What every send returns that did not fail: the platform's is done at once. */
 export const SENT = /* @__PURE__ */ Promise.resolve();
+
+/** How many bytes of publications may wait for the 101, each counting {@link OVERHEAD} more. */
+const MAX_KEPT = 1_048_576;
 
 /** What it needs of its session. */
 export interface RemoteLink {
@@ -33,6 +38,8 @@ export class Remote implements RemoteEndpointAsync {
   readonly #link: RemoteLink;
   /** What is sent before the socket is accepted, which the platform refuses, and what sends later: it goes out after the 101. */
   #kept: (Data | (() => void))[] | undefined;
+  /** The size of the publications among that. */
+  #keptAmount = 0;
   #reason: CloseReason | undefined;
   declare isOpen: boolean;
   /**
@@ -40,10 +47,8 @@ export class Remote implements RemoteEndpointAsync {
    * returns it, for one that takes them out at once.
    */
   declare readonly turn?: (buffer: ChannelBuffer) => Promise<void> | undefined;
-  /**
-   * For who has its messages elsewhere: settles when one of so many bytes may be sent; undefined if that is now.
-   */
-  declare readonly whenFree?: (bytes: number) => Promise<unknown> | undefined;
+  /** For who has its messages elsewhere: calls it back when one of so many bytes may be sent; false if that is now. */
+  declare readonly queue?: (bytes: number, go: () => void) => boolean;
   bufferedAmount = 0;
 
   constructor(socket: WebSocket, accepted: boolean, link: RemoteLink) {
@@ -82,7 +87,17 @@ export class Remote implements RemoteEndpointAsync {
 
   /** Sends a publication, or throws. */
   publish(message: TopicMessage): void {
+    this.admit(message);
     void this.send(message.plain);
+  }
+
+  /** Before the 101 nothing else bounds what waits. @throws {@link BufferFullError} */
+  protected admit({ length }: TopicMessage): void {
+    if (!this.#kept) return;
+    this.#keptAmount += length + OVERHEAD;
+    if (this.#keptAmount > MAX_KEPT) {
+      throw new BufferFullError("Not sent: what waits until onOpen has run is more than a megabyte.");
+    }
   }
 
   /**
@@ -98,13 +113,6 @@ export class Remote implements RemoteEndpointAsync {
   behind(send: () => void): void {
     if (this.#kept) this.#kept.push(send);
     else send();
-  }
-
-  /** How many bytes of texts and bytes wait for the 101. */
-  get keptAmount(): number {
-    const sizeOf = (one: Data | (() => void)) =>
-      typeof one === "function" ? 0 : typeof one === "string" ? one.length : one.byteLength;
-    return (this.#kept ?? []).reduce((sum, one) => sum + sizeOf(one), 0);
   }
 
   sendText(data: unknown): Promise<void> {
@@ -124,9 +132,11 @@ export class Remote implements RemoteEndpointAsync {
     this.#kept = undefined;
     for (const one of kept) {
       if (typeof one === "function") one();
+      // What was sent behind it is held too.
+      else if (this.#link.isHolding) this.#hold(one);
       else this.#attempt(one);
     }
-    if (this.#reason) closeSocket(this.#socket, this.#reason, this.#link);
+    if (this.#reason) this.close(this.#reason);
   }
 
   /** Sends the session's Close frame, or answers the client's. From here on nothing else is sent. */

@@ -7,6 +7,9 @@ import { checkData, settle, type Data } from "./data.ts";
 /** What clients get in its place that don't know the frames. */
 export type Envelope = (publication: EnvelopedPublication) => unknown;
 
+/** What was published, or what a history has of it. */
+export type Source = { readonly payload: Data } | { readonly item: Item };
+
 /** Of a text, or of bytes that nobody can change any more, as it is or as UTF-8. Each of its forms is made once, for all sessions. */
 export class TopicMessage {
   readonly place: Place;
@@ -16,11 +19,11 @@ export class TopicMessage {
   #plain: Data | undefined;
   #frame: Bytes | undefined;
 
-  constructor(place: Place, payload: Data | Item, envelope?: Envelope) {
+  constructor(place: Place, source: Source, envelope?: Envelope) {
     this.place = place;
     this.#envelope = envelope;
-    if (typeof payload === "object" && "isBinary" in payload) this.#item = payload;
-    else this.#payload = settle(payload);
+    if ("item" in source) this.#item = source.item;
+    else this.#payload = settle(source.payload);
   }
 
   /** How many bytes the payload has. */

@@ -206,19 +206,25 @@ export class ServerSession extends OpeningRequest implements Subject, SendLink {
     this.#attachment.limit(index, value);
   }
 
+  emptied(): void {
+    this.#attachment.emptied();
+  }
+
   opened(): void {
     this.#attachment.kept[3] = undefined;
   }
 
   load(): Error | undefined {
-    void this.#attachment.kept;
+    void [this.#attachment.kept, this.#attachment.subscriptions];
     const failure = this.object.resume();
     return failure instanceof SessionVersionError ? this.host.outdate(this, failure) : failure;
   }
 
   end(reason: CloseReason): void {
-    // What was published before has its place before the end.
+    const wasOpen = this.isOpen;
+    // What was published before has its place before the end, and may be it.
     this.host.flush();
+    if (wasOpen && !this.isOpen) return;
     // A failed onOpen, whose onError may have closed it with another.
     this.ended = reason;
     this.shut(reason);

@@ -59,6 +59,11 @@ export class Subscriptions {
     this.#positions.delete(topic);
   }
 
+  /** The subscription that used it could not be kept. */
+  giveBack(topic: string, position: string): void {
+    this.#positions.set(topic, position);
+  }
+
   /** Keeps what has changed in this turn. @throws what storage throws */
   save(): Promise<void> {
     return (this.#saving ??= SENT.then(() => {

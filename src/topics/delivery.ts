@@ -6,9 +6,6 @@ import { TopicMessage, type Envelope } from "../sending/topic-message.ts";
 import type { Subject } from "../session/subject.ts";
 import type { Cursor, Topic } from "./topic.ts";
 
-/** How many bytes may wait for the 101 of a session, where no option says otherwise. */
-const MAX_KEPT = 1_048_576;
-
 /** A session that can't get a publication ends: none is left out silently. */
 function fail(session: Subject, error: unknown): void {
   // Something else has closed the socket, and its end is on its way.
@@ -17,81 +14,101 @@ function fail(session: Subject, error: unknown): void {
   session.end(new CloseReason(error instanceof BufferFullError ? 1013 : 1011));
 }
 
-/** To one session, now. Without a history nothing else keeps it. */
-function send(session: Subject, message: TopicMessage): void {
-  const { asyncRemote } = session;
-  try {
-    if (!asyncRemote.isReady && asyncRemote.keptAmount + message.length > MAX_KEPT) {
-      throw new BufferFullError("Not sent: what waits until onOpen has run is more than a megabyte.");
-    }
-    asyncRemote.publish(message);
-  } catch (error) {
-    fail(session, error);
-  }
-}
-
-/** Sends a publication to the subscribers of its topic. */
+/**
+ * Sends a publication to the subscribers of its topic.
+ *
+ * @param subscribers those of when it was published: who comes meanwhile, out of the envelope, has it from the history
+ */
 export function deliver(
   topic: Topic,
+  subscribers: readonly WebSocket[],
   message: TopicMessage,
   excepted: ReadonlySet<string>,
   sessionOf: (socket: WebSocket) => Subject | undefined,
   envelope: Envelope | undefined,
 ): void {
   const { history } = topic;
-  for (const socket of topic.subscribers) {
+  for (const socket of subscribers) {
+    if (!topic.subscribers.has(socket)) continue;
     const session = sessionOf(socket);
     if (!session?.isOpen) continue;
     const isExcepted = excepted.has(session.id);
     const cursor = topic.cursors?.get(socket);
     if (cursor) {
       // It comes to it when it reads on.
-      if (isExcepted) cursor.skipped.add(message.place.offset);
+      if (isExcepted) except(cursor, message.place.offset, history!.first);
       continue;
     }
     if (isExcepted) continue;
-    const waiting = history && session.asyncRemote.whenFree?.(message.length);
-    if (!waiting) send(session, message);
-    else {
+    // Its cursor finds that the client is to take others before.
+    if (history && session.asyncRemote.queue) {
       const { epoch, offset } = message.place;
-      follow(topic, { session, epoch, next: offset, skipped: new Set() }, envelope, waiting);
+      follow(topic, { session, epoch, next: offset, skipped: new Set() }, envelope, message);
+      continue;
+    }
+    try {
+      session.asyncRemote.publish(message);
+    } catch (error) {
+      fail(session, error);
     }
   }
 }
 
-/** Has a subscription go on from its place in the history, at once or when its client has taken something. */
-export function follow(topic: Topic, cursor: Cursor, envelope?: Envelope, waiting?: Promise<unknown>): void {
+/** The session is not to get it. What is gone by now need not be remembered. */
+function except({ skipped }: Cursor, offset: number, first: number): void {
+  skipped.add(offset);
+  for (const one of skipped) {
+    if (one >= first) return;
+    skipped.delete(one);
+  }
+}
+
+/**
+ * Has a subscription go on from its place in the history: at once, or behind what waits for the 101.
+ *
+ * @param first the publication there, if it is at hand: mostly the client takes it at once, and the history need not be read
+ */
+export function follow(topic: Topic, cursor: Cursor, envelope?: Envelope, first?: TopicMessage): void {
   const { session } = cursor;
-  (topic.cursors ??= new Map()).set(session.webSocket, cursor);
-  const go = () => {
+  const { asyncRemote, webSocket } = session;
+  const go = (): void => {
     try {
-      advance(topic, cursor, envelope);
+      advance(topic, cursor, envelope, go);
     } catch (error) {
       fail(session, error);
     }
   };
-  if (waiting) void waiting.then(go);
-  else session.asyncRemote.behind(go);
+  try {
+    if (first && asyncRemote.isReady && !asyncRemote.queue!(first.length, go)) return asyncRemote.publish(first);
+  } catch (error) {
+    return fail(session, error);
+  }
+  (topic.cursors ??= new Map()).set(webSocket, cursor);
+  if (!first || !asyncRemote.isReady) asyncRemote.behind(go);
 }
 
-/** Sends what the history has for a subscription, as far as its client takes it. Behind the newest it gets what comes. */
-function advance(topic: Topic, cursor: Cursor, envelope: Envelope | undefined): void {
-  const { session, epoch, skipped } = cursor;
+/**
+ * Sends what the history has for a subscription, as far as its client takes it. Behind the newest it gets what comes.
+ *
+ * @param go goes on when the client takes more
+ */
+function advance(topic: Topic, cursor: Cursor, envelope: Envelope | undefined, go: () => void): void {
+  const { session, skipped } = cursor;
   const { asyncRemote, webSocket } = session;
   const { name } = topic;
   const history = topic.history!;
   const isHere = () => session.isOpen && topic.cursors?.get(webSocket) === cursor;
+  if (!isHere()) return;
+  const epoch = (cursor.epoch ??= history.epoch);
   for (const { offset, item } of history.epoch === epoch ? history.read(cursor.next) : []) {
-    if (!isHere()) return;
     if (!skipped.delete(offset)) {
-      const message = new TopicMessage({ topic: name, epoch, offset }, item, envelope);
-      const waiting = asyncRemote.whenFree?.(message.length);
-      if (waiting) return follow(topic, cursor, envelope, waiting);
+      const message = new TopicMessage({ topic: name, epoch, offset }, { item }, envelope);
+      if (asyncRemote.queue?.(message.length, go)) return;
       asyncRemote.publish(message);
     }
     cursor.next = offset + 1;
+    if (!isHere()) return;
   }
-  if (!isHere()) return;
   topic.cursors!.delete(webSocket);
   if (topic.cursors!.size === 0) topic.cursors = undefined;
   if (history.epoch === epoch && cursor.next > history.newest) return;

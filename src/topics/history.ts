@@ -27,9 +27,6 @@ export interface Start {
   readonly next: number;
 }
 
-/** Without what is in it. */
-const boundsOf = ({ first, last, size }: Block): Block => ({ first, last, size });
-
 const BLOCKS = "SELECT first, last, size FROM socle_blocks WHERE key BETWEEN ? AND ?";
 
 export class History implements Written {
@@ -62,6 +59,11 @@ export class History implements Written {
   get position(): string | undefined {
     const known = this.#load();
     return known && positionOf(known.epoch, known.newest);
+  }
+
+  /** The oldest publication that is in storage. */
+  get first(): number {
+    return this.#open().first;
   }
 
   get isKnown(): boolean {
@@ -131,8 +133,7 @@ export class History implements Written {
   /** Forgets what was published: what comes has another epoch. */
   clear(): void {
     const known = this.#load();
-    if (!known) return;
-    this.#begin(known, newEpoch(), 0);
+    if (known) this.#begin(known, newEpoch(), 0);
   }
 
   /** A transaction was rolled back, and has taken along what was appended meanwhile. */
@@ -147,7 +148,8 @@ export class History implements Written {
     if (now.epoch !== known.epoch) this.#begin(now, known.epoch, lost[0] ? lost[0].offset - 1 : known.newest);
     const { newest } = this.#open();
     const entries = lost.filter(({ offset }) => offset > newest).map(({ entry }) => entry);
-    this.#meanwhile = [];
+    // A transaction around it may take along these too.
+    this.#meanwhile = lost.filter(({ offset }) => offset <= newest);
     if (entries.length > 0) this.append(entries, Date.now());
   }
 
@@ -180,9 +182,9 @@ export class History implements Written {
       known.bytes += data.length;
     }
     const grown = blocks.find(({ first }) => first === known.oldest?.first);
-    if (grown) known.oldest = boundsOf(grown);
+    if (grown) known.oldest = { first: grown.first, last: grown.last, size: grown.size };
     const tail = blocks.at(-1);
-    if (tail) known.tail = boundsOf(tail);
+    if (tail) known.tail = { first: tail.first, last: tail.last, size: tail.size };
     known.newest = newest;
     this.#note(entries.flatMap((entry, index) => (placed[index]![1] ? { offset: placed[index]![0], entry } : [])));
     return placed;
@@ -203,11 +205,13 @@ export class History implements Written {
 
   /** Deletes the blocks of which nobody may get anything any more, but those that age. */
   #trim(known: Known): void {
-    const { messages, bytes } = this.settings;
+    const { messages, bytes, replayBytes } = this.settings;
     while (known.newest - known.first >= messages || known.bytes > bytes) {
       known.oldest ??= this.#blocks("ORDER BY key LIMIT 1")[0]!;
       const { first, last, size } = known.oldest;
-      if (last >= this.#pinned() || (last > known.newest - messages && known.bytes - size < bytes)) return;
+      if (last > known.newest - messages && known.bytes - size < bytes) return;
+      // An onOpen that never settles holds no more than one replay.
+      if (last >= this.#pinned() && known.bytes <= bytes + replayBytes) return;
       if (known.hasIds) this.#forgetIds(first, last);
       this.#tables.exec("DELETE FROM socle_blocks WHERE key = ?", keyOf(known.topic, first));
       known.first = last + 1;
@@ -269,7 +273,7 @@ export class History implements Written {
 
   /** As it is in storage, where there may be nothing of it. */
   #load(): Known | undefined {
-    return (this.#known ??= this.#tables.find(this.#name));
+    return (this.#known ??= this.#tables.find(this.#name, this.settings.ageMs));
   }
 
   #open(): Known {

@@ -9,6 +9,8 @@ export interface Host {
   readonly ctx: DurableObjectState;
   /** The session of a socket, without its session object; undefined if it has ended. */
   find(socket: WebSocket): Subject | undefined;
+  /** The same, for an event of its own: one that can't be read ends. */
+  of(socket: WebSocket): Subject | undefined;
   /** If it had an event since the object woke. */
   known(socket: WebSocket): Subject | undefined;
 }
@@ -39,7 +41,15 @@ export class Register {
 
   /** Nobody has to do with a topic any more. */
   forget(topic: Topic): void {
-    if (topic.isIdle) this.#all.delete(topic.name);
+    // Who awaits something may hold one in whose place another is by now.
+    if (topic.isIdle && this.#all.get(topic.name) === topic) this.#all.delete(topic.name);
+  }
+
+  /** Of a socket that can't be read nobody knows the names. */
+  drop(socket: WebSocket): void {
+    for (const topic of this.#all.values()) {
+      if (topic.subscribers.delete(socket)) this.forget(topic);
+    }
   }
 
   remove({ webSocket }: Subject, name: string): void {
@@ -71,7 +81,7 @@ export class Register {
       return kept ? namesIn(kept) : [];
     } catch {
       // It ends, and the log is told.
-      this.#host.find(socket);
+      this.#host.of(socket);
       return [];
     }
   }

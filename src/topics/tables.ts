@@ -26,6 +26,8 @@ const DAY = 86_400_000;
 
 /** How soon it may be looked again what is too old, in milliseconds. */
 const SOON = 1000;
+/** And what an `onOpen` holds. */
+const HELD = 60_000;
 
 /**
  * How many offsets a topic may have in one epoch. The key of a block is its topic's id, and behind that its first offset: in one number, because a
@@ -40,7 +42,7 @@ export const keyOf = (topic: number, offset: number): number => topic * SPAN + o
 
 const BLOCKS = "FROM socle_blocks WHERE key BETWEEN ? AND ?";
 
-/** Has no block. */
+/** Of a topic that has no block. */
 const EMPTY = `NOT EXISTS (SELECT 1 FROM socle_blocks WHERE key BETWEEN id * ${SPAN} AND id * ${SPAN} + ${SPAN - 1})`;
 
 /** The first id behind which one is free. */
@@ -125,11 +127,11 @@ export class Tables {
     return this.storage.sql.exec<Row>(query, ...bindings).toArray();
   }
 
-  /** What there is of a topic's history. */
-  find(name: string): Known | undefined {
+  /** What there is of a topic's history. A deploy may have changed for how long it is kept. */
+  find(name: string, age?: number): Known | undefined {
     if (!this.areThere) return undefined;
-    const [row] = this.exec<{ id: number; epoch: string; base: number; form: number }>(
-      "SELECT id, epoch, base, form FROM socle_topics WHERE name = ?",
+    const [row] = this.exec<{ id: number; epoch: string; base: number; age: number; form: number }>(
+      "SELECT id, epoch, base, age, form FROM socle_topics WHERE name = ?",
       name,
     );
     if (!row) return undefined;
@@ -140,6 +142,7 @@ export class Tables {
       return undefined;
     }
     const range = [keyOf(id, 0), keyOf(id, SPAN - 1)];
+    if (age !== undefined) this.renew({ id, age: row.age }, age);
     const [sum] = this.exec<{ first: number | null; bytes: number }>(
       `SELECT min(first) AS first, ifnull(sum(size), 0) AS bytes ${BLOCKS}`,
       ...range,
@@ -198,6 +201,19 @@ export class Tables {
     this.exec("DELETE FROM socle_ids WHERE topic = ? AND offset > ?", topic, newest);
   }
 
+  /** All topics that have a history, and for how long it was kept. */
+  get all(): { id: number; name: string; age: number }[] {
+    return this.areThere ? this.exec("SELECT id, name, age FROM socle_topics") : [];
+  }
+
+  /** A deploy has changed for how long a history is kept. */
+  renew({ id, age: former }: { id: number; age: number }, age: number): void {
+    if (age === former) return;
+    const blocks = [keyOf(id, 0), keyOf(id, SPAN - 1)];
+    this.exec("UPDATE socle_topics SET expires = expires + ? - age, age = ? WHERE id = ?", age, age, id);
+    this.exec("UPDATE socle_blocks SET expires = expires + ? WHERE key BETWEEN ? AND ?", age - former, ...blocks);
+  }
+
   /** Deletes a topic and its history. */
   forget(topic: number): void {
     this.cut(topic, 0);
@@ -217,8 +233,12 @@ export class Tables {
       `SELECT id AS topic, name, max(last) AS last ${WITH_TOPICS} WHERE socle_blocks.expires <= ? GROUP BY id`,
       now,
     );
+    let soon = SOON;
     for (const { topic, name, last } of old) {
-      if (isHeld(name)) continue;
+      if (isHeld(name)) {
+        soon = HELD;
+        continue;
+      }
       this.exec("UPDATE socle_topics SET base = max(base, ?) WHERE id = ?", last, topic);
       this.exec(`DELETE ${BLOCKS} AND last <= ?`, keyOf(topic, 0), keyOf(topic, SPAN - 1), last);
       this.exec("DELETE FROM socle_ids WHERE topic = ? AND offset <= ?", topic, last);
@@ -232,14 +252,14 @@ export class Tables {
       else this.forget(id);
     }
     const [next] = this.exec<{ blocks: number | null; topics: number | null }>(
-      `SELECT (SELECT min(socle_blocks.expires + age / 20) ${WITH_TOPICS}) AS blocks, (SELECT min(expires + age / 20) FROM socle_topics WHERE ${EMPTY}) AS topics`,
+      `SELECT (SELECT min(socle_blocks.expires + age / 5) ${WITH_TOPICS}) AS blocks, (SELECT min(expires + age / 5) FROM socle_topics WHERE ${EMPTY}) AS topics`,
     );
     const { blocks, topics } = next!;
     if (blocks === null && topics === null) {
       this.#drop();
       return undefined;
     }
-    return Math.max(Math.min(blocks ?? Infinity, topics ?? Infinity), now + SOON);
+    return Math.max(Math.min(blocks ?? Infinity, topics ?? Infinity), now + soon);
   }
 
   /** @throws {@link TopicLimitError} where there may be no more topics */

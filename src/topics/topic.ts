@@ -1,14 +1,14 @@
 // One topic of an object: who is subscribed, who reads on from its history, and what is to be published.
 import type { Publication } from "../api/topics.ts";
-import type { Data } from "../sending/data.ts";
+import type { Source } from "../sending/topic-message.ts";
 import type { Subject } from "../session/subject.ts";
-import type { Item } from "../wire/frame.ts";
 import type { History } from "./history.ts";
 
 /** Where a subscription is that doesn't get publications as they come: its client takes them slowly, or its `onOpen` runs. */
 export interface Cursor {
   readonly session: Subject;
-  readonly epoch: string;
+  /** Undefined for the one that comes: it had all of the former. */
+  epoch: string | undefined;
   /** The publication that it gets next. */
   next: number;
   /** Those from which it was excepted. */
@@ -18,7 +18,7 @@ export interface Cursor {
 /** A publication that has no place yet. */
 export interface Pending {
   readonly id: string;
-  readonly payload: Data | Item;
+  readonly source: Source;
   /** As a history keeps it. */
   readonly record: Uint8Array<ArrayBuffer> | undefined;
   readonly excepted: ReadonlySet<string>;
@@ -48,6 +48,16 @@ export class Topic {
       if (session.isOpen && !session.asyncRemote.isReady) pinned = Math.min(pinned, next);
     }
     return pinned;
+  }
+
+  /** Its history begins anew: whose cursors had all of it have missed nothing. */
+  restart(newest: number): void {
+    for (const cursor of this.cursors?.values() ?? []) {
+      if (cursor.next <= newest) continue;
+      cursor.epoch = undefined;
+      cursor.next = 1;
+      cursor.skipped.clear();
+    }
   }
 
   /** Nothing is left of it in memory. */

@@ -7,11 +7,9 @@ import type {
   PublishOptions,
   SubscribeOptions,
   Subscription,
-  TopicSettings,
   TopicState,
 } from "../api/topics.ts";
-import { historyOf } from "../options/topics.ts";
-import { report } from "../reporting/log.ts";
+import { attempt, report } from "../reporting/log.ts";
 import { SENT } from "../sending/remote.ts";
 import { itemOf, payloadOf, TopicMessage } from "../sending/topic-message.ts";
 import { idsOf } from "../session/excepted.ts";
@@ -19,37 +17,29 @@ import type { ObjectTopics, Subject } from "../session/subject.ts";
 import { positionOf } from "../wire/publication.ts";
 import { recordOf } from "./block.ts";
 import { deliver, follow } from "./delivery.ts";
-import { History } from "./history.ts";
+import { Histories, type Owner } from "./histories.ts";
+import type { History } from "./history.ts";
 import { Register, type Host as Sockets } from "./register.ts";
 import { checkId, checkPayload, checkRange, checkRecord, checkTopic } from "./request.ts";
-import { Tables } from "./tables.ts";
 import type { Pending, Topic } from "./topic.ts";
 
 /** To how many topics a session may be subscribed. */
 const MOST = 1000;
 
 /** What they need of the object. */
-interface Host extends Sockets {
-  /** What the object's endpoints say of them, or that of the session. */
-  topicSettings(session?: Subject): TopicSettings | undefined;
-  /** Has what is too old looked at, at this time or before. */
-  sweepAt(time: number): void;
-}
+interface Host extends Sockets, Owner {}
 
 export class Topics implements ObjectTopics {
   readonly #host: Host;
-  readonly #tables: Tables;
+  readonly #histories: Histories;
   readonly #register: Register;
   /** Those on which something is to be published at the end of this turn. */
   readonly #due = new Set<Topic>();
-  #settings: TopicSettings | undefined;
-  /** When what ages is looked at next. */
-  #sweepAt = Infinity;
 
   constructor(host: Host) {
     this.#host = host;
     this.#register = new Register(host);
-    this.#tables = new Tables(host.ctx, () => this.#settingsOf());
+    this.#histories = new Histories(host);
   }
 
   async subscribe(session: Subject, name: string, options: SubscribeOptions = {}): Promise<Subscription> {
@@ -59,8 +49,10 @@ export class Topics implements ObjectTopics {
     const { subscriptions, asyncRemote, webSocket } = session;
     const topic = this.#register.at(name);
     try {
-      const history = this.#historyOf(topic, session);
+      const history = this.#histories.of(topic, session);
       this.#publish(topic);
+      // That may have ended it.
+      if (!session.isOpen) throw session.closedError;
       if (subscriptions.has(name)) return { recovered: false, position: history?.position, replayed: 0 };
       if (subscriptions.names.length >= MOST) throw new TopicLimitError(`A session may have ${MOST} topics.`);
       const { since, last = 0 } = options;
@@ -72,10 +64,10 @@ export class Topics implements ObjectTopics {
       topic.subscribers.add(webSocket);
       asyncRemote.tell({ topic: name, epoch, offset: next - 1 }, recovered);
       if (history) {
-        follow(topic, { session, epoch, next, skipped: new Set() }, this.#settings?.envelope);
-        this.#watch(history);
+        follow(topic, { session, epoch, next, skipped: new Set() }, this.#histories.settings.envelope);
+        this.#histories.watch(history);
       }
-      await this.#kept(session, name);
+      await this.#kept(session, name, since === "client" ? known : undefined);
       return { recovered, position: positionOf(epoch, newest), replayed: newest + 1 - next };
     } finally {
       this.#register.forget(topic);
@@ -106,7 +98,7 @@ export class Topics implements ObjectTopics {
     const excepted = idsOf(except);
     const topic = this.#register.at(name);
     try {
-      const history = this.#historyOf(topic, session);
+      const history = this.#histories.of(topic, session);
       const { promise, resolve, reject } = Promise.withResolvers<Publication>();
       const one = { id: id ?? "", excepted, resolve, reject };
       if (history) {
@@ -115,11 +107,12 @@ export class Topics implements ObjectTopics {
         checkRecord(record);
         // The record's own copy of the bytes.
         const bytes = record.subarray(record.length - item.bytes.length);
-        topic.pending.push({ ...one, payload: typeof payload === "string" ? payload : { ...item, bytes }, record });
+        const source = typeof payload === "string" ? { payload } : { item: { ...item, bytes } };
+        topic.pending.push({ ...one, source, record });
         if (this.#due.size === 0) void SENT.then(() => this.flush());
         this.#due.add(topic);
       } else {
-        topic.pending.push({ ...one, payload, record: undefined });
+        topic.pending.push({ ...one, source: { payload }, record: undefined });
         this.#publish(topic);
       }
       return await promise;
@@ -130,7 +123,7 @@ export class Topics implements ObjectTopics {
 
   /** Keeps and sends what was published in this turn. */
   flush(): void {
-    for (const topic of this.#due) this.#publish(topic);
+    for (const topic of this.#due) attempt("publications are left", () => this.#publish(topic));
   }
 
   /** The session gets nothing more. What it was subscribed to it still knows. */
@@ -160,7 +153,11 @@ export class Topics implements ObjectTopics {
   }
 
   async clear(name: string): Promise<void> {
-    this.#with(name, (_, history) => history?.clear());
+    this.#with(name, (topic, history) => {
+      if (history?.position === undefined) return;
+      topic.restart(history.newest);
+      history.clear();
+    });
   }
 
   /**
@@ -174,24 +171,35 @@ export class Topics implements ObjectTopics {
       this.#register.complete();
       return (this.#register.find(name)?.subscribers.size ?? 0) > 0;
     };
-    const next = this.#tables.sweep(now, isHeld, isAlive);
-    this.#sweepAt = next ?? Infinity;
-    for (const { history } of this.#register.all) history?.reset();
+    const next = this.#histories.sweep(now, isHeld, isAlive);
+    this.#reset();
     return next;
   }
 
   /** Storage was emptied. */
   reset(): void {
-    this.#tables.reset();
-    this.#sweepAt = Infinity;
-    for (const { history } of this.#register.all) history?.reset();
+    this.#histories.reset();
+    for (const topic of this.#register.all) if (topic.history?.isKnown) topic.restart(topic.history.newest);
+    this.#reset();
+  }
+
+  /** Of a socket that can't be read. */
+  drop(socket: WebSocket): void {
+    this.#register.drop(socket);
+  }
+
+  #reset(): void {
+    for (const topic of this.#register.all) {
+      topic.history?.reset();
+      this.#register.forget(topic);
+    }
   }
 
   #with<Result>(name: string, use: (topic: Topic, history: History | undefined) => Result): Result {
     checkTopic(name);
     const topic = this.#register.at(name);
     try {
-      const history = this.#historyOf(topic);
+      const history = this.#histories.of(topic);
       this.#publish(topic);
       return use(topic, history);
     } finally {
@@ -215,13 +223,15 @@ export class Topics implements ObjectTopics {
     const { history, name } = topic;
     this.#register.complete();
     const [accepted, placed] = history ? this.#keep(history, pending) : [pending, []];
-    const { envelope } = this.#settings!;
+    const { envelope } = this.#histories.settings;
+    const epoch = history?.epoch ?? "";
+    const subscribers = [...topic.subscribers];
     const sessionOf = (socket: WebSocket) => this.#host.find(socket);
-    for (const [index, { payload, excepted, resolve }] of accepted.entries()) {
+    for (const [index, { source, excepted, resolve }] of accepted.entries()) {
       const [offset, isNew] = placed[index] ?? [0, true];
-      const place = { topic: name, epoch: history?.epoch ?? "", offset };
-      if (isNew) deliver(topic, new TopicMessage(place, payload, envelope), excepted, sessionOf, envelope);
-      resolve({ position: positionOf(place.epoch, offset) });
+      const message = new TopicMessage({ topic: name, epoch, offset }, source, envelope);
+      if (isNew) deliver(topic, subscribers, message, excepted, sessionOf, envelope);
+      resolve({ position: positionOf(epoch, offset) });
     }
   }
 
@@ -237,7 +247,7 @@ export class Topics implements ObjectTopics {
         accepted.map(({ id, record }) => ({ id, record: record! })),
         now,
       );
-      this.#watch(history);
+      this.#histories.watch(history);
       return [accepted, placed];
     } catch (error) {
       for (const { reject } of pending) reject(error);
@@ -247,7 +257,7 @@ export class Topics implements ObjectTopics {
 
   #accepts({ record, reject }: Pending): boolean {
     try {
-      this.#tables.checkSize(record!.length);
+      this.#histories.admit(record!.length);
       return true;
     } catch (error) {
       reject(error);
@@ -256,37 +266,14 @@ export class Topics implements ObjectTopics {
   }
 
   /** Written once a turn. What can't be is undone. */
-  async #kept(session: Subject, name: string): Promise<void> {
+  async #kept(session: Subject, name: string, position: string | undefined): Promise<void> {
     try {
       await session.subscriptions.save();
     } catch (error) {
       session.subscriptions.delete(name);
+      if (position !== undefined) session.subscriptions.giveBack(name, position);
       this.#register.remove(session, name);
       throw error;
     }
-  }
-
-  #settingsOf(session?: Subject): TopicSettings {
-    return (this.#settings ??= this.#host.topicSettings(session) ?? {});
-  }
-
-  #historyOf(topic: Topic, session?: Subject): History | undefined {
-    if (topic.history === null) {
-      const settings = historyOf(this.#settingsOf(session), topic.name);
-      topic.history = settings && new History(this.#tables, topic.name, settings, () => topic.pinned);
-      // What other code has kept would lack what is published now.
-      const old = settings ? undefined : this.#tables.find(topic.name);
-      if (old) this.#tables.forget(old.topic);
-    }
-    return topic.history;
-  }
-
-  /** Has what ages looked at in time. */
-  #watch({ settings: { ageMs } }: History): void {
-    const now = Date.now();
-    const time = now + Math.ceil(ageMs * 1.05);
-    if (this.#sweepAt > now && time >= this.#sweepAt) return;
-    this.#sweepAt = time;
-    this.#host.sweepAt(time);
   }
 }

@@ -88,6 +88,8 @@ class StorageMethods {
     const alarm = this.#alarm;
     const { times } = alarm;
     const deleting = state.platform.deleteAll(options);
+    // What asks for an alarm from now on needs one.
+    state.idle = Infinity;
     alarm.emptied();
     if (!times) return deleting;
     const sharing = deleting

@@ -60,6 +60,8 @@ interface Message {
 interface Waiting {
   /** Absent for a channel that slides, which has its messages itself. */
   readonly message: Message | undefined;
+  /** For how many bytes. */
+  readonly length: number;
   readonly settle: (error?: Error) => void;
 }
 
@@ -92,16 +94,21 @@ export class FlowRemote extends Remote {
   #isDue = false;
   /** Messages that the client has no credit for. */
   readonly #waiting: Waiting[] = [];
+  /** What waits is being sent, each in its turn. */
+  #isServing = false;
   /** When it last took something, or the first began to wait. */
   #since = 0;
   #stall: ReturnType<typeof setTimeout> = 0 as never;
 
   /** What slides is to send the newest of then. What doesn't keeps its place among what waits. */
   override readonly turn = ({ kind }: ChannelBuffer): Promise<void> | undefined =>
-    kind === "sliding" ? this.whenFree(0) : undefined;
+    kind === "sliding" && this.isOpen && !this.#isFree(0) ? this.#wait(0) : undefined;
 
-  override readonly whenFree = (bytes: number): Promise<void> | undefined =>
-    !this.isOpen || this.#isFree(bytes) ? undefined : this.#wait();
+  override readonly queue = (bytes: number, go: () => void): boolean => {
+    const isFree = !this.isOpen || this.#isFree(bytes);
+    if (!isFree) void this.#wait(bytes, undefined, true, go);
+    return !isFree;
+  };
 
   constructor(socket: WebSocket, accepted: boolean, link: FlowLink) {
     super(socket, accepted, link.session);
@@ -136,24 +143,24 @@ export class FlowRemote extends Remote {
       );
     }
     this.bufferedAmount += message.length;
-    return this.#wait(message, isPatient);
+    return this.#wait(message.length, message, isPatient);
   }
 
   override publish(publication: TopicMessage): void {
-    const { knowsTopics, session } = this.#link;
-    if (!knowsTopics) return super.publish(publication);
+    const { knowsTopics, credit, session } = this.#link;
+    if (!credit) this.admit(publication);
+    if (!knowsTopics) return void this.send(publication.plain)?.catch(() => {});
     if (!this.isOpen) throw session.closedError;
-    const { length, item } = publication;
-    void this.#send({ data: "", length, item, publication }, false)?.catch(() => {});
+    const message = { data: "", length: publication.length, item: publication.item, publication };
+    void this.#send(message, false)?.catch(() => {});
   }
 
   override tell(place: Place, recovered: boolean): boolean {
     const { knowsTopics, session } = this.#link;
     this.#flush();
     // It may have ended in onOpen, behind which this comes.
-    if (knowsTopics && this.isOpen) {
-      attempt("a message was not sent", () => super.send(placeFrame(place, recovered)), session);
-    }
+    const send = () => super.send(placeFrame(place, recovered));
+    if (knowsTopics && this.isOpen) attempt("a message was not sent", send, session);
     return knowsTopics;
   }
 
@@ -167,7 +174,7 @@ export class FlowRemote extends Remote {
 
   #isFree(bytes: number): boolean {
     const { credit } = this.#link;
-    return !credit || (this.#waiting.length === 0 && credit.has(bytes));
+    return !credit || ((this.#waiting.length === 0 || this.#isServing) && credit.has(bytes));
   }
 
   /**
@@ -180,9 +187,16 @@ export class FlowRemote extends Remote {
     if (!credit) return;
     credit.acknowledge(count);
     this.#since = Date.now();
+    this.#serve(credit);
+    keep();
+  }
+
+  /** Goes on with what waits, in turn. Who has its messages elsewhere takes what credit there is, and then waits behind the others. */
+  #serve(credit: Credit): void {
     let gone = 0;
-    for (const { message, settle } of this.#waiting) {
-      if (!credit.has(message?.length ?? 0)) break;
+    this.#isServing = true;
+    for (const { message, length, settle } of this.#waiting) {
+      if (!credit.has(length)) break;
       gone++;
       if (message) {
         this.bufferedAmount -= message.length;
@@ -190,10 +204,10 @@ export class FlowRemote extends Remote {
       }
       settle();
     }
+    this.#isServing = false;
     // All at once: to shift a long array takes as long as the array.
     this.#waiting.splice(0, gone);
     if (this.#waiting.length === 0) clearTimeout(this.#stall);
-    keep();
   }
 
   override accepted(): void {
@@ -210,7 +224,7 @@ export class FlowRemote extends Remote {
   }
 
   /** Until the message is sent, or a channel may go on. Who is patient gets the result, the others a rejection. */
-  #wait(message?: Message, isPatient = true): Promise<never> {
+  #wait(length: number, message?: Message, isPatient = true, go?: () => void): Promise<never> {
     // Only what has gone can be taken.
     this.#flush();
     if (this.#waiting.length === 0) {
@@ -218,8 +232,12 @@ export class FlowRemote extends Remote {
       this.#watch(this.#link.settings.stallTimeoutMs);
     }
     const waiting = new Promise<SendResult>((resolve, reject) => {
-      const settle = (error?: Error) => (error && !isPatient ? reject(error) : resolve(error ?? "success"));
-      this.#waiting.push({ message, settle });
+      const settle = (error?: Error) => {
+        go?.();
+        if (error && !isPatient) reject(error);
+        else resolve(error ?? "success");
+      };
+      this.#waiting.push({ message, length, settle });
     }) as Promise<never>;
     this.#link.keepAwake(waiting.catch(() => {}));
     return waiting;
