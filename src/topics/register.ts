@@ -39,7 +39,8 @@ export class Register {
 
   /** Nobody has to do with a topic any more. */
   forget(topic: Topic): void {
-    if (topic.isIdle) this.#all.delete(topic.name);
+    // Another may have come in its place meanwhile.
+    if (topic.isIdle && this.#all.get(topic.name) === topic) this.#all.delete(topic.name);
   }
 
   remove({ webSocket }: Subject, name: string): void {
