@@ -104,3 +104,20 @@ it("T11: a topic that is cleared in a transaction that is rolled back is cleared
   await runInDurableObject(stub, (object: Endpoints, state) => rolledBack(state, () => void object.clearTopic("chat")));
   expect(await stub.publications("chat")).toEqual([]);
 });
+
+it("T1: who subscribes, unsubscribes and subscribes again in one turn is subscribed", async () => {
+  const served = serve({
+    onOpen: async (session) => {
+      const subscribing = [session.subscribe("chat")];
+      session.unsubscribe("chat");
+      subscribing.push(session.subscribe("chat"));
+      await Promise.all(subscribing);
+    },
+  });
+  // From the first on the sockets are not looked at any more.
+  await served.stub.publish("chat", "nobody is here");
+  const client = await served.connect();
+  await served.stub.publish("chat", "hello");
+  expect(await client.next()).toBe("hello");
+  expect(await served.stub.topic("chat")).toMatchObject({ subscribers: 1 });
+});

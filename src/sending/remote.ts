@@ -100,6 +100,9 @@ export class Remote implements RemoteEndpointAsync {
     }
   }
 
+  /** Who queues for it need not be called back any more. */
+  unqueue(_go: () => void): void {}
+
   /**
    * Tells the client from where on it gets the publications of a topic.
    *

@@ -55,12 +55,19 @@ export function deliver(
 }
 
 /** The session is not to get it. What is gone by now need not be remembered. */
-function except({ skipped }: Cursor, offset: number, first: number): void {
+function except(cursor: Cursor, offset: number, first: number): void {
+  const { skipped } = cursor;
   skipped.add(offset);
+  pass(cursor);
   for (const one of skipped) {
     if (one >= first) return;
     skipped.delete(one);
   }
+}
+
+/** What it is not to get it need not find. */
+function pass(cursor: Cursor): void {
+  while (cursor.skipped.delete(cursor.next)) cursor.next++;
 }
 
 /**
@@ -78,6 +85,7 @@ export function follow(topic: Topic, cursor: Cursor, envelope?: Envelope, first?
       fail(session, error);
     }
   };
+  cursor.stop = () => asyncRemote.unqueue(go);
   try {
     if (first && asyncRemote.isReady && !asyncRemote.queue!(first.length, go)) return asyncRemote.publish(first);
   } catch (error) {
@@ -93,7 +101,7 @@ export function follow(topic: Topic, cursor: Cursor, envelope?: Envelope, first?
  * @param go goes on when the client takes more
  */
 function advance(topic: Topic, cursor: Cursor, envelope: Envelope | undefined, go: () => void): void {
-  const { session, skipped } = cursor;
+  const { session } = cursor;
   const { asyncRemote, webSocket } = session;
   const { name } = topic;
   const history = topic.history!;
@@ -101,12 +109,12 @@ function advance(topic: Topic, cursor: Cursor, envelope: Envelope | undefined, g
   if (!isHere()) return;
   const epoch = (cursor.epoch ??= history.epoch);
   for (const { offset, item } of history.epoch === epoch ? history.read(cursor.next) : []) {
-    if (!skipped.delete(offset)) {
-      const message = new TopicMessage({ topic: name, epoch, offset }, { item }, envelope);
-      if (asyncRemote.queue?.(message.length, go)) return;
-      asyncRemote.publish(message);
-    }
-    cursor.next = offset + 1;
+    if (offset < cursor.next) continue;
+    const message = new TopicMessage({ topic: name, epoch, offset }, { item }, envelope);
+    if (asyncRemote.queue?.(message.length, go)) return;
+    asyncRemote.publish(message);
+    cursor.next++;
+    pass(cursor);
     if (!isHere()) return;
   }
   topic.cursors!.delete(webSocket);

@@ -5,7 +5,7 @@ import { attempt } from "../reporting/log.ts";
 import type { Bytes } from "../wire/frame.ts";
 import { positionOf } from "../wire/publication.ts";
 import { blockOf, recordsIn, type Recorded } from "./block.ts";
-import { parsePosition } from "./position.ts";
+import { parsePosition, type Start } from "./position.ts";
 import { keyOf, newEpoch, SPAN, type Block, type Known, type Tables } from "./tables.ts";
 
 /** How large a block may be, in bytes, where the publications of one turn are more; one publication may be larger. */
@@ -20,14 +20,10 @@ export interface Entry {
   readonly record: Bytes;
 }
 
-/** Where a subscription begins. */
-export interface Start {
-  readonly recovered: boolean;
-  /** The first publication that it gets. */
-  readonly next: number;
-}
-
 const BLOCKS = "SELECT first, last, size FROM socle_blocks WHERE key BETWEEN ? AND ?";
+
+/** How many bytes beyond what it keeps and replays are kept for sessions in `onOpen`. */
+const MAX_HELD = 1_048_576;
 
 export class History implements Written {
   readonly settings: Settings;
@@ -210,8 +206,8 @@ export class History implements Written {
       known.oldest ??= this.#blocks("ORDER BY key LIMIT 1")[0]!;
       const { first, last, size } = known.oldest;
       if (last > known.newest - messages && known.bytes - size < bytes) return;
-      // An onOpen that never settles holds no more than one replay.
-      if (last >= this.#pinned() && known.bytes <= bytes + replayBytes) return;
+      // An onOpen that never settles holds no more than its replay and a megabyte.
+      if (last >= this.#pinned() && known.bytes <= bytes + replayBytes + MAX_HELD) return;
       if (known.hasIds) this.#forgetIds(first, last);
       this.#tables.exec("DELETE FROM socle_blocks WHERE key = ?", keyOf(known.topic, first));
       known.first = last + 1;

@@ -56,7 +56,9 @@ export class Register {
     const topic = this.#all.get(name);
     if (!topic) return;
     topic.subscribers.delete(webSocket);
+    const cursor = topic.cursors?.get(webSocket);
     topic.cursors?.delete(webSocket);
+    cursor?.stop?.();
     this.forget(topic);
   }
 

@@ -13,6 +13,8 @@ export interface Cursor {
   next: number;
   /** Those from which it was excepted. */
   readonly skipped: Set<number>;
+  /** Its client need not be waited for any more. */
+  stop?: () => void;
 }
 
 /** A publication that has no place yet. */
@@ -51,9 +53,10 @@ export class Topic {
   }
 
   /** Its history begins anew: whose cursors had all of it have missed nothing. */
-  restart(newest: number): void {
+  restart({ epoch, newest }: History): void {
     for (const cursor of this.cursors?.values() ?? []) {
-      if (cursor.next <= newest) continue;
+      cursor.epoch ??= epoch;
+      if (cursor.epoch !== epoch || cursor.next <= newest) continue;
       cursor.epoch = undefined;
       cursor.next = 1;
       cursor.skipped.clear();

@@ -155,7 +155,7 @@ export class Topics implements ObjectTopics {
   async clear(name: string): Promise<void> {
     this.#with(name, (topic, history) => {
       if (history?.position === undefined) return;
-      topic.restart(history.newest);
+      topic.restart(history);
       history.clear();
     });
   }
@@ -179,7 +179,7 @@ export class Topics implements ObjectTopics {
   /** Storage was emptied. */
   reset(): void {
     this.#histories.reset();
-    for (const topic of this.#register.all) if (topic.history?.isKnown) topic.restart(topic.history.newest);
+    for (const topic of this.#register.all) if (topic.history?.isKnown) topic.restart(topic.history);
     this.#reset();
   }
 

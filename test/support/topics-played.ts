@@ -31,7 +31,7 @@ import type { Received } from "./topics-stream.ts";
 import { container, type Endpoints } from "./worker.ts";
 
 /** How long the events of a sequence may take to arrive. */
-const BOUND = 1_500;
+const BOUND = 30_000;
 
 const PROTOCOLS: Record<Kind, (opening: Opening) => Record<string, string>> = {
   plain: () => ({}),
@@ -134,7 +134,7 @@ export class PlayedObject {
     this.#did("inside, and a crash", acts);
     const crashing = runInDurableObject(this.#served.stub, async (object: Endpoints, state) => {
       await this.#playInside(acts, object, state.storage);
-      state.abort();
+      state.abort("crash");
     });
     await crashing.catch(() => {});
   }

@@ -68,7 +68,9 @@ export class Stream {
   /** All has come. */
   get isComplete(): boolean {
     const at = this.#segments.length - 1;
-    return this.#states.some((state) => this.#behind(state).some((one) => one.at === at && this.#isOver(one)));
+    // What is cut off need not have begun: a close drops what waits for a slow client, its places too.
+    const isEnd = (state: State) => state.at === at || this.#segments.slice(state.at + 1).every(({ isCut }) => isCut);
+    return this.#states.some((state) => this.#behind(state).some((one) => isEnd(one) && this.#isOver(one)));
   }
 
   /** @returns false for what may not come now */

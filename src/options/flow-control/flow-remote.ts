@@ -1,29 +1,17 @@
+// The client's end of a session that speaks `socle.v1`: messages wait for its credit, and small ones go together.
 import type { CloseReason } from "../../api/close-reason.ts";
 import { BufferFullError } from "../../api/errors.ts";
 import type { FlowControl } from "../../api/flow-control.ts";
 import type { SendResult } from "../../api/remote-endpoint.ts";
-// The client's end of a session that speaks `socle.v1`: messages wait for its credit, and small ones go together.
 import type { ChannelBuffer } from "../../channel/buffer.ts";
 import { attempt } from "../../reporting/log.ts";
 import { checkData } from "../../sending/data.ts";
 import { Remote, SENT, type RemoteLink } from "../../sending/remote.ts";
 import type { TopicMessage } from "../../sending/topic-message.ts";
-import {
-  BATCH,
-  dataFrame,
-  encode,
-  frameOf,
-  MOST_IN_BATCH,
-  OVERHEAD,
-  SETTINGS,
-  WINDOW,
-  type Item,
-} from "../../wire/frame.ts";
-import { placeFrame, publicationsFrame, type Place } from "../../wire/publication.ts";
+import { encode, frameOf, MOST_IN_BATCH, OVERHEAD, SETTINGS, WINDOW } from "../../wire/frame.ts";
+import { placeFrame, type Place } from "../../wire/publication.ts";
 import type { Credit } from "./credit.ts";
-
-/** What is at least as large goes as a frame of its own, in bytes: to copy it would cost more than that. */
-const LARGE = 16_384;
+import { frameOfRun, isRun, LARGE, messageOf, type Message } from "./message.ts";
 
 /**
  * After how many microtasks without another message the turn is over: a loop that awaits each `put` takes a few. They are
@@ -49,40 +37,15 @@ export interface FlowLink {
   keepAwake(sending: Promise<unknown>): void;
 }
 
-/** A message as a frame of its own, and as an item of a batch; a large text is part of none. */
-interface Message {
-  readonly data: string | Uint8Array<ArrayBuffer>;
-  readonly length: number;
-  readonly item: Item | undefined;
-  readonly publication?: TopicMessage;
-}
-
 interface Waiting {
   /** Absent for a channel that slides, which has its messages itself. */
   readonly message: Message | undefined;
   /** For how many bytes. */
   readonly length: number;
   readonly settle: (error?: Error) => void;
+  /** What is called back. */
+  readonly go: (() => void) | undefined;
 }
-
-/** A broadcast sends the same text to many. */
-let last: Message | undefined;
-
-function messageOf(data: string | ArrayBuffer | ArrayBufferView): Message {
-  if (typeof data !== "string") {
-    const frame = dataFrame(data);
-    return { data: frame, length: frame.length - 1, item: { bytes: frame.subarray(1), isBinary: true } };
-  }
-  if (last?.data === data) return last;
-  const bytes = encode(data);
-  const { length } = bytes;
-  if (length >= LARGE) return { data, length, item: undefined };
-  return (last = { data, length, item: { bytes, isBinary: false } });
-}
-
-/** Whether two messages that follow each other go as one frame. */
-const isRun = ({ publication: one }: Message, { publication: next }: Message): boolean =>
-  one && next ? next.follows(one) : one === next;
 
 export class FlowRemote extends Remote {
   readonly #link: FlowLink;
@@ -130,6 +93,14 @@ export class FlowRemote extends Remote {
     return this.#send(messageOf(data), isPatient);
   }
 
+  override unqueue(go: () => void): void {
+    const index = this.#waiting.findIndex((one) => one.go === go);
+    if (index < 0) return;
+    const [one] = this.#waiting.splice(index, 1);
+    if (this.#waiting.length === 0) clearTimeout(this.#stall);
+    one!.settle();
+  }
+
   #send(message: Message, isPatient: boolean): Promise<never> | undefined {
     const { settings } = this.#link;
     if (this.#isFree(message.length)) {
@@ -157,10 +128,14 @@ export class FlowRemote extends Remote {
 
   override tell(place: Place, recovered: boolean): boolean {
     const { knowsTopics, session } = this.#link;
-    this.#flush();
-    // It may have ended in onOpen, behind which this comes.
-    const send = () => super.send(placeFrame(place, recovered));
-    if (knowsTopics && this.isOpen) attempt("a message was not sent", send, session);
+    const send = (): void => {
+      this.#flush();
+      if (this.isOpen) attempt("a message was not sent", () => super.send(placeFrame(place, recovered)), session);
+    };
+    // What waits of a subscription of before comes before.
+    const isBehind = this.#waiting.some(({ message }) => message?.publication?.place.topic === place.topic);
+    if (isBehind && knowsTopics) void this.#wait(0, undefined, true, send);
+    else if (knowsTopics) send();
     return knowsTopics;
   }
 
@@ -237,7 +212,7 @@ export class FlowRemote extends Remote {
         if (error && !isPatient) reject(error);
         else resolve(error ?? "success");
       };
-      this.#waiting.push({ message, length, settle });
+      this.#waiting.push({ message, length, settle, go });
     }) as Promise<never>;
     this.#link.keepAwake(waiting.catch(() => {}));
     return waiting;
@@ -273,22 +248,10 @@ export class FlowRemote extends Remote {
     const { session, keep } = this.#link;
     for (let start = 0, end = 1; start < batch.length; start = end++) {
       while (end < batch.length && isRun(batch[end - 1]!, batch[end]!)) end++;
-      const frame = this.#frameOf(batch.length === end - start ? batch : batch.slice(start, end));
+      const frame = frameOfRun(batch.length === end - start ? batch : batch.slice(start, end), this.#link.uncounted);
       attempt("a message was not sent", () => super.send(frame), session);
     }
     keep();
-  }
-
-  /** The frame of messages that go together. */
-  #frameOf(run: readonly Message[]): string | Uint8Array<ArrayBuffer> {
-    const { uncounted } = this.#link;
-    const [{ data, publication }] = run as [Message];
-    const isAlone = run.length === 1;
-    if (publication && isAlone) return publication.frame;
-    const items = run.map(({ item }) => item!);
-    if (publication) return publicationsFrame(publication.place, items);
-    const isAnswer = uncounted !== undefined && typeof data === "string" && data.toWellFormed() === uncounted;
-    return isAlone && !isAnswer ? data : frameOf(BATCH, [], items);
   }
 
   #watch(milliseconds: number): void {

@@ -1,0 +1,45 @@
+// A message on its way to a client of `socle.v1`: as a frame of its own, or as a part of one.
+import type { TopicMessage } from "../../sending/topic-message.ts";
+import { BATCH, dataFrame, encode, frameOf, type Item } from "../../wire/frame.ts";
+import { publicationsFrame } from "../../wire/publication.ts";
+
+/** What is at least as large goes as a frame of its own, in bytes: to copy it would cost more than that. */
+export const LARGE = 16_384;
+
+/** A message as a frame of its own, and as an item of a batch; a large text is part of none. */
+export interface Message {
+  readonly data: string | Uint8Array<ArrayBuffer>;
+  readonly length: number;
+  readonly item: Item | undefined;
+  readonly publication?: TopicMessage;
+}
+
+/** A broadcast sends the same text to many. */
+let last: Message | undefined;
+
+export function messageOf(data: string | ArrayBuffer | ArrayBufferView): Message {
+  if (typeof data !== "string") {
+    const frame = dataFrame(data);
+    return { data: frame, length: frame.length - 1, item: { bytes: frame.subarray(1), isBinary: true } };
+  }
+  if (last?.data === data) return last;
+  const bytes = encode(data);
+  const { length } = bytes;
+  if (length >= LARGE) return { data, length, item: undefined };
+  return (last = { data, length, item: { bytes, isBinary: false } });
+}
+
+/** Whether two messages that follow each other go as one frame. */
+export const isRun = ({ publication: one }: Message, { publication: next }: Message): boolean =>
+  one && next ? next.follows(one) : one === next;
+
+/** The frame of messages that go together. */
+export function frameOfRun(run: readonly Message[], uncounted: string | undefined): string | Uint8Array<ArrayBuffer> {
+  const [{ data, publication }] = run as [Message];
+  const isAlone = run.length === 1;
+  if (publication && isAlone) return publication.frame;
+  const items = run.map(({ item }) => item!);
+  if (publication) return publicationsFrame(publication.place, items);
+  const isAnswer = uncounted !== undefined && typeof data === "string" && data.toWellFormed() === uncounted;
+  return isAlone && !isAnswer ? data : frameOf(BATCH, [], items);
+}
