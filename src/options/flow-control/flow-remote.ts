@@ -11,7 +11,7 @@ import type { TopicMessage } from "../../sending/topic-message.ts";
 import { encode, frameOf, MOST_IN_BATCH, OVERHEAD, SETTINGS, WINDOW } from "../../wire/frame.ts";
 import { placeFrame, type Place } from "../../wire/publication.ts";
 import type { Credit } from "./credit.ts";
-import { frameOfRun, isRun, LARGE, messageOf, type Message } from "./message.ts";
+import { frameOfRun, isRun, LARGE, messageOf, type OutgoingMessage } from "./message.ts";
 
 /**
  * After how many microtasks without another message the turn is over: a loop that awaits each `put` takes a few. They are
@@ -39,7 +39,7 @@ export interface FlowLink {
 
 interface Waiting {
   /** Absent for a channel that slides, which has its messages itself. */
-  readonly message: Message | undefined;
+  readonly message: OutgoingMessage | undefined;
   /** For how many bytes. */
   readonly length: number;
   readonly settle: (error?: Error) => void;
@@ -50,7 +50,7 @@ interface Waiting {
 export class FlowRemote extends Remote {
   readonly #link: FlowLink;
   /** Messages that go with this turn. */
-  #batch: Message[] = [];
+  #batch: OutgoingMessage[] = [];
   #batchLength = 0;
   /** How many microtasks the last of them has waited for. */
   #quiet = 0;
@@ -101,7 +101,7 @@ export class FlowRemote extends Remote {
     one!.settle();
   }
 
-  #send(message: Message, isPatient: boolean): Promise<never> | undefined {
+  #send(message: OutgoingMessage, isPatient: boolean): Promise<never> | undefined {
     const { settings } = this.#link;
     if (this.#isFree(message.length)) {
       this.#add(message);
@@ -199,7 +199,7 @@ export class FlowRemote extends Remote {
   }
 
   /** Until the message is sent, or a channel may go on. Who is patient gets the result, the others a rejection. */
-  #wait(length: number, message?: Message, isPatient = true, go?: () => void): Promise<never> {
+  #wait(length: number, message?: OutgoingMessage, isPatient = true, go?: () => void): Promise<never> {
     // Only what has gone can be taken.
     this.#flush();
     if (this.#waiting.length === 0) {
@@ -218,7 +218,7 @@ export class FlowRemote extends Remote {
     return waiting;
   }
 
-  #add(message: Message): void {
+  #add(message: OutgoingMessage): void {
     const { credit, settings } = this.#link;
     credit?.use(message.length);
     const isLarge = message.length >= LARGE;

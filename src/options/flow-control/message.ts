@@ -7,7 +7,7 @@ import { publicationsFrame } from "../../wire/publication.ts";
 export const LARGE = 16_384;
 
 /** A message as a frame of its own, and as an item of a batch; a large text is part of none. */
-export interface Message {
+export interface OutgoingMessage {
   readonly data: string | Uint8Array<ArrayBuffer>;
   readonly length: number;
   readonly item: Item | undefined;
@@ -15,9 +15,9 @@ export interface Message {
 }
 
 /** A broadcast sends the same text to many. */
-let last: Message | undefined;
+let last: OutgoingMessage | undefined;
 
-export function messageOf(data: string | ArrayBuffer | ArrayBufferView): Message {
+export function messageOf(data: string | ArrayBuffer | ArrayBufferView): OutgoingMessage {
   if (typeof data !== "string") {
     const frame = dataFrame(data);
     return { data: frame, length: frame.length - 1, item: { bytes: frame.subarray(1), isBinary: true } };
@@ -30,12 +30,15 @@ export function messageOf(data: string | ArrayBuffer | ArrayBufferView): Message
 }
 
 /** Whether two messages that follow each other go as one frame. */
-export const isRun = ({ publication: one }: Message, { publication: next }: Message): boolean =>
+export const isRun = ({ publication: one }: OutgoingMessage, { publication: next }: OutgoingMessage): boolean =>
   one && next ? next.follows(one) : one === next;
 
 /** The frame of messages that go together. */
-export function frameOfRun(run: readonly Message[], uncounted: string | undefined): string | Uint8Array<ArrayBuffer> {
-  const [{ data, publication }] = run as [Message];
+export function frameOfRun(
+  run: readonly OutgoingMessage[],
+  uncounted: string | undefined,
+): string | Uint8Array<ArrayBuffer> {
+  const [{ data, publication }] = run as [OutgoingMessage];
   const isAlone = run.length === 1;
   if (publication && isAlone) return publication.frame;
   const items = run.map(({ item }) => item!);
