@@ -448,7 +448,8 @@ const variant: fc.Arbitrary<Variant> = fc.record({
   isEnveloped: fc.boolean(),
   isLarge: fc.nat(3).map((one) => one === 0),
   flowControl: fc.option(
-    fc.record({ window: fc.constantFrom(1, 300, 1000), maxBufferedAmount: fc.constantFrom(400, 1_048_576, 1_048_576) }),
+    // A small buffer would be full, or not, by when an acknowledgement comes: topic-frames.test.ts fills one.
+    fc.record({ window: fc.constantFrom(1, 300, 1000), maxBufferedAmount: fc.constant(1_048_576) }),
     { nil: undefined, freq: 2 },
   ),
   histories,

@@ -132,7 +132,8 @@ export class Stream {
 
   /** What comes next for it is gone, which a client that isn't told ends by. */
   get isLost(): boolean {
-    return this.#states.some(({ at, next }) => {
+    const states = this.#states.flatMap((state) => this.#behind(state));
+    return states.some(({ at, next }) => {
       const segment = this.#segments[at];
       const missed = segment && this.topic.all[this.#skip(segment, next)];
       return missed !== undefined && this.topic.isGone(missed);
