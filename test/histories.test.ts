@@ -7,31 +7,16 @@ import { afterEach, beforeEach, describe, expect, it, vi, type MockInstance } fr
 
 import type { Served } from "./support/endpoint.ts";
 import { serve } from "./support/endpoint.ts";
+import { failure, within } from "./support/inside.ts";
 import { container, Legacy } from "./support/worker.ts";
 
 let logged: MockInstance<typeof console.error>;
 beforeEach(() => (logged = vi.spyOn(console, "error").mockImplementation(() => {})));
 afterEach(() => void vi.restoreAllMocks());
 
-type Inside = Endpoint & { ctx: DurableObjectState };
-
 /** A room of which all topics have a history. */
 const room = (history: HistorySettings = {}, more: TopicSettings = {}): Served =>
   serve({ topics: { history, ...more }, onOpen: (session: Session) => ({ name: session.queryString }) });
-
-const within = <R>(
-  { stub }: Served,
-  use: (sessions: Record<string, Session>, object: Inside) => R | Promise<R>,
-): Promise<R> =>
-  runInDurableObject(stub as unknown as DurableObjectStub<Inside>, (object) =>
-    use(Object.fromEntries([...object.openSessions()].map((session) => [session.queryString, session])), object),
-  );
-
-const failure = (promise: Promise<unknown>): Promise<string> =>
-  promise.then(
-    () => "nothing",
-    (error: Error) => `${error.name}: ${error.message}`,
-  );
 
 /** Publishes texts one after the other, and gives their positions. */
 async function publish(served: Served, ...texts: string[]): Promise<string[]> {

@@ -1,12 +1,12 @@
 // Topics on `socle.v1`: frames with topic and position, positions in the handshake, and slow clients that read on from the history.
-import { runInDurableObject } from "cloudflare:test";
-import { type Endpoint, type Session, type WsEndpointMap } from "socle";
+import type { Session, WsEndpointMap } from "socle";
 import { redeploy } from "socle/testing";
 import { afterEach, beforeEach, describe, expect, it, vi, type MockInstance } from "vitest";
 
 import { upgrade } from "./support/client.ts";
 import type { Served } from "./support/endpoint.ts";
 import { serve } from "./support/endpoint.ts";
+import { within } from "./support/inside.ts";
 import { offer, TopicClient } from "./support/topic-client.ts";
 import { container } from "./support/worker.ts";
 
@@ -22,16 +22,6 @@ const room = (options: object = {}, more: WsEndpointMap<Cloudflare.Env, never> =
     ...options,
     ...more,
   });
-
-type Inside = Endpoint & { ctx: DurableObjectState };
-
-const within = <R>(
-  { stub }: Served,
-  use: (sessions: Record<string, Session>, object: Inside) => R | Promise<R>,
-): Promise<R> =>
-  runInDurableObject(stub as unknown as DurableObjectStub<Inside>, (object) =>
-    use(Object.fromEntries([...object.openSessions()].map((session) => [session.queryString, session])), object),
-  );
 
 const settled = async (served: Served) =>
   vi.waitUntil(async () => (await served.stub.openSessionCount()) === 0, { timeout: 30_000 });
@@ -214,6 +204,17 @@ describe("coming back", () => {
     const client = new TopicClient(await served.connect("", { "Sec-WebSocket-Protocol": offered }));
     expect((await client.has(3)).slice(1)).toMatchObject([{ recovered: false }, { data: "1" }]);
   });
+
+  it("T9: an endpoint without topics keeps no positions that a client offers", async () => {
+    const served = room({ topics: undefined, flowControl: true });
+    const many = Object.fromEntries(Array.from({ length: 50 }, (_, n) => [`topic ${n}`, "epoch.7"]));
+    await TopicClient.connect(served, "?none");
+    await TopicClient.connect(served, "?many", many);
+    const sizes = await within(served, (all) =>
+      [all.none!, all.many!].map(({ webSocket }) => JSON.stringify(webSocket.deserializeAttachment()).length),
+    );
+    expect(sizes[1]).toBe(sizes[0]);
+  });
 });
 
 describe("slow clients", () => {
@@ -334,6 +335,24 @@ describe("slow clients", () => {
     expect(slow.texts.length).toBeLessThan(5);
     await slow.takeUntil(() => slow.texts.length === 50);
     expect(slow.texts).toEqual(all);
+  });
+
+  it("T10: an envelope that unsubscribes loses nothing else that waits", async () => {
+    let leave = () => {};
+    const envelope = ({ payload }: { payload: string }) => (leave(), payload);
+    const served = room({ flowControl, topics: { history: {}, envelope } });
+    const slow = new TopicClient(await served.connect("?slow", { "Sec-WebSocket-Protocol": "socle.v1" }));
+    await within(served, async ({ slow: session }, object) => {
+      await session!.subscribe("a");
+      void session!.asyncRemote.sendText("first".padEnd(500, "."));
+      await object.publish("a", "published");
+      void session!.asyncRemote.sendText("second");
+      void session!.asyncRemote.sendText("third");
+      leave = () => void session!.unsubscribe("a");
+    });
+    slow.acknowledge(1);
+    await slow.until("third");
+    expect(slow.texts.slice(1)).toEqual(["published", "second", "third"]);
   });
 });
 

@@ -7,31 +7,19 @@ import { afterEach, beforeEach, expect, it, vi } from "vitest";
 
 import { freshPath, serve, type Served } from "./support/endpoint.ts";
 import { FlowClient } from "./support/flow-client.ts";
+import { failure, within, type Inside } from "./support/inside.ts";
 import { TopicClient } from "./support/topic-client.ts";
 import { Clock, container, listener, watched } from "./support/worker.ts";
 
 beforeEach(() => void vi.spyOn(console, "error").mockImplementation(() => {}));
 afterEach(() => void vi.restoreAllMocks());
 
-type Inside = Endpoint & { ctx: DurableObjectState };
 const room = (history?: HistorySettings, more: TopicSettings = {}, options: object = {}): Served =>
   serve({
     topics: { ...(history && { history }), ...more },
     onOpen: (session: Session) => ({ name: session.queryString }),
     ...options,
   });
-const within = <R>(
-  { stub }: Served,
-  use: (sessions: Record<string, Session>, object: Inside) => R | Promise<R>,
-): Promise<R> =>
-  runInDurableObject(stub as unknown as DurableObjectStub<Inside>, (object) =>
-    use(Object.fromEntries([...object.openSessions()].map((session) => [session.queryString, session])), object),
-  );
-const failure = (promise: Promise<unknown>): Promise<string> =>
-  promise.then(
-    () => "nothing",
-    (error: Error) => `${error.name}: ${error.message}`,
-  );
 const numbers = (all: { position: string; payload: unknown }[]) =>
   all.map(({ position, payload }) => `${position.split(".")[1]}=${String(payload)}`);
 

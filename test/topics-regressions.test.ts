@@ -121,3 +121,34 @@ it("T1: who subscribes, unsubscribes and subscribes again in one turn is subscri
   expect(await client.next()).toBe("hello");
   expect(await served.stub.topic("chat")).toMatchObject({ subscribers: 1 });
 });
+
+it("T10: where a turn's last publication is too large for the history, a slow client is told so and gets no more of it", async () => {
+  const served = serve({
+    flowControl: { window: 1 },
+    topics: { history: { bytes: 450 } },
+    onOpen: async (session) => void (await session.subscribe("chat")),
+    onText: (_, __, session) => {
+      for (const payload of ["1", "2", "3".repeat(20_000)]) void session.publish("chat", payload);
+    },
+  });
+  const client = await served.connect("", TOPICS);
+  const read = new TopicsClient(client, "topics");
+  client.send("go");
+  const took = async (count: number) => {
+    const take = () => {
+      read.take(read.untaken);
+      return read.events.length === count;
+    };
+    await vi.waitUntil(take, { timeout: 30_000, interval: 1 });
+  };
+  await took(3);
+  // Behind it nothing waits.
+  await served.stub.publish("chat", "4");
+  await took(4);
+  expect(read.events.map((event) => [event.type, event.position?.split(".")[1]])).toEqual([
+    ["place", "0"],
+    ["message", "1"],
+    ["place", "3"],
+    ["message", "4"],
+  ]);
+});

@@ -5,7 +5,9 @@ import { DeploymentError, ServerContainer, type Endpoint, type Session, type WsE
 import { drop, redeploy } from "socle/testing";
 import { afterEach, beforeEach, describe, expect, it, vi, type MockInstance } from "vitest";
 
+import { rowsOf } from "./support/alarm.ts";
 import { freshPath, Log, modes, serve, Served, standard } from "./support/endpoint.ts";
+import { failure, within } from "./support/inside.ts";
 import { container, Room } from "./support/worker.ts";
 
 let logged: MockInstance<typeof console.error>;
@@ -21,22 +23,6 @@ const room = (more: WsEndpointMap<Cloudflare.Env, never> = {}, serving = serve) 
     onText: (_: unknown, text: string, session: Session) => session.asyncRemote.sendText(text),
     ...more,
   });
-
-/** Does something in the object, with its sessions by their names. */
-const within = <R>(
-  { stub }: Served,
-  use: (sessions: Record<string, Session>, object: Endpoint) => R | Promise<R>,
-): Promise<R> =>
-  runInDurableObject(stub as unknown as DurableObjectStub<Endpoint>, (object) =>
-    use(Object.fromEntries([...object.openSessions()].map((session) => [session.queryString, session])), object),
-  );
-
-/** What a promise rejects with. */
-const failure = (promise: Promise<unknown>): Promise<string> =>
-  promise.then(
-    () => "nothing",
-    (error: Error) => `${error.name}: ${error.message}`,
-  );
 
 describe.each(modes)("subscriptions, hibernate: $hibernate", ({ serve: serving, hibernate }) => {
   it("T1: a session gets what is published from its subscribe to its unsubscribe, and no other topic's", async () => {
@@ -235,7 +221,7 @@ describe("subscribing in onOpen", () => {
     expect(await client.take(6)).toEqual([2, 3, 4, 5, 6, 7].map(text));
     await served.stub.publish("a", text(8));
     const blocks = await within(served, (_, object) =>
-      (object as unknown as { ctx: DurableObjectState }).ctx.storage.sql
+      object.ctx.storage.sql
         .exec<{ first: number }>("SELECT first FROM socle_blocks ORDER BY first")
         .toArray()
         .map(({ first }) => first),
@@ -305,10 +291,7 @@ describe("what is kept of subscriptions", () => {
       void client.close();
       await client.closed;
       await vi.waitUntil(async () => (await served.stub.openSessionCount()) === 0);
-      const rows = await within(served, (_, object) =>
-        Array.from((object as unknown as { ctx: DurableObjectState }).ctx.storage.kv.list(), ([key]) => key),
-      );
-      expect(rows).toEqual([]);
+      expect(await rowsOf(served.stub)).toEqual([]);
     },
   );
 
@@ -349,10 +332,7 @@ describe("what is kept of subscriptions", () => {
     await drop(served.stub);
     expect(await served.stub.topic("a")).toEqual({ name: "a", position: undefined, subscribers: 0 });
     await log.has(["a", "b"]);
-    const rows = await within(served, (_, object) =>
-      Array.from((object as unknown as { ctx: DurableObjectState }).ctx.storage.kv.list(), ([key]) => key),
-    );
-    expect(rows).toEqual([]);
+    expect(await rowsOf(served.stub)).toEqual([]);
   });
 
   it("R23: after a crash the row of many is deleted", async () => {
@@ -361,13 +341,9 @@ describe("what is kept of subscriptions", () => {
     await within(served, ({ ann }) =>
       Promise.all(Array.from({ length: 100 }, (_, n) => ann!.subscribe(`${n}`.padEnd(200, "n")))),
     );
-    const keys = () =>
-      within(served, (_, object) =>
-        Array.from((object as unknown as { ctx: DurableObjectState }).ctx.storage.kv.list(), ([key]) => key),
-      );
-    expect(await keys()).toHaveLength(1);
+    expect(await rowsOf(served.stub)).toHaveLength(1);
     await drop(served.stub);
-    await vi.waitUntil(async () => (await keys()).length === 0);
+    await vi.waitUntil(async () => (await rowsOf(served.stub)).length === 0);
   });
 
   it("T5: the first publish after a wake looks at each attachment once, and a message at none", async () => {

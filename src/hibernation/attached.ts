@@ -81,8 +81,9 @@ export function readAttachment(socket: WebSocket, storage: DurableObjectStorage)
 
 /** What a session is subscribed to, alone; undefined if to nothing, for one that has ended, and for a socket that isn't ours. */
 export function readSubscriptions(socket: WebSocket, storage: DurableObjectStorage): string | undefined {
-  const [, factsOrId, , , , , , subscriptions] = attachedTo(socket) ?? [ENDED];
-  return subscriptions === true ? topicsOf(storage, idOf(factsOrId!)) : subscriptions;
+  const attached = attachedTo(socket);
+  const subscriptions = attached?.[7];
+  return subscriptions === true ? topicsOf(storage, idOf(attached[1]!)) : subscriptions;
 }
 
 /** Of the facts as JSON, or the id itself. */

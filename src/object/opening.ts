@@ -37,7 +37,10 @@ export function beginningOf(
   const json = JSON.stringify(facts);
   // Without any properties there is nothing to write again with each change of the session object.
   const kept: Kept = [json, undefined, Object.keys(properties).length > 0 ? properties : undefined, true];
-  return [facts, { facts: json, kept, subscriptions: offered && beginWith(readPositions(offered)) }];
+  return [
+    facts,
+    { facts: json, kept, subscriptions: config.topics && offered ? beginWith(readPositions(offered)) : undefined },
+  ];
 }
 
 /**

@@ -47,8 +47,6 @@ export class Remote implements RemoteEndpointAsync {
    * returns it, for one that takes them out at once.
    */
   declare readonly turn?: (buffer: ChannelBuffer) => Promise<void> | undefined;
-  /** For who has its messages elsewhere: calls it back when one of so many bytes may be sent; false if that is now. */
-  declare readonly queue?: (bytes: number, go: () => void) => boolean;
   bufferedAmount = 0;
 
   constructor(socket: WebSocket, accepted: boolean, link: RemoteLink) {
@@ -100,7 +98,15 @@ export class Remote implements RemoteEndpointAsync {
     }
   }
 
-  /** Who queues for it need not be called back any more. */
+  /** Whether a message of so many bytes may be sent now. */
+  isFree(_bytes: number): boolean {
+    return true;
+  }
+
+  /** For who has its messages elsewhere: calls it back when one of so many bytes may be sent. */
+  queue(_bytes: number, _go: () => void): void {}
+
+  /** It need not be called back any more. */
   unqueue(_go: () => void): void {}
 
   /**

@@ -40,10 +40,9 @@ export function deliver(
       continue;
     }
     if (isExcepted) continue;
-    // Its cursor finds that the client is to take others before.
-    if (history && session.asyncRemote.queue) {
+    if (history && !session.asyncRemote.isFree(message.length)) {
       const { epoch, offset } = message.place;
-      follow(topic, { session, epoch, next: offset, skipped: new Set() }, envelope, message);
+      follow(topic, { session, epoch, next: offset, skipped: new Set() }, envelope, message.length);
       continue;
     }
     try {
@@ -73,9 +72,9 @@ function pass(cursor: Cursor): void {
 /**
  * Has a subscription go on from its place in the history: at once, or behind what waits for the 101.
  *
- * @param first the publication there, if it is at hand: mostly the client takes it at once, and the history need not be read
+ * @param bytes when the client takes as many: what its turn has published next is delivered behind this
  */
-export function follow(topic: Topic, cursor: Cursor, envelope?: Envelope, first?: TopicMessage): void {
+export function follow(topic: Topic, cursor: Cursor, envelope?: Envelope, bytes?: number): void {
   const { session } = cursor;
   const { asyncRemote, webSocket } = session;
   const go = (): void => {
@@ -86,13 +85,10 @@ export function follow(topic: Topic, cursor: Cursor, envelope?: Envelope, first?
     }
   };
   cursor.stop = () => asyncRemote.unqueue(go);
-  try {
-    if (first && asyncRemote.isReady && !asyncRemote.queue!(first.length, go)) return asyncRemote.publish(first);
-  } catch (error) {
-    return fail(session, error);
-  }
   (topic.cursors ??= new Map()).set(webSocket, cursor);
-  if (!first || !asyncRemote.isReady) asyncRemote.behind(go);
+  // A stall is measured from the 101 on.
+  if (bytes === undefined || !asyncRemote.isReady) asyncRemote.behind(go);
+  else asyncRemote.queue(bytes, go);
 }
 
 /**
@@ -111,7 +107,7 @@ function advance(topic: Topic, cursor: Cursor, envelope: Envelope | undefined, g
   for (const { offset, item } of history.epoch === epoch ? history.read(cursor.next) : []) {
     if (offset < cursor.next) continue;
     const message = new TopicMessage({ topic: name, epoch, offset }, { item }, envelope);
-    if (asyncRemote.queue?.(message.length, go)) return;
+    if (!asyncRemote.isFree(message.length)) return asyncRemote.queue(message.length, go);
     asyncRemote.publish(message);
     cursor.next++;
     pass(cursor);

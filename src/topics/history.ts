@@ -6,7 +6,8 @@ import type { Bytes } from "../wire/frame.ts";
 import { positionOf } from "../wire/publication.ts";
 import { blockOf, recordsIn, type Recorded } from "./block.ts";
 import { parsePosition, type Start } from "./position.ts";
-import { keyOf, newEpoch, SPAN, type Block, type Known, type Tables } from "./tables.ts";
+import { keyOf, SPAN } from "./schema.ts";
+import { newEpoch, type Block, type Known, type Tables } from "./tables.ts";
 
 /** How large a block may be, in bytes, where the publications of one turn are more; one publication may be larger. */
 const BLOCK = 16_384;
@@ -19,8 +20,6 @@ export interface Entry {
   readonly id: string;
   readonly record: Bytes;
 }
-
-const BLOCKS = "SELECT first, last, size FROM socle_blocks WHERE key BETWEEN ? AND ?";
 
 /** How many bytes beyond what it keeps and replays are kept for sessions in `onOpen`. */
 const MAX_HELD = 1_048_576;
@@ -111,12 +110,9 @@ export class History implements Written {
   *read(from: number): Generator<Recorded, void, undefined> {
     let next = from;
     for (;;) {
-      const { topic } = this.#known!;
-      const [block] = this.#tables.exec<Block & { data: ArrayBuffer }>(
-        "SELECT first, last, size, data FROM socle_blocks WHERE key BETWEEN ? AND ? ORDER BY key DESC LIMIT 1",
-        keyOf(topic, 0),
-        keyOf(topic, next),
-      );
+      // Storage may have been emptied since, by who got the last.
+      const known = this.#load();
+      const block = known && this.#tables.blockAt(known.topic, next);
       if (!block || block.last < next) return;
       for (const record of recordsIn(block.data, block.first)) {
         if (record.offset < next) continue;
@@ -203,7 +199,7 @@ export class History implements Written {
   #trim(known: Known): void {
     const { messages, bytes, replayBytes } = this.settings;
     while (known.newest - known.first >= messages || known.bytes > bytes) {
-      known.oldest ??= this.#blocks("ORDER BY key LIMIT 1")[0]!;
+      known.oldest ??= this.#tables.blocks(known.topic, "ORDER BY key LIMIT 1")[0]!;
       const { first, last, size } = known.oldest;
       if (last > known.newest - messages && known.bytes - size < bytes) return;
       // An onOpen that never settles holds no more than its replay and a megabyte.
@@ -238,9 +234,10 @@ export class History implements Written {
 
   /** From which offset on publications come to no more than so many bytes, the newest first; from one at the earliest. */
   #fitting(from: number, most: number): number {
-    let start = this.newest + 1;
+    const { topic, newest } = this.#open();
+    let start = newest + 1;
     let rest = most;
-    for (const { first, size } of this.#blocks("AND last >= ? ORDER BY key DESC", from)) {
+    for (const { first, size } of this.#tables.blocks(topic, "AND last >= ? ORDER BY key DESC", from)) {
       if (first >= from && size <= rest) {
         rest -= size;
         start = first;
@@ -277,11 +274,6 @@ export class History implements Written {
     if (known) return known;
     this.#note([]);
     return (this.#known = this.#tables.begin(this.#name, newEpoch(), this.settings.ageMs));
-  }
-
-  #blocks(which: string, ...bindings: number[]): Block[] {
-    const { topic } = this.#known!;
-    return this.#tables.exec<Block>(`${BLOCKS} ${which}`, keyOf(topic, 0), keyOf(topic, SPAN - 1), ...bindings);
   }
 
   /** About the topic's ids. */

@@ -1,7 +1,7 @@
 // What `subscribe` and `publish` are given, looked at before anything is done.
 import { PayloadError, TopicError } from "../api/errors.ts";
 import { MAX_ROW } from "../hibernation/row.ts";
-import { checkData, isOver, type Data } from "../sending/data.ts";
+import { isOver } from "../sending/data.ts";
 
 const isName = (value: unknown): value is string =>
   typeof value === "string" && value !== "" && value.isWellFormed() && !isOver(value, 256);
@@ -25,11 +25,6 @@ export function checkRange({ since, last }: { since?: unknown; last?: unknown })
   if (last !== undefined && !(Number.isSafeInteger(last) && (last as number) >= 0)) {
     throw new TopicError("The option last is a whole number of publications from 0.");
   }
-}
-
-/** @throws {@link PayloadError} for what is no text and no bytes */
-export function checkPayload(payload: unknown): asserts payload is Data {
-  checkData(payload);
 }
 
 /** The rest of a row is the numbers beside it. */

@@ -5,21 +5,7 @@ import type { TopicSettings } from "../api/topics.ts";
 import { unknownForm } from "../hibernation/form.ts";
 import { isWithoutSqlite } from "../hibernation/row.ts";
 import { placeOf, report, type Place } from "../reporting/log.ts";
-
-/** The number of the form of what is in them. */
-const FORM = 1;
-
-const CREATE = `
-CREATE TABLE IF NOT EXISTS socle_topics (
-  id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, epoch TEXT NOT NULL, base INTEGER NOT NULL, age INTEGER NOT NULL, expires INTEGER NOT NULL, form INTEGER NOT NULL
-);
-CREATE TABLE IF NOT EXISTS socle_blocks (
-  key INTEGER PRIMARY KEY, first INTEGER NOT NULL, last INTEGER NOT NULL, size INTEGER NOT NULL, expires INTEGER NOT NULL, data BLOB NOT NULL
-);
-CREATE TABLE IF NOT EXISTS socle_ids (
-  topic INTEGER NOT NULL, id TEXT NOT NULL, offset INTEGER NOT NULL, PRIMARY KEY (topic, id)
-) WITHOUT ROWID;
-`;
+import { BLOCKS, CREATE, EMPTY, FORM, GAP, keyOf, MOST_TOPICS, rangeOf, WITH_TOPICS } from "./schema.ts";
 
 /** How often a silent topic is looked at that somebody is subscribed to, in milliseconds. */
 const DAY = 86_400_000;
@@ -28,28 +14,6 @@ const DAY = 86_400_000;
 const SOON = 1000;
 /** And what an `onOpen` holds. */
 const HELD = 60_000;
-
-/**
- * How many offsets a topic may have in one epoch. The key of a block is its topic's id, and behind that its first offset: in one number, because a
- * second index would be a second row, and a table without a row id keeps little of a row in its page.
- */
-export const SPAN = 2 ** 34;
-
-/** The ids go up to this: with an offset they are a number that JavaScript has. */
-const MOST_TOPICS = 2 ** 19;
-
-export const keyOf = (topic: number, offset: number): number => topic * SPAN + offset;
-
-const BLOCKS = "FROM socle_blocks WHERE key BETWEEN ? AND ?";
-
-/** Of a topic that has no block. */
-const EMPTY = `NOT EXISTS (SELECT 1 FROM socle_blocks WHERE key BETWEEN id * ${SPAN} AND id * ${SPAN} + ${SPAN - 1})`;
-
-/** The first id behind which one is free. */
-const GAP =
-  "SELECT id FROM socle_topics AS one WHERE NOT EXISTS (SELECT 1 FROM socle_topics WHERE id = one.id + 1) ORDER BY id LIMIT 1";
-
-const WITH_TOPICS = `FROM socle_blocks JOIN socle_topics ON id = key / ${SPAN}`;
 
 export const newEpoch = (): string => crypto.randomUUID().slice(0, 13).replace("-", "");
 
@@ -141,13 +105,13 @@ export class Tables {
       this.forget(id);
       return undefined;
     }
-    const range = [keyOf(id, 0), keyOf(id, SPAN - 1)];
+    const range = rangeOf(id);
     if (age !== undefined) this.renew({ id, age: row.age }, age);
     const [sum] = this.exec<{ first: number | null; bytes: number }>(
       `SELECT min(first) AS first, ifnull(sum(size), 0) AS bytes ${BLOCKS}`,
       ...range,
     );
-    const [tail] = this.exec<Block>(`SELECT first, last, size ${BLOCKS} ORDER BY key DESC LIMIT 1`, ...range);
+    const [tail] = this.blocks(id, "ORDER BY key DESC LIMIT 1");
     const [withId] = this.exec("SELECT 1 FROM socle_ids WHERE topic = ? LIMIT 1", id);
     const newest = tail?.last ?? base;
     const { first, bytes } = sum!;
@@ -185,6 +149,17 @@ export class Tables {
     return this.find(name)!;
   }
 
+  /** @param which of a topic's, and in which order */
+  blocks(topic: number, which: string, ...bindings: number[]): Block[] {
+    return this.exec<Block>(`SELECT first, last, size ${BLOCKS} ${which}`, ...rangeOf(topic), ...bindings);
+  }
+
+  /** The block that has an offset, or the last before that. */
+  blockAt(topic: number, offset: number): (Block & { data: ArrayBuffer }) | undefined {
+    const query = `SELECT first, last, size, data ${BLOCKS} ORDER BY key DESC LIMIT 1`;
+    return this.exec<Block & { data: ArrayBuffer }>(query, keyOf(topic, 0), keyOf(topic, offset))[0];
+  }
+
   /** @param data of a block that is new, or what is added to one: SQLite would make a text of it */
   put(key: number, { first, last, size }: Block, data: Uint8Array, expires: number, isNew: boolean): void {
     if (isNew) this.exec("INSERT INTO socle_blocks VALUES (?, ?, ?, ?, ?, ?)", key, first, last, size, expires, data);
@@ -197,7 +172,7 @@ export class Tables {
 
   /** Deletes what is behind an offset. */
   cut(topic: number, newest: number): void {
-    this.exec(`DELETE ${BLOCKS}`, keyOf(topic, newest + 1), keyOf(topic, SPAN - 1));
+    this.exec(`DELETE ${BLOCKS}`, ...rangeOf(topic, newest + 1));
     this.exec("DELETE FROM socle_ids WHERE topic = ? AND offset > ?", topic, newest);
   }
 
@@ -209,7 +184,7 @@ export class Tables {
   /** A deploy has changed for how long a history is kept. */
   renew({ id, age: former }: { id: number; age: number }, age: number): void {
     if (age === former) return;
-    const blocks = [keyOf(id, 0), keyOf(id, SPAN - 1)];
+    const blocks = rangeOf(id);
     this.exec("UPDATE socle_topics SET expires = expires + ? - age, age = ? WHERE id = ?", age, age, id);
     this.exec("UPDATE socle_blocks SET expires = expires + ? WHERE key BETWEEN ? AND ?", age - former, ...blocks);
   }
@@ -240,7 +215,7 @@ export class Tables {
         continue;
       }
       this.exec("UPDATE socle_topics SET base = max(base, ?) WHERE id = ?", last, topic);
-      this.exec(`DELETE ${BLOCKS} AND last <= ?`, keyOf(topic, 0), keyOf(topic, SPAN - 1), last);
+      this.exec(`DELETE ${BLOCKS} AND last <= ?`, ...rangeOf(topic), last);
       this.exec("DELETE FROM socle_ids WHERE topic = ? AND offset <= ?", topic, last);
     }
     const quiet = this.exec<{ id: number; name: string }>(
@@ -265,9 +240,8 @@ export class Tables {
   /** @throws {@link TopicLimitError} where there may be no more topics */
   checkCount(): void {
     const { maxTopics } = this.#settings();
-    const [{ count }] = this.exec<{ count: number }>("SELECT count(*) AS count FROM socle_topics") as [
-      { count: number },
-    ];
+    const [row] = this.exec<{ count: number }>("SELECT count(*) AS count FROM socle_topics");
+    const { count } = row!;
     if (count < maxTopics!) return;
     throw new TopicLimitError(`The object has histories of ${count} topics, which is maxTopics.`);
   }

@@ -10,6 +10,7 @@ import type {
   TopicState,
 } from "../api/topics.ts";
 import { attempt, report } from "../reporting/log.ts";
+import { checkData } from "../sending/data.ts";
 import { SENT } from "../sending/remote.ts";
 import { itemOf, payloadOf, TopicMessage } from "../sending/topic-message.ts";
 import { idsOf } from "../session/excepted.ts";
@@ -20,7 +21,7 @@ import { deliver, follow } from "./delivery.ts";
 import { Histories, type Owner } from "./histories.ts";
 import type { History } from "./history.ts";
 import { Register, type Host as Sockets } from "./register.ts";
-import { checkId, checkPayload, checkRange, checkRecord, checkTopic } from "./request.ts";
+import { checkId, checkRange, checkRecord, checkTopic } from "./request.ts";
 import type { Pending, Topic } from "./topic.ts";
 
 /** To how many topics a session may be subscribed. */
@@ -93,7 +94,7 @@ export class Topics implements ObjectTopics {
     session?: Subject,
   ): Promise<Publication> {
     checkTopic(name);
-    checkPayload(payload);
+    checkData(payload);
     checkId(id);
     const excepted = idsOf(except);
     const topic = this.#register.at(name);
@@ -105,6 +106,9 @@ export class Topics implements ObjectTopics {
         const item = itemOf(payload);
         const record = recordOf(Date.now(), one.id, item);
         checkRecord(record);
+        // It begins here.
+        void history.epoch;
+        this.#histories.admit(record.length);
         // The record's own copy of the bytes.
         const bytes = record.subarray(record.length - item.bytes.length);
         const source = typeof payload === "string" ? { payload } : { item: { ...item, bytes } };
@@ -222,12 +226,13 @@ export class Topics implements ObjectTopics {
   #publishAll(topic: Topic, pending: readonly Pending[]): void {
     const { history, name } = topic;
     this.#register.complete();
-    const [accepted, placed] = history ? this.#keep(history, pending) : [pending, []];
+    const placed = history ? this.#keep(history, pending) : [];
+    if (!placed) return;
     const { envelope } = this.#histories.settings;
     const epoch = history?.epoch ?? "";
     const subscribers = [...topic.subscribers];
     const sessionOf = (socket: WebSocket) => this.#host.find(socket);
-    for (const [index, { source, excepted, resolve }] of accepted.entries()) {
+    for (const [index, { source, excepted, resolve }] of pending.entries()) {
       const [offset, isNew] = placed[index] ?? [0, true];
       const message = new TopicMessage({ topic: name, epoch, offset }, source, envelope);
       if (isNew) deliver(topic, subscribers, message, excepted, sessionOf, envelope);
@@ -235,33 +240,16 @@ export class Topics implements ObjectTopics {
     }
   }
 
-  /** @returns those that were kept, and the place of each; the others are told why not */
-  #keep(history: History, pending: readonly Pending[]): readonly [readonly Pending[], ReturnType<History["append"]>] {
-    const now = Date.now();
-    const accepted: Pending[] = [];
+  /** @returns the place of each; undefined if none could be kept, of which they are told */
+  #keep(history: History, pending: readonly Pending[]): ReturnType<History["append"]> | undefined {
     try {
-      // It begins here.
-      void history.epoch;
-      for (const one of pending) if (this.#accepts(one)) accepted.push(one);
-      const placed = history.append(
-        accepted.map(({ id, record }) => ({ id, record: record! })),
-        now,
-      );
+      const entries = pending.map(({ id, record }) => ({ id, record: record! }));
+      const placed = history.append(entries, Date.now());
       this.#histories.watch(history);
-      return [accepted, placed];
+      return placed;
     } catch (error) {
       for (const { reject } of pending) reject(error);
-      return [[], []];
-    }
-  }
-
-  #accepts({ record, reject }: Pending): boolean {
-    try {
-      this.#histories.admit(record!.length);
-      return true;
-    } catch (error) {
-      reject(error);
-      return false;
+      return undefined;
     }
   }
 

@@ -1157,7 +1157,7 @@ describe("T9: positions", () => {
     expect(offered(offer(endless()))).toMatch(/^\{"topic 0":"e1.0",.*"\}$/);
   });
 
-  it("T9: any texts come through, a lone surrogate too", () => {
+  it("T9: every text comes through, a lone surrogate too", () => {
     fc.assert(
       fc.property(
         fc.dictionary(fc.string({ unit: "binary" }), fc.string({ unit: "binary" }), { maxKeys: 5 }),

@@ -3,7 +3,7 @@ import type { Session } from "socle";
 import { assert } from "vitest";
 
 import { named } from "./script.ts";
-import { AGE, contentOf, FILLERS, type Act, type Publish, type Range, type TopicName } from "./topics-script.ts";
+import { AGE, contentOf, FILLERS, type Act, type Publish, type Range } from "./topics-script.ts";
 import type { Endpoints } from "./worker.ts";
 
 /** The object, or what its stub has of it. */
@@ -34,16 +34,8 @@ export class Acts {
 
   async #play(act: Act, place: Place): Promise<void> {
     const session = place.sessions.find(({ id }) => act.by !== undefined && id === this.idOf(act.by));
-    if (act.do === "tick") return scheduler.wait(0);
-    if (act.do === "close") return session!.close(4000);
-    if (act.do === "fill") {
-      await Promise.all(FILLERS.map((name) => session!.subscribe(name).catch(() => {})));
-      return;
-    }
-    if (act.do === "empty") return FILLERS.forEach((name) => void session!.unsubscribe(name));
-    if (act.do === "rollback") return this.#rollBack(act.acts, place);
     try {
-      if ("topic" in act) this.results[act.id] = await this.#resultOf(act, session, place.player);
+      this.results[act.id] = await this.#resultOf(act, session, place);
     } catch (error) {
       this.results[act.id] = named(error as Error);
     }
@@ -58,11 +50,14 @@ export class Acts {
     assert.throws(transaction, "rolled back");
   }
 
-  async #resultOf(
-    act: Extract<Act, { topic: TopicName }>,
-    session: Session | undefined,
-    player: Player | undefined,
-  ): Promise<string> {
+  async #resultOf(act: Act, session: Session | undefined, place: Place): Promise<string> {
+    const { player } = place;
+    if (act.do === "tick") await scheduler.wait(0);
+    if (act.do === "close") session!.close(4000);
+    if (act.do === "fill") await Promise.all(FILLERS.map((name) => session!.subscribe(name).catch(() => {})));
+    if (act.do === "empty") for (const name of FILLERS) session!.unsubscribe(name);
+    if (act.do === "rollback") this.#rollBack(act.acts, place);
+    if (!("topic" in act)) return "done";
     if (act.do === "unsubscribe") return String(session!.unsubscribe(act.topic));
     if (act.do === "publish") return this.#publish(act, session ?? player!);
     if (act.do === "read") return this.#read(act, player!);

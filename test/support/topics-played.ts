@@ -146,21 +146,35 @@ export class PlayedObject {
 
   async hibernate(): Promise<void> {
     this.#did("hibernate");
-    // Only an object that runs can.
-    await runInDurableObject(this.#served.stub, () => {});
+    await this.#settle();
     await hibernate(this.#served.stub, { timeoutMs: BOUND });
   }
 
   async drop(): Promise<void> {
-    await runInDurableObject(this.#served.stub, () => {});
+    await this.#settle();
     await drop(this.#served.stub, { timeoutMs: BOUND });
+  }
+
+  /** Only an object that runs can go, and what it sends of a topic that a session has left waits until the client takes what is before. */
+  async #settle(): Promise<void> {
+    const isSettled = () =>
+      runInDurableObject(this.#served.stub, (object: Endpoints) =>
+        [...object.openSessions()].every(({ asyncRemote }) => asyncRemote.bufferedAmount === 0),
+      );
+    const take = async () => {
+      if (await isSettled()) return true;
+      for (const { client } of this.#sessions.values())
+        if (client!.kind !== "plain" && client!.closed === undefined) client!.take(client!.untaken);
+      return false;
+    };
+    await vi.waitUntil(take, { timeout: BOUND, interval: 1 });
   }
 
   /** Other code comes, and what it says of histories. */
   async deploy(histories: Histories, isDeferred: boolean): Promise<void> {
     this.#did(isDeferred ? "deploy" : "deploy, and drop", histories);
+    await this.#settle();
     redeploy(container, this.#served.path as `/${string}`, this.#endpoint(histories));
-    await runInDurableObject(this.#served.stub, () => {});
     await (isDeferred ? this.hibernate() : this.drop());
   }
 

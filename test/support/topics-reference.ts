@@ -150,12 +150,11 @@ export class Reference {
 
   run(acts: readonly Act[]): void {
     for (const act of acts) {
-      const result = this.#act(act);
-      if (result !== undefined) this.results[act.id] = result;
+      this.results[act.id] = this.#act(act);
     }
   }
 
-  #act(act: Act): string | undefined {
+  #act(act: Act): string {
     const session = this.sessions.find(({ name }) => name === act.by);
     if (act.do === "rollback") this.run(act.acts);
     if (act.do === "close") session!.end(4000, false);
@@ -163,7 +162,7 @@ export class Reference {
     if (act.do === "unsubscribe") return session!.unsubscribe(act.topic);
     if (act.do === "fill" && session!.isOpen) for (const name of FILLERS) session!.topics.add(name);
     if (act.do === "empty") for (const name of FILLERS) session!.topics.delete(name);
-    if (!("topic" in act)) return undefined;
+    if (!("topic" in act)) return "done";
     const topic = this.topics[act.topic];
     if (act.do === "publish") return this.#publish(topic, act);
     topic.touch();

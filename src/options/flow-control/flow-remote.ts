@@ -65,13 +65,7 @@ export class FlowRemote extends Remote {
 
   /** What slides is to send the newest of then. What doesn't keeps its place among what waits. */
   override readonly turn = ({ kind }: ChannelBuffer): Promise<void> | undefined =>
-    kind === "sliding" && this.isOpen && !this.#isFree(0) ? this.#wait(0) : undefined;
-
-  override readonly queue = (bytes: number, go: () => void): boolean => {
-    const isFree = !this.isOpen || this.#isFree(bytes);
-    if (!isFree) void this.#wait(bytes, undefined, true, go);
-    return !isFree;
-  };
+    kind === "sliding" && this.isOpen && !this.isFree(0) ? this.#wait(0) : undefined;
 
   constructor(socket: WebSocket, accepted: boolean, link: FlowLink) {
     super(socket, accepted, link.session);
@@ -93,7 +87,18 @@ export class FlowRemote extends Remote {
     return this.#send(messageOf(data), isPatient);
   }
 
+  override isFree(bytes: number): boolean {
+    const { credit } = this.#link;
+    return !credit || ((this.#waiting.length === 0 || this.#isServing) && credit.has(bytes));
+  }
+
+  override queue(bytes: number, go: () => void): void {
+    void this.#wait(bytes, undefined, true, go);
+  }
+
   override unqueue(go: () => void): void {
+    // Its turn comes, and it does nothing: what is being gone through is not to be changed.
+    if (this.#isServing) return;
     const index = this.#waiting.findIndex((one) => one.go === go);
     if (index < 0) return;
     const [one] = this.#waiting.splice(index, 1);
@@ -103,7 +108,7 @@ export class FlowRemote extends Remote {
 
   #send(message: OutgoingMessage, isPatient: boolean): Promise<never> | undefined {
     const { settings } = this.#link;
-    if (this.#isFree(message.length)) {
+    if (this.isFree(message.length)) {
       this.#add(message);
       return undefined;
     }
@@ -145,11 +150,6 @@ export class FlowRemote extends Remote {
       send();
       this.#flush();
     });
-  }
-
-  #isFree(bytes: number): boolean {
-    const { credit } = this.#link;
-    return !credit || ((this.#waiting.length === 0 || this.#isServing) && credit.has(bytes));
   }
 
   /**

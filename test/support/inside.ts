@@ -1,0 +1,24 @@
+// A way of the tests into an object and its sessions.
+import { runInDurableObject } from "cloudflare:test";
+import type { Endpoint, Session } from "socle";
+
+import type { Served } from "./endpoint.ts";
+
+/** An object, with what a subclass has of it. */
+export type Inside = Endpoint & { ctx: DurableObjectState };
+
+/** Does something in the object, with its open sessions by their queries. */
+export const within = <R>(
+  { stub }: Pick<Served, "stub">,
+  use: (sessions: Record<string, Session>, object: Inside) => R | Promise<R>,
+): Promise<R> =>
+  runInDurableObject(stub as unknown as DurableObjectStub<Inside>, (object) =>
+    use(Object.fromEntries([...object.openSessions()].map((session) => [session.queryString, session])), object),
+  );
+
+/** What a promise rejects with. */
+export const failure = (promise: Promise<unknown>): Promise<string> =>
+  promise.then(
+    () => "nothing",
+    (error: Error) => `${error.name}: ${error.message}`,
+  );
