@@ -57,6 +57,8 @@ async function connect(url: string, protocol?: string): Promise<WebSocket> {
 
 /** The messages of a frame of `socle.v1`, and their size in credit. */
 function contents(frame: Buffer, isBinary: boolean): { count: number; size: number } {
+  // The settings are no message.
+  if (isBinary && frame[0] === 3) return { count: 0, size: 0 };
   // A text, or one binary message behind its type.
   if (!isBinary || frame[0] !== 1) return { count: 1, size: frame.length - Number(isBinary) + 32 };
   let count = 0;
@@ -90,6 +92,7 @@ function acknowledge(socket: WebSocket): void {
   };
   socket.on("message", (data: Buffer, isBinary) => {
     const { count, size } = contents(data, isBinary);
+    if (count === 0) return;
     taken += count;
     unsaid += size;
     if (unsaid >= 65_536) say();

@@ -76,7 +76,7 @@ export class Chat extends Endpoint<Env, string, "/chat/{room}"> {
     trackSessions: true,
     topics: {
       history: { messages: KEPT },
-      // The page has a plain WebSocket: with each line it is told the position.
+      // For plain clients, such as wscat: with each line they are told the position.
       envelope: ({ payload, position }) => JSON.stringify({ ...JSON.parse(payload as string), position }),
     },
   };
@@ -90,14 +90,14 @@ export class Chat extends Endpoint<Env, string, "/chat/{room}"> {
 
   override async onOpen(session: Session<"/chat/{room}">): Promise<string> {
     const name = session.userPrincipal as string;
-    // A client that comes back says what it has seen.
-    const since = session.requestParameterMap.get("since") ?? undefined;
+    // A client that comes back says what it has seen: that of the page in its handshake, any other by `?since=`.
+    const since = session.requestParameterMap.get("since") ?? "client";
     const { recovered, position } = await session.subscribe(LINES, { since, last: GIVEN });
     // The session is not open yet: the members are the others, and they alone get the broadcast.
     const others = [...this.openSessions()].map(({ sessionObject }) => sessionObject);
     const members = [...others, name].toSorted();
     void session.asyncRemote.sendText(json({ type: "welcome", name, members, recovered, position: position! }));
-    this.broadcast(json({ type: since ? "returned" : "joined", name }));
+    this.broadcast(json({ type: recovered ? "returned" : "joined", name }));
     return name;
   }
 

@@ -16,6 +16,8 @@ addEndpoints(container, {
     onText: (send, text) => send.put(`echo: ${text}`),
     onBinary: (send, data) => send.put(data),
     allowedOrigins: sameOrigin,
+    // So it speaks socle.v1, as the page's client does.
+    flowControl: true,
     maxTextMessageBufferSize: 65_536,
     maxBinaryMessageBufferSize: 65_536,
     rateLimit: { messages: 1000, perMs: 10_000 },

@@ -78,11 +78,6 @@ describe.each(states)("$state", ({ serve: serveMap, hibernate }) => {
     expect(await alarmOf(endpoint.stub)).toBe(null);
   });
 
-  const flowing = async (endpoint: Served) => {
-    const flow = await FlowClient.connect(endpoint);
-    await flow.client.next();
-    return flow.client;
-  };
   const signs: [string, (client: Client) => Promise<unknown> | void][] = [
     ["a text", (client) => client.ask("in")],
     ["bytes", (client) => client.ask(new ArrayBuffer(1))],
@@ -116,7 +111,7 @@ describe.each(states)("$state", ({ serve: serveMap, hibernate }) => {
     const flowControl = { window: 1000 };
     for (const option of ["clientTimeoutMs", "idleTimeoutMs"]) {
       const endpoint = serveMap({ flowControl, [option]: 10 * MINUTES });
-      const flow = new FlowClient(await flowing(endpoint));
+      const flow = await FlowClient.connect(endpoint);
       await endpoint.stub.broadcast("news");
       await endpoint.stub.broadcast("news");
       await flow.has(2);

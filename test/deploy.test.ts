@@ -15,6 +15,7 @@ import { connect, drop, hibernate, redeploy, type Client } from "socle/testing";
 import { afterEach, beforeEach, describe, expect, it, vi, type MockInstance } from "vitest";
 
 import { freshPath, Log, recorded } from "./support/endpoint.ts";
+import { nextSettings } from "./support/flow-client.ts";
 import { container, listener, Room, watched } from "./support/worker.ts";
 
 type Map = WsEndpointMap<Cloudflare.Env, never>;
@@ -387,6 +388,7 @@ describe("an endpoint that has changed", () => {
       const log = new Log();
       const endpoint = new Deployed({ ...kept(), ...before });
       const [ann, bob] = [await endpoint.connect("?ann", offered), await endpoint.connect("?bob")];
+      if (offered) await nextSettings(ann);
       await endpoint.deploy({
         ...kept(log),
         ...after,
@@ -405,7 +407,7 @@ describe("an endpoint that has changed", () => {
       expect(await endpoint.stub.openSessionCount()).toBe(1);
       await expect.poll(() => log.entries).toEqual(Array.from({ length: 2 }, () => ["close", undefined, 1012, ""]));
       expect(entries().map(([, { message }]) => message)).toEqual([`The code that kept it was another: ${why}.`]);
-      expect([...ann.messages, ...bob.messages]).toEqual([]);
+      expect([...ann.unread, ...bob.unread]).toEqual([]);
       // Nor is an end told twice, after hibernation.
       if (!("hibernate" in after)) await hibernate(endpoint.stub, { timeoutMs });
       expect(await endpoint.stub.openSessionCount()).toBe(1);
@@ -685,6 +687,45 @@ describe("options that change", () => {
     expect([await plain.ask("a"), await plain.ask("ping")]).toEqual(["a", "alive"]);
     await endpoint.stub.broadcast("b");
     expect((await flow.closed).code).toBe(1012);
+  });
+
+  const ping = { request: "ping", response: "pong" };
+
+  it.each<[string, object, object, object]>([
+    ["comes", {}, { autoResponse: ping }, ping],
+    ["goes", { autoResponse: ping }, {}, { request: "socle:ping", response: "socle:pong" }],
+    ["changes", { autoResponse: ping }, { autoResponse: { ...ping, request: "hi" } }, { ...ping, request: "hi" }],
+  ])(
+    "C3: where a pair %s on an endpoint with topics alone clients of socle.v1 end with 1012 too, and plain ones go on",
+    async (_, before, after, pair) => {
+      const { request, response } = pair as typeof ping;
+      const endpoint = new Deployed(echo({ topics: {}, ...before }));
+      const [flow, plain] = [await endpoint.connect("", ["socle.v1"]), await endpoint.connect()];
+      await endpoint.deploy(echo({ topics: {}, ...after }));
+      expect([await plain.ask("a"), await plain.ask(request)]).toEqual(["a", response]);
+      await endpoint.stub.broadcast("b");
+      expect((await flow.closed).code).toBe(1012);
+      expect(entries().map(([, { message }]) => message)).toEqual([expect.stringContaining("another autoResponse")]);
+    },
+  );
+
+  it.each([
+    [{ flowControl: true }, "0f"],
+    [{ topics: {} }, "0p"],
+  ])("C3: with %o a session goes on that was kept by code without a pair", async (options, made) => {
+    const endpoint = new Deployed(echo(options));
+    const client = await endpoint.connect("", ["socle.v1"]);
+    await nextSettings(client);
+    await runInDurableObject(endpoint.stub, (_, ctx) => {
+      ctx.setWebSocketAutoResponse();
+      const [socket] = ctx.getWebSockets() as [WebSocket];
+      const attached = socket.deserializeAttachment() as [unknown, string];
+      attached[1] = JSON.stringify({ ...(JSON.parse(attached[1]) as object), made });
+      socket.serializeAttachment(attached);
+    });
+    await endpoint.deploy(echo(options));
+    expect([await client.ask("a"), await client.ask("socle:ping")]).toEqual(["a", "socle:pong"]);
+    expect(entries()).toEqual([]);
   });
 });
 

@@ -18,7 +18,16 @@ import { afterEach, assert, describe, expect, inject, it, vi } from "vitest";
 
 import { connect } from "./support/client.ts";
 import { Log, modes, serve, type Served } from "./support/endpoint.ts";
-import { acknowledgement, batch, bytes, FlowClient, number, type Data } from "./support/flow-client.ts";
+import {
+  acknowledgement,
+  batch,
+  bytes,
+  FlowClient,
+  item,
+  nextSettings,
+  number,
+  type Data,
+} from "./support/flow-client.ts";
 import { logEntry } from "./support/log.ts";
 import type { Endpoints } from "./support/worker.ts";
 
@@ -68,6 +77,7 @@ describe.each(modes)("what is agreed on, hibernate: $hibernate", (mode) => {
       });
       const client = await connect(endpoint.path, offered === undefined ? {} : { "Sec-WebSocket-Protocol": offered });
       expect(client.response.headers.get("Sec-WebSocket-Protocol")).toBe(agreed);
+      if (agreed?.endsWith("socle.v1")) await nextSettings(client);
       expect(await client.ask("?")).toBe(negotiated);
     },
   );
@@ -468,21 +478,54 @@ describe.each(modes)("the credit, hibernate: $hibernate", (mode) => {
     expect((await client.has(5)).slice(3)).toEqual(texts(2, 2));
   });
 
-  it("F3: the client is told a window that is not the usual one, before anything else", async () => {
+  it("F3: the client is told first what the window is, what its heartbeat and the answer are, and how much may come", async () => {
+    const usual = {
+      window: 262_144,
+      response: "socle:pong",
+      request: "socle:ping",
+      maxPendingMessages: "1000",
+      messages: "",
+      perMs: "",
+    };
+    const autoResponse = { request: "ping", response: "pong" };
     for (const [options, settings] of [
-      [{ flowControl: { window: 300_000 } }, bytes(3, number(300_000))],
-      [{ flowControl: { window: 262_144 } }, undefined],
-      [{ flowControl: true }, undefined],
+      [{}, {}],
+      [{ flowControl: { window: 262_144 } }, {}],
+      [{ flowControl: { window: 300_000 } }, { window: 300_000 }],
       [
-        { flowControl: true, autoResponse: { request: "ping", response: "pong" } },
-        bytes(3, number(262_144), 8, [...new TextEncoder().encode("pong")]),
+        { flowControl: { window: 5 }, autoResponse },
+        { ...autoResponse, window: 5 },
       ],
-      [{ flowControl: { window: 5 }, autoResponse: { request: "ping", response: "" } }, bytes(3, 5, 0)],
-    ] as const) {
-      const endpoint = mode.serve({ ...options, onOpen: ({ asyncRemote }) => void asyncRemote.sendText("hello") });
-      const { client } = await FlowClient.connect(endpoint);
-      expect(await client.take(settings ? 2 : 1)).toEqual([...(settings ? [settings.buffer] : []), "hello"]);
+      [{ autoResponse: { request: "ping", response: "" } }, { request: "ping", response: "" }],
+      [{ autoResponse: { request: "é\ud800", response: "\udc00" } }, { request: "é\ufffd", response: "\ufffd" }],
+      [{ rateLimit: { messages: 5, perMs: 60_000 } }, { messages: "5", perMs: "60000" }],
+      [
+        { autoResponse, maxPendingMessages: 7, rateLimit: { messages: 1, perMs: 1 } },
+        { ...autoResponse, maxPendingMessages: "7", messages: "1", perMs: "1" },
+      ],
+    ] as [Options, object][]) {
+      const endpoint = mode.serve({
+        flowControl: true,
+        ...options,
+        onOpen: ({ asyncRemote }) => void asyncRemote.sendText("hello"),
+      });
+      const client = await FlowClient.connect(endpoint);
+      expect(client.settings).toEqual({ ...usual, ...settings });
+      await client.has(1);
+      expect(client.frames).toEqual(["hello"]);
     }
+  });
+
+  it("F3: the settings are a number and texts, in their order", async () => {
+    const endpoint = mode.serve({
+      flowControl: { window: 300 },
+      autoResponse: { request: "ping", response: "pong" },
+      maxPendingMessages: 7,
+      rateLimit: { messages: 5, perMs: 2000 },
+    });
+    const { client } = await FlowClient.connect(endpoint);
+    const told = ["pong", "ping", "7", "5", "2000"].map(item);
+    expect(client.messages).toEqual([bytes(3, number(300), ...told).buffer]);
   });
 
   it("F3: nobody counts the answer to a ping, which waits for nothing", async () => {
@@ -522,7 +565,7 @@ describe.each(modes)("the credit, hibernate: $hibernate", (mode) => {
         await client.has(count + 2);
       }
       const batched = batch(response).buffer;
-      expect(client.client.messages.slice(1)).toEqual([batched, response, "a", batched]);
+      expect(client.frames).toEqual([batched, response, "a", batched]);
       client.take(1);
       client.client.send(acknowledgement(4));
       expect(await client.client.closed).toMatchObject({ code: 1002 });
@@ -958,9 +1001,7 @@ describe.each(modes)("what goes together, hibernate: $hibernate", (mode) => {
     const client = await FlowClient.connect(endpoint);
     client.client.send("go");
     await client.has(count);
-    return client.client.messages.map((frame) =>
-      typeof frame === "string" ? frame : Array.from(new Uint8Array(frame)),
-    );
+    return client.frames.map((frame) => (typeof frame === "string" ? frame : Array.from(new Uint8Array(frame))));
   };
 
   const abc = [1, 2, 97, 3, 1, 2, 98];
@@ -1032,7 +1073,7 @@ describe.each(modes)("what goes together, hibernate: $hibernate", (mode) => {
       },
       { window: 1_000_000 },
     );
-    expect((await frames(endpoint, 5000)).slice(1).map(({ length }) => length)).toEqual([4097, 905]);
+    expect((await frames(endpoint, 5000)).map(({ length }) => length)).toEqual([4097, 905]);
   });
 
   it("F7: what was sent before session.close goes before the Close frame, what waits doesn't go", async () => {
@@ -1060,8 +1101,9 @@ describe.each(modes)("what goes together, hibernate: $hibernate", (mode) => {
         return send;
       },
     });
-    const { client } = await FlowClient.connect(endpoint);
-    expect(await client.take(2)).toEqual([bytes(3, number(1000)).buffer, batch("a", "b").buffer]);
+    const client = await FlowClient.connect(endpoint);
+    await client.has(2);
+    expect(client.frames).toEqual([batch("a", "b").buffer]);
   });
 });
 
@@ -1073,6 +1115,7 @@ it("P12: the hook's subprotocol is the application's, with which the client may 
   });
   const offering = (offers: string) => endpoint.connect("", { "Sec-WebSocket-Protocol": offers });
   const client = await offering("token+socle.v1, token");
+  await nextSettings(client);
   expect([client.protocol, await client.ask("?")]).toEqual(["token+socle.v1", "token"]);
   const plain = await offering("token");
   expect([plain.protocol, await plain.ask("?")]).toEqual(["token", "token"]);
@@ -1148,7 +1191,7 @@ describe("hibernation", () => {
     expect(await client.client.closed).toMatchObject({ code: 1002 });
   });
 
-  it("F8: the subprotocol is the application's after it too", async () => {
+  it("F8: the subprotocol is the application's after it too, and the settings don't come again", async () => {
     const endpoint = serve({
       flowControl: true,
       subprotocols: ["chat"],
@@ -1157,7 +1200,8 @@ describe("hibernation", () => {
     const client = await FlowClient.connect(endpoint, "chat+socle.v1");
     await endpoint.hibernate();
     client.client.send("?");
-    expect(await client.has(1)).toEqual(["chat"]);
+    await client.has(1);
+    expect(client.frames).toEqual(["chat"]);
   });
 
   it("F6: comes only when no message waits for the client, or for others to go with", async () => {

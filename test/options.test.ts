@@ -47,10 +47,12 @@ describe("an endpoint without options", () => {
     [{ idleTimeoutMs: 1000 }, ["accepted", "sent"], true],
     [{ clientTimeoutMs: 1000 }, ["accepted", "heard"], true],
     [{ idleTimeoutMs: 1000, clientTimeoutMs: 1000 }, ["accepted", "sent", "heard"], true],
-    [{ flowControl: true }, ["join"], true],
+    [{ flowControl: true }, ["join", "accepted"], true],
+    [{ flowControl: true, hibernate: false }, ["join"], true],
     [{ tags: () => [] }, ["begin"], false],
     [{ tags: ["a"] }, [], false],
     [{ autoResponse: { request: "ping", response: "pong" } }, ["accepted"], false],
+    [{ autoResponse: { request: "ping", response: "pong" }, hibernate: false }, [], false],
     [{ hibernate: false }, [], false],
   ])("has with %o what that asks for", (options, names, receives) => {
     const definition = definitionOf(options);

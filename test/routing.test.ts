@@ -407,6 +407,15 @@ describe("subprotocols", () => {
     expect(client.response.headers.has("Sec-WebSocket-Protocol")).toBe(false);
     expect(await client.ask("?")).toBe("");
   });
+
+  it("R7, C1: who offers socle.plain is answered with it where nothing else is agreed on, and the session has none", async () => {
+    const client = await offer("socle.topics.", "socle.plain", "v3", "socle.v1");
+    expect(client.protocol).toBe("socle.plain");
+    expect(await client.ask("?")).toBe("");
+    expect((await offer("socle.plain", "v1")).protocol).toBe("v1");
+    const flow = serve({ flowControl: true });
+    expect((await flow.connect("", { "Sec-WebSocket-Protocol": "socle.plain, socle.v1" })).protocol).toBe("socle.v1");
+  });
 });
 
 it("R3: a class that is exported is found without any bindings", async () => {

@@ -6,6 +6,7 @@ import { afterEach, beforeEach, describe, expect, it, vi, type MockInstance } fr
 import { upgrade } from "./support/client.ts";
 import type { Served } from "./support/endpoint.ts";
 import { serve } from "./support/endpoint.ts";
+import { FlowClient, nextSettings } from "./support/flow-client.ts";
 import { within } from "./support/inside.ts";
 import { offer, TopicClient } from "./support/topic-client.ts";
 import { container } from "./support/worker.ts";
@@ -59,6 +60,24 @@ describe("negotiation", () => {
       expect(ann!.asyncRemote.bufferedAmount).toBe(0);
     });
     await client.has(21);
+  });
+
+  it("T9: by topics alone one that knows none is told the usual window, by flowControl both are told the endpoint's", async () => {
+    const told = {
+      response: "socle:pong",
+      request: "socle:ping",
+      maxPendingMessages: "1000",
+      messages: "",
+      perMs: "",
+    };
+    const settingsOf = async (served: Served, offered?: string) => (await FlowClient.connect(served, offered)).settings;
+    const alone = room();
+    expect(await settingsOf(alone)).toEqual({ ...told, window: 262_144 });
+    expect(await settingsOf(alone, offer())).toEqual({ ...told, window: 0 });
+    const both = room({ flowControl: { window: 500 } });
+    for (const offered of ["socle.v1", offer()]) {
+      expect(await settingsOf(both, offered)).toEqual({ ...told, window: 500 });
+    }
   });
 
   it("T9: one that acknowledges all the same is not the worse for it", async () => {
@@ -121,6 +140,7 @@ describe("frames", () => {
     const client = await served.connect("?ann", { "Sec-WebSocket-Protocol": "socle.v1" });
     await within(served, ({ ann }) => ann!.subscribe("a"));
     await served.stub.publish("a", "1");
+    await nextSettings(client);
     expect(await client.next()).toBe("<1>");
   });
 

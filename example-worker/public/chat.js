@@ -1,5 +1,5 @@
-// Chat: several rooms at once, one of them shown. Each has its connection, which comes back by itself.
-import { Connection, socketUrl } from "./connection.js";
+// Chat: several rooms at once, one of them shown. Each has its client, which comes back by itself.
+import { connect } from "./client.js";
 import { appendLine } from "./log.js";
 
 /** How long somebody is said to be typing, and how often one says it, in milliseconds. */
@@ -19,90 +19,72 @@ class Room {
   unread = 0;
   /** Who is typing, and until when. */
   typing = new Map();
-  /** Of the last line that its log shows. */
-  #position;
-  /** Lines that came before the welcome, which says whether they follow those of its log. */
-  #missed;
   #said = 0;
-  #connection;
+  #client;
+  #changed;
 
   constructor(name, member, changed) {
     this.name = name;
-    const url = () => {
-      const address = socketUrl(`/chat/${encodeURIComponent(name)}`);
-      address.searchParams.set("name", member);
-      if (this.#position) address.searchParams.set("since", this.#position);
-      this.#missed = [];
-      return address;
-    };
-    const told = {
-      state: (text) => {
-        this.status = text;
-        changed(this);
-      },
-      message: (data) => {
-        const line = this.#take(JSON.parse(data));
-        if (line) this.lines.push(line);
-        changed(this, line);
-      },
-    };
-    this.#connection = new Connection(url, told, { pings: true });
+    this.#changed = changed;
+    this.#client = connect(`/chat/${encodeURIComponent(name)}?name=${encodeURIComponent(member)}`, (text) => {
+      this.status = text;
+      changed(this);
+    });
+    this.#client.addEventListener("message", ({ data, topic }) => {
+      if (!topic) this.#take(JSON.parse(data));
+    });
+    const said = this.#client.topic("lines");
+    said.addEventListener("message", ({ data }) => this.#show(JSON.parse(data)));
+    said.addEventListener("recovery", ({ recovered }) => {
+      // Who was never here has missed nothing.
+      if (!recovered && this.members.length > 0) this.#add(GAP);
+    });
   }
 
+  /** What can't be sent now waits. */
   say(text) {
     this.#said = 0;
-    this.#connection.send(JSON.stringify({ type: "message", text }));
-    return this.#connection.isOpen;
+    this.#client.send(JSON.stringify({ type: "message", text }));
   }
 
   type() {
-    if (Date.now() - this.#said < TYPING / 2) return;
+    if (this.#client.status !== "open" || Date.now() - this.#said < TYPING / 2) return;
     this.#said = Date.now();
-    this.#connection.send(JSON.stringify({ type: "typing" }));
+    this.#client.send(JSON.stringify({ type: "typing" }));
   }
 
   leave() {
-    this.#connection.close();
+    this.#client.close();
   }
 
-  /** Takes a message of the server's. What is to be shown of it is returned. */
-  #take(message) {
-    const { type, name } = message;
+  /** Takes a message of this moment. */
+  #take({ type, name, members }) {
     switch (type) {
       case "welcome":
-        return this.#welcome(message);
-      case "message":
-        if (!this.#missed) return this.#show(message);
-        this.#missed.push(message);
-        return undefined;
+        this.members = members;
+        return this.#changed(this);
       case "typing":
         this.typing.set(name, Date.now() + TYPING);
-        return undefined;
+        return this.#changed(this);
       case "left":
         this.members = this.members.toSpliced(this.members.indexOf(name), 1);
         this.typing.delete(name);
-        return { text: `${name} has left`, kind: "note" };
+        return this.#add(`${name} has left`);
       default:
         this.members = [...this.members, name].toSorted((a, b) => (a < b ? -1 : 1));
-        return { text: type === "joined" ? `${name} has joined` : `${name} is back`, kind: "note" };
+        return this.#add(type === "joined" ? `${name} has joined` : `${name} is back`);
     }
   }
 
-  #welcome({ members, recovered, position }) {
-    this.members = members;
-    if (this.#position && !recovered) this.lines.push({ text: GAP, kind: "note" });
-    this.#position = position;
-    const missed = this.#missed.map((line) => this.#show(line));
-    this.#missed = undefined;
-    const last = missed.pop();
-    this.lines.push(...missed);
-    return last;
+  #show({ name, text, at }) {
+    this.typing.delete(name);
+    this.#add(`${new Date(at).toLocaleTimeString()} ${name}: ${text}`, "message");
   }
 
-  #show({ name, text, at, position }) {
-    this.#position = position;
-    this.typing.delete(name);
-    return { text: `${new Date(at).toLocaleTimeString()} ${name}: ${text}`, kind: "message" };
+  #add(text, kind = "note") {
+    const line = { text, kind };
+    this.lines.push(line);
+    this.#changed(this, line);
   }
 }
 
@@ -162,8 +144,7 @@ export function startChat(section) {
   function changed(room, line) {
     if (line?.kind === "message" && !isSeen(room)) room.unread++;
     if (room === shown) {
-      // A welcome may have brought several.
-      for (const missed of room.lines.slice(lines.childElementCount)) appendLine(lines, missed.text, missed.kind);
+      if (line) appendLine(lines, line.text, line.kind);
       showState();
     }
     showTabs();
@@ -182,8 +163,8 @@ export function startChat(section) {
   say.addEventListener("submit", (event) => {
     event.preventDefault();
     const { text } = say.elements;
-    // What can't be sent stays where it is.
-    if (shown.say(text.value)) text.value = "";
+    shown.say(text.value);
+    text.value = "";
     text.focus();
   });
   say.elements.text.addEventListener("input", () => shown.type());

@@ -1,5 +1,5 @@
 // Echo: each text comes back, and the time between is plotted.
-import { Connection, socketUrl } from "./connection.js";
+import { connect as connectTo } from "./client.js";
 import { appendLine } from "./log.js";
 import { Plot } from "./plot.js";
 
@@ -9,7 +9,7 @@ export function startEcho(section) {
   const find = (selector) => section.querySelector(selector);
   const [connect, measure, form, lines] = [find(".connect"), find(".measure"), find("form"), find(".log")];
   const plot = new Plot(find("figure"));
-  let connection;
+  let client;
   let timer;
 
   const press = (button, isPressed) => button.setAttribute("aria-pressed", isPressed);
@@ -18,33 +18,26 @@ export function startEcho(section) {
     press(measure, false);
   };
 
+  function tell(text, isOpen) {
+    find(".status").textContent = text;
+    measure.disabled = !isOpen;
+    form.querySelector("button").disabled = !isOpen;
+    if (!isOpen) stop();
+  }
+
+  function take({ data }) {
+    const text = typeof data === "string" ? data : `${data.byteLength} bytes: ${new Uint8Array(data).join(" ")}`;
+    const [, sent] = /^echo: at (\S+)$/.exec(text) ?? [];
+    if (sent) plot.add(performance.now() - Number(sent));
+    else appendLine(lines, text);
+  }
+
   connect.addEventListener("click", () => {
-    if (connection) {
-      stop();
-      connection.close();
-      connection = undefined;
-    } else {
-      connection = new Connection(() => socketUrl("/echo"), {
-        state(text, isOpen) {
-          find(".status").textContent = text;
-          measure.disabled = !isOpen;
-          form.querySelector("button").disabled = !isOpen;
-          if (!isOpen) stop();
-        },
-        message(data) {
-          const text = typeof data === "string" ? data : new TextDecoder().decode(data);
-          const [, sent] = /^echo: at (\S+)$/.exec(text) ?? [];
-          if (sent) plot.add(performance.now() - Number(sent));
-          else
-            appendLine(
-              lines,
-              typeof data === "string" ? data : `${data.byteLength} bytes: ${[...new Uint8Array(data)].join(" ")}`,
-            );
-        },
-      });
-    }
-    press(connect, connection !== undefined);
-    connect.textContent = connection ? "Disconnect" : "Connect";
+    client?.close();
+    client = client ? undefined : connectTo("/echo", tell);
+    client?.addEventListener("message", take);
+    press(connect, client !== undefined);
+    connect.textContent = client ? "Disconnect" : "Connect";
   });
 
   measure.addEventListener("click", () => {
@@ -52,13 +45,13 @@ export function startEcho(section) {
     stop();
     if (isOn) return;
     press(measure, true);
-    timer = setInterval(() => connection.send(`at ${performance.now()}`), PERIOD);
+    timer = setInterval(() => client.send(`at ${performance.now()}`), PERIOD);
   });
 
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     const { text, binary } = form.elements;
-    connection.send(binary.checked ? new TextEncoder().encode(text.value) : text.value);
+    client.send(binary.checked ? new TextEncoder().encode(text.value) : text.value);
     appendLine(lines, `you sent: ${text.value}`, "note");
     text.value = "";
     text.focus();

@@ -1,6 +1,5 @@
 // Tickers: a line for each symbol, and its price as it comes, or as slowly as the switch says.
-import { Connection, socketUrl } from "./connection.js";
-import { SocleWebSocket } from "./socle-client.js";
+import { connect } from "./client.js";
 
 /** How long a page that is slowed down takes for a price, in milliseconds. */
 const SLOW = 2000;
@@ -41,11 +40,11 @@ export function startTicker(section) {
     let last;
     // The clocks of the two ends differ by what the quickest price seems to have taken.
     let quickest = Infinity;
-    const told = {
-      state(text, isOpen) {
-        if (!isOpen) shown.textContent = `${symbol}: ${text}`;
-      },
-      async message(data) {
+    const client = connect(`/ticker/${symbol}`, (text, isOpen) => {
+      if (!isOpen) shown.textContent = `${symbol}: ${text}`;
+    });
+    async function showEach() {
+      for await (const data of client) {
         const { number, price, at } = JSON.parse(data);
         const age = Date.now() - at;
         quickest = Math.min(quickest, age);
@@ -54,11 +53,11 @@ export function startTicker(section) {
         const time = new Date(at).toLocaleTimeString();
         shown.textContent = `${symbol} ${price.toFixed(2)} at ${time}: price ${number}, ${skipped} skipped, ${behind} s behind`;
         if (slow.checked) await pause(slow);
-      },
-    };
-    const connection = new Connection(() => socketUrl(`/ticker/${symbol}`), told, { Socket: SocleWebSocket });
+      }
+    }
+    void showEach();
     stop.addEventListener("click", () => {
-      connection.close();
+      client.close();
       symbols.delete(symbol);
       item.remove();
       form.elements.symbol.focus();

@@ -36,10 +36,10 @@ class PlainEvent {
 class PlainTarget {
   #listening: { type: string; listener: Listener<Event>; once: boolean | undefined }[] = [];
 
-  addEventListener(type: string, listener: Listener<Event>, options?: ListenerOptions): void {
-    const { once, signal } = options ?? {};
-    const isSame = (one: { type: string; listener: unknown }) => one.type === type && one.listener === listener;
-    if (!listener || signal?.aborted || this.#listening.some(isSame)) return;
+  addEventListener(type: string, listener: Listener<Event>, { once, signal }: ListenerOptions = {}): void {
+    if (!listener || signal?.aborted) return;
+    // It is called once for each event, however often it was added.
+    this.removeEventListener(type, listener);
     this.#listening = [...this.#listening, { type, listener, once }];
     signal?.addEventListener("abort", () => this.removeEventListener(type, listener));
   }
@@ -94,3 +94,7 @@ export function eventOf<Properties extends object>(
   }
   return event as Event & Properties;
 }
+
+/** What a listener throws is reported, and stops nothing here: before 2026-09-15 a Worker's dispatch throws it instead. */
+export const emit = (target: { dispatchEvent(event: Event): boolean }, event: Event): void =>
+  report(() => target.dispatchEvent(event));

@@ -1,9 +1,17 @@
 // `socle/client`: for browsers, Node, Deno, Bun and Workers, with nothing of Cloudflare's.
-export {
-  type ClientCloseEvent,
-  type ClientData,
-  type ClientEvents,
-  type ClientMessageEvent,
-  type ClientRecoveryEvent,
+export type {
+  ClientCloseEvent,
+  ClientData,
+  ClientEndEvent,
+  ClientEvents,
+  ClientMessageEvent,
+  ClientRecoveryEvent,
+  ClientStatus,
+  ClientStatusEvent,
+  SocleClientEvents,
 } from "./client-events.ts";
-export { SocleWebSocket, type ClientOptions, type PlatformWebSocket } from "./web-socket.ts";
+export type { ClientOptions, PlatformWebSocket, SocleClientOptions } from "./client-options.ts";
+export type { ClientTopic, ClientTopicEvents, ClientTopicMessage } from "./client-topic.ts";
+export { OutboxFullError } from "./outbox.ts";
+export { SocleClient } from "./socle-client.ts";
+export { SocleWebSocket } from "./web-socket.ts";

@@ -2,10 +2,10 @@
 import {
   acknowledgement,
   FrameReader,
-  lengthOf,
   malformed,
   OVERHEAD,
   PLACE,
+  PLAIN,
   PROTOCOL,
   PUBLICATIONS,
   SETTINGS,
@@ -13,6 +13,7 @@ import {
 } from "../wire/frame.ts";
 import { topicsName } from "../wire/positions.ts";
 import { type Published, readPublications, readRecovery, type Recovery } from "../wire/publication.ts";
+import { readSettings, type Settings } from "../wire/settings.ts";
 import { binaryFrame, blobOf } from "./blob.ts";
 import type {
   ClientCloseEvent,
@@ -21,7 +22,12 @@ import type {
   ClientMessageEvent,
   ClientRecoveryEvent,
 } from "./client-events.ts";
-import { eventOf, report, Target, type TargetOf } from "./events.ts";
+import type { ClientOptions, PlatformWebSocket } from "./client-options.ts";
+import { emit, eventOf, Target, type TargetOf } from "./events.ts";
+import { Inbox } from "./inbox.ts";
+
+/** What stands behind the application's subprotocol on the wire. */
+const WIRE = /(^|\+)socle\.v1$/;
 
 /** How long what was taken may stay unacknowledged, in milliseconds. */
 const IDLE = 250;
@@ -30,32 +36,21 @@ const IDLE = 250;
 const MALFORMED = 4002;
 
 /** A message as it comes. */
-type Message = Pick<Published, "data"> & Partial<Published>;
+export type Message = Pick<Published, "data"> & Partial<Published>;
 
-/** A message that is not taken yet, and whether the server counts it. */
-type Untaken = readonly [data: ClientData, isCounted: boolean];
-
-/** What a {@link SocleWebSocket} needs of the class under it. */
-export interface PlatformWebSocket {
-  readonly url: string | null;
-  readonly protocol: string | null;
-  readonly extensions: string | null;
-  readonly readyState: number;
-  send(data: never): void;
-  close(code?: number, reason?: string): void;
-  addEventListener(type: never, listener: never): void;
-}
-
-/** The options of a {@link SocleWebSocket}. */
-export interface ClientOptions {
-  /** The class under it, such as that of `ws`; the global `WebSocket` if absent, which Node has from version 22 on. */
-  WebSocket?: new (url: never, protocols: never) => PlatformWebSocket;
+/** Who has it as one of many connections. */
+export interface Link extends ClientOptions {
+  /** The server knows none of Socle's subprotocols. */
+  readonly plain: boolean;
+  /** The server takes messages, and has told this. */
+  settled(settings: Settings): void;
   /**
-   * The `position` of the last message of each topic, with which the client comes back: a `Map` fits. Give the topics of the
-   * newest messages first: the server is told as many as fit in 3,072 bytes of JSON, and uses those of the topics that it
-   * subscribes with `since: "client"`.
+   * In place of the event.
+   *
+   * @param take says that the application has taken it
+   * @param isCounted false for a text frame with the answer to a heartbeat, and for all of a plain connection
    */
-  positions?: Iterable<readonly [topic: string, position: string]>;
+  message(message: Message, take: () => unknown, isCounted: boolean): void;
 }
 
 /**
@@ -67,7 +62,8 @@ export interface ClientOptions {
  * for await (const message of socket) await show(message);
  * ```
  *
- * To `partysocket` or `reconnecting-websocket` it is given as their `WebSocket`.
+ * It is one connection: a {@link SocleClient} comes back. To `partysocket` or `reconnecting-websocket` it is given as their
+ * `WebSocket`.
  *
  * @see the browser's `WebSocket`
  */
@@ -91,25 +87,21 @@ export class SocleWebSocket extends (Target as new () => TargetOf<ClientEvents>)
   binaryType: "blob" | "arraybuffer" = "blob";
 
   #socket!: PlatformWebSocket;
+  readonly #link: Link | undefined;
   /** The server speaks `socle.v1`. */
   #isFlowControlled = false;
   /** By this end. */
   #isClosed = false;
   #isOpened = false;
   #isEnded = false;
-  #hasReceived = false;
-  #window = WINDOW;
-  /** A text frame of it is the answer to a ping, which nobody counts. */
-  #uncounted: unknown;
+  /** Since the first frame. */
+  #settings: Settings | undefined;
   /** How many messages were taken. */
   #taken = 0;
   /** The size of those that are not acknowledged. */
   #size = 0;
   #timer: ReturnType<typeof setTimeout> = 0 as never;
-  /** What the iteration has not taken; undefined until there is one. */
-  #untaken: Untaken[] | undefined;
-  /** Iterations that wait for a message or the end. */
-  readonly #iterations: (() => void)[] = [];
+  readonly #inbox = new Inbox<ClientData>();
 
   /**
    * Connects.
@@ -118,13 +110,11 @@ export class SocleWebSocket extends (Target as new () => TargetOf<ClientEvents>)
    * without
    * @throws what the class under it throws; a TypeError if there is none, and for positions that are no pairs of texts
    */
-  constructor(
-    url: string | URL,
-    protocols: string | readonly string[] = [],
-    { WebSocket = (globalThis as unknown as Required<ClientOptions>).WebSocket, positions = [] }: ClientOptions = {},
-  ) {
+  constructor(url: string | URL, protocols: string | readonly string[] = [], options: ClientOptions = {}) {
     super();
-    if (!WebSocket) throw new TypeError("There is no global WebSocket: give a class as the option WebSocket.");
+    const { WebSocket = (globalThis as unknown as Link).WebSocket, positions = [], plain } = options as Link;
+    if (!WebSocket) throw new TypeError("No WebSocket: give the option WebSocket.");
+    if (plain !== undefined) this.#link = options as Link;
     // The EventTarget of Workers calls what stands under `on…` by itself, others don't. It is asked by an event of which nobody
     // else can know yet.
     let isCalled = false;
@@ -138,7 +128,10 @@ export class SocleWebSocket extends (Target as new () => TargetOf<ClientEvents>)
     }
     const names = [protocols].flat();
     const offered = names.length > 0 ? names.flatMap((name) => [`${name}+${PROTOCOL}`, name]) : [PROTOCOL];
-    this.#connect((offers) => new WebSocket(url as never, offers as never), [...offered, topicsName(positions)]);
+    offered.push(topicsName(positions));
+    // Who comes back is not to wonder whether it was the network that failed.
+    if (this.#link) offered.unshift(PLAIN);
+    this.#connect((offers) => new WebSocket(url as never, offers as never), plain ? names : offered);
   }
 
   get url(): string {
@@ -147,8 +140,7 @@ export class SocleWebSocket extends (Target as new () => TargetOf<ClientEvents>)
 
   /** The application's subprotocol that was agreed on, "" if none. */
   get protocol(): string {
-    const { protocol } = this.#socket;
-    return (this.#isFlowControlled ? protocol?.slice(0, -PROTOCOL.length - 1) : protocol) ?? "";
+    return (this.#socket.protocol ?? "").replace(WIRE, "");
   }
 
   get extensions(): string {
@@ -157,13 +149,13 @@ export class SocleWebSocket extends (Target as new () => TargetOf<ClientEvents>)
 
   get readyState(): 0 | 1 | 2 | 3 {
     // Node's stays 2 if it was closed while it connected; and between two attempts there is none.
-    if (this.#isEnded) return this.CLOSED;
+    if (this.#isEnded) return 3;
     if (this.#isOpened) return this.#socket.readyState as 0;
-    return this.#isClosed ? this.CLOSING : this.CONNECTING;
+    return this.#isClosed ? 2 : 0;
   }
 
   get #isOpen(): boolean {
-    return this.#socket.readyState === this.OPEN;
+    return this.#socket.readyState === 1;
   }
 
   /** What was sent and has not left yet, in bytes; of this end, not of the server's. */
@@ -183,6 +175,7 @@ export class SocleWebSocket extends (Target as new () => TargetOf<ClientEvents>)
   close(code?: number, reason?: string): void {
     this.#isClosed = true;
     this.#socket.close(code, reason);
+    clearTimeout(this.#timer);
   }
 
   /**
@@ -190,18 +183,7 @@ export class SocleWebSocket extends (Target as new () => TargetOf<ClientEvents>)
    * also after a `break`; another iteration goes on where that was left.
    */
   [Symbol.asyncIterator](): AsyncGenerator<ClientData, void, undefined> {
-    return this.#iterate((this.#untaken ??= []));
-  }
-
-  async *#iterate(untaken: Untaken[]): AsyncGenerator<ClientData, void, undefined> {
-    for (;;) {
-      const next = untaken.shift();
-      if (next) {
-        this.#take(next);
-        yield next[0];
-      } else if (this.#isEnded) return;
-      else await new Promise<void>((resolve) => this.#iterations.push(resolve));
-    }
+    return this.#inbox[Symbol.asyncIterator]();
   }
 
   /** Tries without `socle.v1` too, where nothing else was offered: clients don't accept that none is agreed on. */
@@ -213,28 +195,29 @@ export class SocleWebSocket extends (Target as new () => TargetOf<ClientEvents>)
       socket.addEventListener(type as never, listener as never);
     on("open", () => {
       this.#isOpened = true;
-      this.#isFlowControlled = /(^|\+)socle\.v1$/.test(socket.protocol!);
-      this.#emit(eventOf("open"));
+      this.#isFlowControlled = WIRE.test(socket.protocol!);
+      emit(this, eventOf("open"));
+      if (!this.#isFlowControlled) this.#link?.settled([0]);
     });
     on("message", ({ data }: { data: string | ArrayBuffer }) => this.#receive(data));
     on("error", ({ error, message }: { error?: unknown; message?: string }) => {
-      if (!mayRetry()) this.#emit(eventOf("error", error ? { error, message } : {}));
+      if (!mayRetry()) emit(this, eventOf("error", { error, message }));
     });
     on("close", ({ code, reason, wasClean }: ClientCloseEvent) => {
       if (mayRetry()) return this.#connect(open, []);
       this.#isEnded = true;
       clearTimeout(this.#timer);
-      this.#emit(eventOf("close", { code, reason, wasClean }, "CloseEvent"));
-      this.#wake();
+      emit(this, eventOf("close", { code, reason, wasClean }, "CloseEvent"));
+      this.#inbox.end();
     });
   }
 
   /** Reads all of a frame before any of it is delivered: what a delivery throws is not the server's fault. */
   #receive(frame: string | ArrayBuffer): void {
-    const isFirst = !this.#hasReceived;
-    this.#hasReceived = true;
-    if (!this.#isFlowControlled) return this.#deliver({ data: frame }, false);
-    if (typeof frame === "string") return this.#deliver({ data: frame }, frame !== this.#uncounted);
+    const isFirst = !this.#settings;
+    const settings = (this.#settings ??= [WINDOW]);
+    const isMessage = !this.#isFlowControlled || typeof frame === "string";
+    if (isMessage) return this.#deliver({ data: frame }, this.#isFlowControlled && frame !== settings[1]);
     const messages: Message[] = [];
     let recovery: Recovery | undefined;
     let refusal: string | undefined;
@@ -243,41 +226,34 @@ export class SocleWebSocket extends (Target as new () => TargetOf<ClientEvents>)
       if (reader.type === PUBLICATIONS) for (const message of readPublications(reader)) messages.push(message);
       else if (reader.type === PLACE) recovery = readRecovery(reader);
       else if (reader.type !== SETTINGS) for (const data of reader.messages()) messages.push({ data });
-      else {
-        if (!isFirst) malformed("settings that are not the first frame");
-        this.#window = reader.number();
-        const items = [...reader.items()];
-        if (items.some((item) => typeof item !== "string")) malformed("settings that hold bytes");
-        [this.#uncounted] = items;
-      }
+      else if (isFirst) this.#settings = readSettings(reader);
+      else malformed("settings that are not the first frame");
     } catch (error) {
       refusal = (error as Error).message;
     }
+    if (isFirst) this.#link?.settled(this.#settings);
     for (const message of messages) this.#deliver(message, true);
-    if (recovery && this.#isOpen) this.#emit(eventOf("recovery", recovery));
+    if (recovery && this.#isOpen) emit(this, eventOf("recovery", recovery));
     if (refusal) this.#socket.close(MALFORMED, refusal);
   }
 
   #deliver(message: Message, isCounted: boolean): void {
     if (!this.#isOpen) return;
     const { data: given } = message;
+    const take = () => isCounted && this.#take(given);
+    if (this.#link) return this.#link.message(message, take, isCounted);
     const data = typeof given !== "string" && this.binaryType === "blob" ? (blobOf(given) ?? given) : given;
-    const untaken = this.#untaken;
-    const one: Untaken = [data, isCounted];
-    untaken?.push(one);
-    this.#emit(eventOf("message", { ...message, data }, "MessageEvent"));
-    if (untaken) this.#wake();
-    else this.#take(one);
+    this.#inbox.give(data, take, () => emit(this, eventOf("message", { ...message, data }, "MessageEvent")));
   }
 
-  #take([data, isCounted]: Untaken): void {
-    if (!isCounted || this.#window === 0) return;
+  #take(data: string | ArrayBuffer): void {
+    const [window] = this.#settings!;
+    if (!window) return;
     this.#taken++;
-    this.#size +=
-      OVERHEAD +
-      (typeof data === "string" ? lengthOf(data) : ((data as Blob).size ?? (data as ArrayBuffer).byteLength));
-    if (this.#size * 4 >= this.#window) this.#acknowledge();
-    else this.#timer ||= setTimeout(() => this.#acknowledge(), IDLE);
+    // Of a text its UTF-16 units, as the protocol allows: they are at hand.
+    this.#size += OVERHEAD + ((data as ArrayBuffer).byteLength ?? (data as string).length);
+    if (this.#size * 4 >= window) this.#acknowledge();
+    else if (this.#isOpen) this.#timer ||= setTimeout(() => this.#acknowledge(), IDLE);
   }
 
   #acknowledge(): void {
@@ -285,14 +261,5 @@ export class SocleWebSocket extends (Target as new () => TargetOf<ClientEvents>)
     this.#timer = 0 as never;
     this.#size = 0;
     if (this.#isOpen) this.#socket.send(acknowledgement(this.#taken) as never);
-  }
-
-  /** What a listener throws is reported, and stops nothing here: before 2026-09-15 a Worker's dispatch throws it instead. */
-  #emit(event: Event): void {
-    report(() => this.dispatchEvent(event));
-  }
-
-  #wake(): void {
-    for (const goOn of this.#iterations.splice(0)) goOn();
   }
 }

@@ -4,7 +4,7 @@ import { SessionVersionError } from "../api/errors.ts";
 import { amended, define } from "../endpoint/definition.ts";
 import type { SessionFacts } from "../hibernation/facts.ts";
 import type { Renewal } from "../hibernation/remains.ts";
-import { answerBy } from "../options/auto-response.ts";
+import { answerBy, isHeartbeat } from "../options/auto-response.ts";
 import { isFlowControlled, plainName, speaks } from "../options/flow-control/flow-session.ts";
 import { answerOf, formerOf, GONE, isTracked, obstacle, versionOf } from "../options/version.ts";
 import { tellOf } from "../reporting/listener.ts";
@@ -55,20 +55,23 @@ export class Outdated {
     const former = formerOf(facts, made);
     const why = definition ? obstacle(former, made, Boolean(definition.config.migrateSession)) : GONE;
     const answers = answerOf(former) === answerOf(made);
-    // Which texts a client of `socle.v1` doesn't count it was told as it came.
+    // What its heartbeat is, and the answer that it doesn't count, a client of `socle.v1` was told as it came.
     const isOnWire = isFlowControlled(facts.negotiatedSubprotocol);
-    const isMisled = !answers && isOnWire && definition?.config.flowControl;
+    const pair = definition?.config.autoResponse;
+    // What an endpoint has by itself no client of before sends, which was told of none.
+    const isNew = answerOf(former) === "" && pair && isHeartbeat(pair);
+    const isMisled = !answers && !isNew && isOnWire;
     const isMute = definition && isOnWire && !speaks(definition.config);
     if (why ?? (isMisled || isMute)) {
       const cause =
-        why ?? (isMute ? "topics has gone, by which its client speaks" : "its client counts by another autoResponse");
+        why ?? (isMute ? "topics has gone, by which its client speaks" : "its client was told another autoResponse");
       const error = new SessionVersionError(`The code that kept it was another: ${cause}.`);
       const { path } = facts;
       const served =
         why === GONE ? (this.#gone[path] ??= { ...define(path, {}, false), callbacks: {}, onEvent }) : definition!;
       return [lastOf(served, isTracked(former)), undefined, error];
     }
-    if (!answers) answerBy(ctx, definition!.config.autoResponse);
+    if (!answers) answerBy(ctx, pair);
     const from = versionOf(former);
     const renewal = {
       from: from === versionOf(made) ? undefined : from,

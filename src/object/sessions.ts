@@ -11,7 +11,7 @@ import { renewLimits } from "../hibernation/limits.ts";
 import type { Remains } from "../hibernation/remains.ts";
 import { watchRollbacks } from "../hibernation/rollback.ts";
 import { readTopics, type Kept } from "../hibernation/row.ts";
-import { PROTOCOLS } from "../options/subprotocols.ts";
+import { plainly, PROTOCOLS } from "../options/subprotocols.ts";
 import { hasTimeout } from "../options/timeouts.ts";
 import { LostSessions } from "../options/track-sessions/lost-sessions.ts";
 import { attempt, placeOf, report, type Place } from "../reporting/log.ts";
@@ -85,7 +85,7 @@ export class Sessions implements SessionHost {
     if (isFull) return unavailable();
     const { isOpen } = session;
     if (isOpen) session.tell({ type: "open", session });
-    const protocol = agreed.negotiatedSubprotocol;
+    const protocol = agreed.negotiatedSubprotocol || plainly(request);
     if (isOpen && !protocol) return new Response(null, { status: 101, webSocket });
     const headers: Record<string, string> = protocol ? { [PROTOCOLS]: protocol } : {};
     if (!isOpen) headers[ENDED] = "true";

@@ -1,10 +1,12 @@
-// `autoResponse`: a text to which the platform answers without waking the object, and Socle for sockets that don't hibernate:
-// hibernate.ts listens to those.
+// `autoResponse`: a text to which the platform answers without waking the object, and Socle where that doesn't: answers.ts.
 import type { EndpointConfig } from "../api/endpoint-options.ts";
 import type { Subject } from "../session/subject.ts";
-import { spend } from "./budget.ts";
 import { isPair, isShort } from "./check.ts";
+import { speaks } from "./flow-control/flow-session.ts";
 import type { Option } from "./option.ts";
+
+/** What an endpoint has that speaks `socle.v1`, so that its clients find out by themselves that a connection is dead. */
+const HEARTBEAT = { request: "socle:ping", response: "socle:pong" };
 
 export const autoResponse = {
   checks: {
@@ -14,8 +16,9 @@ export const autoResponse = {
     ],
   },
   register({ config }) {
-    if (!config.autoResponse) return;
-    const { request, response } = config.autoResponse;
+    const pair = config.autoResponse ?? (speaks(config) ? HEARTBEAT : undefined);
+    if (!pair) return;
+    const { request, response } = pair;
     // As everything that is sent: what is no Unicode ends the connection of a browser.
     config.autoResponse = Object.freeze({ request: request.toWellFormed(), response: response.toWellFormed() });
   },
@@ -29,32 +32,6 @@ export const autoResponse = {
 export const answerBy = (ctx: DurableObjectState, pair: EndpointConfig["autoResponse"]): void =>
   ctx.setWebSocketAutoResponse(pair && new WebSocketRequestResponsePair(pair.request, pair.response));
 
-/** Twenty at once, then one each second: nobody is told whether the client reads them, and what it doesn't is kept. */
-const BUDGET = { messages: 20, perMs: 20_000 };
-
-export class AutoResponse {
-  readonly #send: () => void;
-  #spentUntil = 0;
-  #timer: ReturnType<typeof setTimeout> = 0 as never;
-
-  constructor(send: () => void) {
-    this.#send = send;
-  }
-
-  /** Answers a ping; those past the budget by one answer, a second later. */
-  ping(): void {
-    if (!this.#timer) this.#answer();
-  }
-
-  end(): void {
-    clearTimeout(this.#timer);
-  }
-
-  readonly #answer = (): void => {
-    const spentUntil = spend(BUDGET, this.#spentUntil, Date.now());
-    this.#timer = spentUntil ? (0 as never) : setTimeout(this.#answer, 1000);
-    if (!spentUntil) return;
-    this.#spentUntil = spentUntil;
-    this.#send();
-  };
-}
+/** Whether it is the pair that such an endpoint has by itself. */
+export const isHeartbeat = ({ request, response }: { request: string; response: string }): boolean =>
+  request === HEARTBEAT.request && response === HEARTBEAT.response;

@@ -3,7 +3,7 @@ import { CloseReason } from "../api/close-reason.ts";
 import { toError } from "../reporting/thrown.ts";
 import { BY_US, reasonOf } from "../sending/close-frame.ts";
 import type { Subject } from "../session/subject.ts";
-import { AutoResponse } from "./auto-response.ts";
+import { Answers } from "./answers.ts";
 import { SWITCH } from "./check.ts";
 import type { Option } from "./option.ts";
 
@@ -27,12 +27,7 @@ function listen(session: Subject): void {
   const keepAwake = (pending: Promise<void> | undefined): void => {
     if (pending) ctx.waitUntil(pending);
   };
-  // As the platform's, they wait for no credit.
-  const pings =
-    autoResponse &&
-    new AutoResponse(() => {
-      if (socket.readyState === WebSocket.OPEN) socket.send(autoResponse.response);
-    });
+  const pings = autoResponse && new Answers(socket, autoResponse.response);
   socket.addEventListener("message", ({ data }) => {
     if (!pings || data !== autoResponse.request) return keepAwake(session.receive(data as string | ArrayBuffer));
     session.sent();

@@ -1,4 +1,5 @@
 // `subprotocols`: what an endpoint speaks, and what a client offers. On which they agree the handshake says.
+import { PLAIN } from "../wire/frame.ts";
 import { isList } from "./check.ts";
 import type { Option } from "./option.ts";
 
@@ -15,5 +16,8 @@ export const subprotocols = {
 
 /** The subprotocols that a client offers, and in a 101 the one that was agreed on. */
 export const PROTOCOLS = "Sec-WebSocket-Protocol";
+
+/** What is agreed on where nothing is: by Socle's clients, which are to know that the server was reached. */
+export const plainly = (request: Request): string => (offeredBy(request).includes(PLAIN) ? PLAIN : "");
 
 export const offeredBy = ({ headers }: Request): string[] => headers.get(PROTOCOLS)?.split(/\s*,\s*/) ?? [];

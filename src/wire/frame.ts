@@ -3,6 +3,9 @@
 /** The subprotocol. An application's own stands before it, with a plus. */
 export const PROTOCOL = "socle.v1";
 
+/** On which a server agrees if on nothing else: clients accept no connection on which nothing is agreed on, and don't say why. */
+export const PLAIN = "socle.plain";
+
 /** How many bytes may be untaken unless the server says otherwise. */
 export const WINDOW = 262_144;
 
@@ -43,23 +46,21 @@ export function made<Value>(make: () => Value): Value | undefined {
   }
 }
 
-// A Worker has both. React Native has no decoder, or a polyfill that can't be fatal.
+/** A Worker has it. */
 const encoder = /* @__PURE__ */ made(() => new TextEncoder());
+// React Native has none, or a polyfill that can't be fatal.
 const decoder = /* @__PURE__ */ made(() => new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }));
 
 export const malformed = (what: string): never => {
-  throw new ProtocolError(`A frame that socle.v1 doesn't have: ${what}.`);
+  throw new ProtocolError(`No frame of socle.v1: ${what}.`);
 };
 
 export const encode = (text: string): Bytes => encoder!.encode(text) as Bytes;
 
-/** How many bytes of UTF-8 a text has; without an encoder its UTF-16 units, by which a client may count too. */
-export const lengthOf = (text: string): number => (encoder ? encode(text) : text).length;
-
 export function dataFrame(data: ArrayBuffer | ArrayBufferView): Bytes {
-  const bytes: Uint8Array = ArrayBuffer.isView(data)
-    ? new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
-    : new Uint8Array(data);
+  // A buffer has neither a buffer nor an offset.
+  const { buffer = data as ArrayBuffer, byteOffset, byteLength } = data as Partial<ArrayBufferView>;
+  const bytes = new Uint8Array(buffer, byteOffset, byteLength);
   const frame = new Uint8Array(bytes.length + 1);
   frame.set(bytes, 1);
   return frame;
@@ -129,7 +130,7 @@ export class FrameReader {
   number(): number {
     let value = 0;
     for (let unit = 1; unit <= 2 ** 49; unit *= 128) {
-      const byte = this.#bytes[this.#at++] ?? malformed("it ends within a number");
+      const byte = this.#bytes[this.#at++] ?? malformed("it ends too early");
       value += (byte % 128) * unit;
       if (byte < 128 && value <= Number.MAX_SAFE_INTEGER) return value;
     }
@@ -139,9 +140,7 @@ export class FrameReader {
   take(length: number): Bytes {
     const start = this.#at;
     this.#at += length;
-    return this.#at > this.#bytes.length
-      ? malformed("it ends within a message")
-      : this.#bytes.subarray(start, this.#at);
+    return this.#at > this.#bytes.length ? malformed("it ends too early") : this.#bytes.subarray(start, this.#at);
   }
 }
 

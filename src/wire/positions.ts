@@ -24,7 +24,7 @@ export function topicsName(positions: Iterable<readonly [topic: string, position
   for (const pair of Symbol.iterator in Object(positions) ? positions : [positions]) {
     const [topic, position] = [pair].flat();
     if (typeof topic !== "string" || typeof position !== "string") {
-      throw new TypeError("The positions are no pairs of texts: give a Map as the option positions.");
+      throw new TypeError("Positions are pairs of texts: give a Map.");
     }
     if (topics.has(topic)) continue;
     topics.add(topic);

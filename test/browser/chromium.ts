@@ -1,8 +1,12 @@
 // The browser of these tests: the machine's own, for none is downloaded.
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { accessSync, constants } from "node:fs";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 
-import { chromium, type Browser } from "playwright-core";
+import { chromium, type Browser, type BrowserContext } from "playwright-core";
 
 const NAMES = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
 
@@ -25,16 +29,44 @@ function find(): string {
   );
 }
 
-export const launch = (): Promise<Browser> =>
-  chromium.launch({
-    executablePath: find(),
-    // The sandbox needs a user that is not root.
-    args: [
-      ...(process.getuid?.() === 0 ? ["--no-sandbox"] : []),
-      "--disable-quic",
-      "--disable-background-networking",
-      "--disable-component-update",
-      "--disable-sync",
-      "--no-first-run",
-    ],
+const ARGS = [
+  // The sandbox needs a user that is not root.
+  ...(process.getuid?.() === 0 ? ["--no-sandbox"] : []),
+  "--disable-quic",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync",
+  "--no-first-run",
+];
+
+export const launch = (): Promise<Browser> => chromium.launch({ executablePath: find(), args: ARGS });
+
+/** One whose pages are hidden by a page in front of them. Those of `launch` never are: Playwright has each believe it is in front. */
+export async function launchWithTabs(): Promise<{ context: BrowserContext; stop(): Promise<void> }> {
+  const profile = await mkdtemp(join(tmpdir(), "socle-browser-"));
+  // The page for a new tab, which it would open, has Playwright wait for seconds, and sometimes for good.
+  const options = ["--headless", "--remote-debugging-port=0", `--user-data-dir=${profile}`, "about:blank"];
+  const child = spawn(find(), [...ARGS, ...options], { stdio: ["ignore", "ignore", "pipe"] });
+  const exited = once(child, "exit");
+  const kill = () => void child.kill();
+  process.once("exit", kill);
+  let output = "";
+  const listening = new Promise<string>((resolve) => {
+    child.stderr.on("data", (data: Buffer) => {
+      output += data.toString();
+      const [, endpoint] = /DevTools listening on (ws:\S+)/.exec(output) ?? [];
+      if (endpoint) resolve(endpoint);
+    });
   });
+  const endpoint = await Promise.race([listening, exited.then(() => undefined)]);
+  if (!endpoint) throw new Error(`Chromium has not started:\n${output}`);
+  const browser = await chromium.connectOverCDP(endpoint, { noDefaults: true });
+  const stop = async () => {
+    await browser.close();
+    kill();
+    await exited;
+    process.off("exit", kill);
+    await rm(profile, { recursive: true, force: true, maxRetries: 5 });
+  };
+  return { context: browser.contexts()[0]!, stop };
+}

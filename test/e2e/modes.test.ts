@@ -214,8 +214,8 @@ it("R22: hibernate: false keeps the object past the time at which it would hiber
 it("F6, F8: an object sleeps while messages are under way to a client, which it knows when it wakes, but not while any wait", async () => {
   const connect = async (name: string) => {
     const client = new Client(new WebSocket(`ws://${server.host}/counter/flow/${name}`, "socle.v1"));
-    // The settings: a window of 1 byte, so one message at a time.
-    expect(await client.next()).toEqual(new Uint8Array([3, 1]));
+    // A window of 1 byte, so one message at a time.
+    expect((await client.settings())[0]).toBe(1);
     return client;
   };
   const next = async (client: Client) => (await client.json()) as { instance: string; count: number };

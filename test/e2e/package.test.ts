@@ -1,6 +1,5 @@
 // The package as a new user has it: packed, installed into a folder elsewhere with the starter, checked, run, built.
 import { execFile } from "node:child_process";
-import { once } from "node:events";
 import { access, cp, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -11,7 +10,7 @@ import { build } from "esbuild";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { WebSocket } from "ws";
 
-import { wranglerDev, type Server } from "./server.ts";
+import { Client, wranglerDev, type Server } from "./server.ts";
 
 const root = join(import.meta.dirname, "../..");
 const template = join(root, "templates/minimal");
@@ -297,13 +296,10 @@ migrations = [{ tag = "v1", new_sqlite_classes = ["Endpoints"] }]
     );
     const server = await wranglerDev("flow.toml", folder);
     try {
-      const socket = new WebSocket(`ws://${server.host}/echo`, ["socle.v1"]);
-      await once(socket, "open");
-      expect(socket.protocol).toBe("socle.v1");
-      const [settings] = (await once(socket, "message")) as [Buffer];
-      expect([...settings]).toEqual([3, 0x80, 0x80, 4]);
-      socket.close(1000);
-      await once(socket, "close");
+      const client = new Client(new WebSocket(`ws://${server.host}/echo`, ["socle.v1"]));
+      expect((await client.settings())[0]).toBe(65_536);
+      expect(client.socket.protocol).toBe("socle.v1");
+      await client.close(1000);
     } finally {
       await server.stop();
     }

@@ -105,7 +105,7 @@ describe("over TCP", () => {
     opened.send("close");
     expect(await opened.closed).toEqual({ code: 4000, reason: "a cut emoji: \ufffd" });
     const flow = new Client(new WebSocket(`ws://${server.host}/cut-flow/a`, ["socle.v1"]));
-    await once(flow.socket, "open");
+    await flow.settings();
     for (const way of ways) {
       flow.send(way);
       expect(await flow.next()).toBe("a cut emoji: \ufffd");

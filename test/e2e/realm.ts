@@ -5,7 +5,7 @@ import { createContext, runInContext } from "node:vm";
 import { build } from "esbuild";
 import { WebSocket } from "ws";
 
-import type { SocleWebSocket } from "../../src/client/index.ts";
+import type * as client from "../../src/client/index.ts";
 
 const bundle = build({
   entryPoints: [join(import.meta.dirname, "../../src/client/index.ts")],
@@ -29,14 +29,22 @@ export const PLATFORM: Readonly<Record<string, unknown>> = {
   btoa,
 };
 
-/** The client as it is where there are these globals, and those of ECMAScript. */
-export async function clientWith(globals: Readonly<Record<string, unknown>>): Promise<typeof SocleWebSocket> {
+/** `socle/client` as it is where there are these globals, and those of ECMAScript. */
+export async function moduleWith(globals: Readonly<Record<string, unknown>>): Promise<typeof client> {
   const { outputFiles } = await bundle;
   const context = createContext({ setTimeout, clearTimeout, queueMicrotask, ...globals });
-  return runInContext(`${outputFiles[0]!.text}; client.SocleWebSocket`, context) as typeof SocleWebSocket;
+  return runInContext(`${outputFiles[0]!.text}; client`, context) as typeof client;
+}
+
+/** Its SocleWebSocket. */
+export async function clientWith(globals: Readonly<Record<string, unknown>>): Promise<typeof client.SocleWebSocket> {
+  return (await moduleWith(globals)).SocleWebSocket;
 }
 
 /** The same, where the platform lacks what is named. */
-export function clientWithout(...names: string[]): Promise<typeof SocleWebSocket> {
-  return clientWith(Object.fromEntries(Object.entries(PLATFORM).filter(([name]) => !names.includes(name))));
+export function clientWithout(...names: string[]): Promise<typeof client.SocleWebSocket> {
+  return clientWith(without(...names));
 }
+
+export const without = (...names: string[]): Record<string, unknown> =>
+  Object.fromEntries(Object.entries(PLATFORM).filter(([name]) => !names.includes(name)));

@@ -12,6 +12,9 @@ import { build } from "esbuild";
 import { Miniflare } from "miniflare";
 import { WebSocket } from "ws";
 
+import { FrameReader, SETTINGS } from "../../src/wire/frame.ts";
+import { readSettings, type Settings } from "../../src/wire/settings.ts";
+
 const root = join(import.meta.dirname, "../..");
 
 /** Another compatibility date of the Workers, to see what still works under it. */
@@ -57,6 +60,13 @@ export class Client {
     const messages = [];
     while (messages.length < count) messages.push(await this.next());
     return messages;
+  }
+
+  /** Takes the settings, which a server that speaks `socle.v1` sends first. */
+  async settings(): Promise<Settings> {
+    const frame = await this.next();
+    if (frame[0] !== SETTINGS) throw new Error(`No settings, but ${frame.length} bytes`);
+    return readSettings(new FrameReader(Uint8Array.from(frame as Uint8Array).buffer));
   }
 
   async json(): Promise<unknown> {

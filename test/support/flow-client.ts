@@ -25,8 +25,14 @@ export function item(data: Data): number[] {
 
 export const batch = (...items: readonly Data[]): Uint8Array => bytes(1, ...items.map(item));
 
+/** What the texts of the settings say, in their order. */
+const TEXTS = ["response", "request", "maxPendingMessages", "messages", "perMs"] as const;
+
+/** What a server tells first. A text that is left out is empty. */
+export type Settings = { window: number } & Record<(typeof TEXTS)[number], string>;
+
 /** What a frame of the server's holds. */
-export function contents(frame: string | ArrayBuffer): { messages: Data[]; window?: number; uncounted?: string } {
+export function contents(frame: string | ArrayBuffer): { messages: Data[]; settings?: Settings } {
   if (typeof frame === "string") return { messages: [frame] };
   const [type, ...rest] = new Uint8Array(frame);
   let at = 0;
@@ -51,8 +57,19 @@ export function contents(frame: string | ArrayBuffer): { messages: Data[]; windo
   if (type === 1) return { messages: items() };
   if (type !== 3) throw new Error(`No frame of a server's: ${type}`);
   const window = read();
-  const [uncounted] = items() as string[];
-  return { messages: [], window, ...(uncounted !== undefined && { uncounted }) };
+  const texts = items();
+  if (texts.length > TEXTS.length || texts.some((text) => typeof text !== "string")) {
+    throw new Error(`No settings: ${texts.join()}`);
+  }
+  const named = TEXTS.map((name, index) => [name, texts[index] ?? ""]);
+  return { messages: [], settings: { window, ...Object.fromEntries(named) } as Settings };
+}
+
+/** Takes the first frame, which has to be the settings. */
+export async function nextSettings(client: Client): Promise<Settings> {
+  const { settings } = contents(await client.next());
+  if (!settings) throw new Error("The first frame is no settings.");
+  return settings;
 }
 
 export class FlowClient {
@@ -61,24 +78,30 @@ export class FlowClient {
 
   constructor(readonly client: Client) {}
 
+  /** Waits for the settings too: what the client takes is behind them. */
   static async connect({ path }: Pick<Served, "path">, protocols = "socle.v1", query = ""): Promise<FlowClient> {
-    return new FlowClient(await connect(path + query, { "Sec-WebSocket-Protocol": protocols }));
+    const client = await connect(path + query, { "Sec-WebSocket-Protocol": protocols });
+    await nextSettings(client);
+    return new FlowClient(client);
   }
 
-  /** All that came so far. */
+  get settings(): Settings {
+    return contents(this.client.messages[0]!).settings!;
+  }
+
+  /** What came behind them, as it came. */
+  get frames(): readonly (string | ArrayBuffer)[] {
+    return this.client.messages.slice(1);
+  }
+
+  /** All messages that came so far. */
   get messages(): Data[] {
     return this.client.messages.flatMap((frame) => contents(frame).messages);
   }
 
   /** Those of them that the server counts: not the text frames that the settings leave out. */
   get counted(): Data[] {
-    let uncounted: string | undefined;
-    return this.client.messages.flatMap((frame) => {
-      if (frame === uncounted) return [];
-      const { messages, ...settings } = contents(frame);
-      uncounted ??= settings.uncounted;
-      return messages;
-    });
+    return this.frames.flatMap((frame) => (frame === this.settings.response ? [] : contents(frame).messages));
   }
 
   /** Waits for as many messages in all. */

@@ -4,7 +4,7 @@ import { isPlain } from "../../hibernation/plain-data.ts";
 import { PROTOCOL, WINDOW } from "../../wire/frame.ts";
 import { check, defined, isWhole, SWITCH, type Check, type Checks } from "../check.ts";
 import type { Option } from "../option.ts";
-import { isFlowControlled, join, read, speaks } from "./flow-session.ts";
+import { isFlowControlled, joinBy, readBy, speaks } from "./flow-session.ts";
 
 const DEFAULTS: Required<FlowControl> = {
   window: WINDOW,
@@ -46,5 +46,5 @@ export const flowControl = {
     check(`The flowControl of the endpoint at "${config.path}"`, settings, SETTINGS);
     config.flowControl = Object.freeze({ ...DEFAULTS, ...defined(settings) });
   },
-  part: (config) => (speaks(config) ? { join, read } : undefined),
+  part: (config) => (speaks(config) ? { join: joinBy(config), read: readBy(config) } : undefined),
 } as const satisfies Option<"flowControl">;

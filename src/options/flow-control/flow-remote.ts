@@ -8,7 +8,7 @@ import { attempt } from "../../reporting/log.ts";
 import { checkData } from "../../sending/data.ts";
 import { Remote, SENT, type RemoteLink } from "../../sending/remote.ts";
 import type { TopicMessage } from "../../sending/topic-message.ts";
-import { encode, frameOf, MOST_IN_BATCH, OVERHEAD, SETTINGS, WINDOW } from "../../wire/frame.ts";
+import { MOST_IN_BATCH, OVERHEAD, type Bytes } from "../../wire/frame.ts";
 import { placeFrame, type Place } from "../../wire/publication.ts";
 import type { Credit } from "./credit.ts";
 import { frameOfRun, isRun, LARGE, messageOf, type OutgoingMessage } from "./message.ts";
@@ -24,6 +24,8 @@ export interface FlowLink {
   readonly settings: Required<FlowControl>;
   /** Undefined without the option: then everything goes out as it comes. */
   readonly credit: Credit | undefined;
+  /** Of the settings: what its client gets first. */
+  readonly frame: Bytes;
   /** The client knows the frames of topics. */
   readonly knowsTopics: boolean;
   /** As a text frame it is the answer to a ping, which nobody counts: that the platform sends without telling. */
@@ -70,13 +72,7 @@ export class FlowRemote extends Remote {
   constructor(socket: WebSocket, accepted: boolean, link: FlowLink) {
     super(socket, accepted, link.session);
     this.#link = link;
-    const { settings, credit, uncounted, knowsTopics } = link;
-    if (accepted) return;
-    // A client that knows no topics takes it that there is credit, and what it acknowledges is read and forgotten.
-    const window = credit || knowsTopics ? settings.window : WINDOW;
-    if (window === WINDOW && uncounted === undefined) return;
-    const items = uncounted === undefined ? [] : [{ bytes: encode(uncounted), isBinary: false }];
-    void super.send(frameOf(SETTINGS, [window], items));
+    if (!accepted) void super.send(link.frame);
   }
 
   override send(data: unknown): Promise<void> | undefined;

@@ -6,7 +6,9 @@ import type { FlowControl } from "../../api/flow-control.ts";
 import { CREDIT } from "../../hibernation/limits.ts";
 import { toError } from "../../reporting/thrown.ts";
 import type { Subject } from "../../session/subject.ts";
-import { ACKNOWLEDGEMENT, BATCH, FrameReader, malformed, MOST_IN_BATCH, PROTOCOL } from "../../wire/frame.ts";
+import { ACKNOWLEDGEMENT, BATCH, FrameReader, malformed, MOST_IN_BATCH, PROTOCOL, WINDOW } from "../../wire/frame.ts";
+import { settingsFrame } from "../../wire/settings.ts";
+import { answer } from "../answers.ts";
 import { Credit } from "./credit.ts";
 import { FlowRemote } from "./flow-remote.ts";
 
@@ -49,33 +51,49 @@ export interface FlowSession extends Subject {
 }
 
 /** Puts the client's end that waits for credit in the place of the usual one. */
-export function join(session: Subject, isAccepted: boolean): void {
-  if (!isFlowControlled(session.negotiatedSubprotocol)) return;
-  const { webSocket, ctx } = session;
-  const { autoResponse, flowControl } = session.definition.config;
+export function joinBy(config: EndpointConfig): (session: Subject, isAccepted: boolean) => void {
+  const { autoResponse, flowControl, maxPendingMessages, rateLimit } = config;
   const settings = flowControl ? (flowControl as Required<FlowControl>) : FREE;
-  const credit = flowControl ? new Credit(settings.window, session.limits[CREDIT]) : undefined;
-  const asyncRemote = new FlowRemote(webSocket, isAccepted, {
-    settings,
-    credit,
-    knowsTopics: session.knowsTopics,
-    // Without credit nobody counts.
-    uncounted: credit && autoResponse?.response,
-    session,
-    keep: () => keep(session as FlowSession),
-    stalled() {
-      const text = `The client took nothing for ${settings.stallTimeoutMs} ms: see stallTimeoutMs.`;
-      const ended = session.lost(new CloseReason(1008), new LimitExceededError(1008, text));
-      if (ended) ctx.waitUntil(ended);
-    },
-    keepAwake: (sending) => ctx.waitUntil(sending),
-  });
-  const negotiatedSubprotocol = plainName(session.negotiatedSubprotocol);
-  Object.assign(session, { negotiatedSubprotocol, asyncRemote, credit });
+  const { request, response } = autoResponse ?? {};
+  const [most, messages, perMs] = [maxPendingMessages, rateLimit?.messages, rateLimit?.perMs].map((one) =>
+    one?.toString(),
+  );
+  const frameFor = (window: number) => settingsFrame([window, response, request, most, messages, perMs]);
+  const frame = frameFor(settings.window);
+  // A client that knows no topics takes it that there is credit, and what it acknowledges is read and forgotten.
+  const plainFrame = flowControl ? frame : frameFor(WINDOW);
+  return (session, isAccepted) => {
+    if (!isFlowControlled(session.negotiatedSubprotocol)) return;
+    const { webSocket, ctx, knowsTopics } = session;
+    const credit = flowControl ? new Credit(settings.window, session.limits[CREDIT]) : undefined;
+    const asyncRemote = new FlowRemote(webSocket, isAccepted, {
+      settings,
+      credit,
+      knowsTopics,
+      frame: knowsTopics ? frame : plainFrame,
+      uncounted: response,
+      session,
+      keep: () => keep(session as FlowSession),
+      stalled() {
+        const text = `The client took nothing for ${settings.stallTimeoutMs} ms: see stallTimeoutMs.`;
+        const ended = session.lost(new CloseReason(1008), new LimitExceededError(1008, text));
+        if (ended) ctx.waitUntil(ended);
+      },
+      keepAwake: (sending) => ctx.waitUntil(sending),
+    });
+    const negotiatedSubprotocol = plainName(session.negotiatedSubprotocol);
+    Object.assign(session, { negotiatedSubprotocol, asyncRemote, credit });
+  };
 }
 
-/** Reads a frame, and has what it carries taken. */
-export function read(session: Subject, message: string | ArrayBuffer): Promise<void> | undefined {
+/** Reads a frame. The heartbeat comes here where the object's platform answers to another endpoint's. */
+export function readBy({ autoResponse }: EndpointConfig): typeof read {
+  const { request, response = "" } = autoResponse ?? {};
+  return (session, message) => (message === request ? answer(session, response) : read(session, message));
+}
+
+/** Has what a frame carries taken. */
+function read(session: Subject, message: string | ArrayBuffer): Promise<void> | undefined {
   const { asyncRemote, dispatch } = session;
   if (typeof message === "string" || !(asyncRemote instanceof FlowRemote)) return session.take(message);
   let pending: Promise<void> | undefined;

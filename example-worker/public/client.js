@@ -1,0 +1,30 @@
+// The page's clients: where they connect to, and what they say of it.
+import { SocleClient } from "./socle-client.js";
+
+/** What each status is called: at first, and once it has been open. */
+const WORDS = { connecting: ["Connecting", "Reconnecting"], open: ["Connected", "Connected again"] };
+
+function words(status, hasBeenOpen, { code, reason }) {
+  if (status in WORDS) return WORDS[status][Number(hasBeenOpen)];
+  if (status === "closed")
+    return code === 1000 ? "Not connected" : `The server has closed the connection: ${reason || code}`;
+  return navigator.onLine ? "Connection lost. It tries again." : "You are offline. It goes on when you are back.";
+}
+
+/**
+ * A client of a path of the page's host.
+ *
+ * @param tell is told each status in words, and whether it is open
+ */
+export function connect(path, tell) {
+  const client = new SocleClient(new URL(path, location.origin.replace(/^http/, "ws")));
+  let hasBeenOpen = false;
+  const say = (event) => {
+    const isOpen = client.status === "open";
+    tell(words(client.status, hasBeenOpen, event), isOpen);
+    hasBeenOpen ||= isOpen;
+  };
+  client.addEventListener("status", say);
+  say({});
+  return client;
+}
