@@ -101,7 +101,6 @@ export function connect(url: string | URL, protocols: string | readonly string[]
       if (!isOver) run(...given);
     };
   const link: Link = {
-    plain: false,
     ...host.options,
     settled: unlessOver((told: Settings) => {
       const [, answer = autoResponse?.response, question = autoResponse?.request, ...limits] = told;

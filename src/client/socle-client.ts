@@ -19,12 +19,10 @@ const DEFAULTS = {
   maxOutboxBytes: 1_048_576,
 };
 
-/** The platform's classes, but for Event. */
-const EVENTS: Record<string, string> = { message: "MessageEvent", close: "CloseEvent" };
+/** 1000, and what stands for the application's last word, are one. */
+const isNoWord = ({ code }: Closing): boolean => code !== 1000 && !(code >= 4000 && code < 4500);
 
 const closed = () => new Error("The client is closed.");
-
-const isFinal = ({ code }: Closing): boolean => code === 1000 || (code >= 4000 && code < 4500);
 
 const asked = <Value>(one: Asked<Value>): Value | Promise<Value> =>
   typeof one === "function" ? (one as () => Value | Promise<Value>)() : one;
@@ -80,9 +78,9 @@ export class SocleClient
     super();
     const given: Record<string, unknown> = { ...options };
     for (const [name, absent] of Object.entries(DEFAULTS)) {
-      const value = (given[name] ??= absent);
+      const value = (given[name] = Number(given[name] ?? absent));
       // A timer takes no longer time.
-      if (typeof value !== "number" || !(value >= 0 && value < 2 ** 31))
+      if (!(value >= 0 && value < 2 ** 31))
         throw new TypeError(`The option ${name} takes a number from 0 to 2147483647.`);
     }
     const { WebSocket = globalThis.WebSocket, protocols = [], positions = [] } = options;
@@ -173,7 +171,10 @@ export class SocleClient
     this.#connection = connect(url, protocols, {
       options: { ...this.#options, positions: this.positions },
       begun: () => this.#begin(),
-      message: (message, take) => this.#receive(message, take),
+      message: (message, take) =>
+        this.#inbox.give(message.data, this.#topics.give(message, take), () =>
+          this.#emit("message", message, "MessageEvent"),
+        ),
       recovery: (recovery) => this.#topics.recover(recovery),
       goOn: () => this.#flush(),
       ended: (closing, error) => this.#lose(closing, error),
@@ -200,19 +201,12 @@ export class SocleClient
     this.#outbox.empty((data) => this.#connection?.give(data) ?? false);
   }
 
-  #receive(message: Message, take: () => void): void {
-    const taken = this.#topics.give(message, take);
-    this.#inbox.give(message.data, taken, () => this.#emit("message", message));
-  }
-
   #lose(closing: Closing, error?: unknown): void {
     const lived = this.#status === "open" ? now() - this.#openedAt : -1;
     const mayBeLost = this.#drop();
-    const { minDelayMs, maxDelayMs, shouldReconnect } = this.#options;
-    let isBack = !isFinal(closing);
-    report(() => {
-      if (shouldReconnect) isBack = shouldReconnect(eventOf("close", closing, "CloseEvent"));
-    });
+    const { minDelayMs, maxDelayMs, shouldReconnect = isNoWord } = this.#options;
+    let isBack = true;
+    report(() => (isBack = shouldReconnect(eventOf("close", closing, "CloseEvent"))));
     // That may have closed it.
     if (this.#status === "closed") return;
     if (!isBack) return this.#end(closing, mayBeLost);
@@ -272,7 +266,7 @@ export class SocleClient
     queueMicrotask(() => {
       const end = { ...closing, mayBeLost: lost + this.#outbox.length };
       this.#become("closed", end);
-      this.#emit("close", end);
+      this.#emit("close", end, "CloseEvent");
       this.#inbox.end();
       this.#topics.end();
     });
@@ -283,7 +277,7 @@ export class SocleClient
     this.#emit("status", { mayBeLost: 0, ...more, status });
   }
 
-  #emit(type: string, properties?: object): void {
-    emit(this, eventOf(type, properties, EVENTS[type]));
+  #emit(type: string, properties?: object, name?: string): void {
+    emit(this, eventOf(type, properties, name));
   }
 }

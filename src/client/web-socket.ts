@@ -41,7 +41,7 @@ export type Message = Pick<Published, "data"> & Partial<Published>;
 /** Who has it as one of many connections. */
 export interface Link extends ClientOptions {
   /** The server knows none of Socle's subprotocols. */
-  readonly plain: boolean;
+  readonly plain?: boolean | undefined;
   /** The server takes messages, and has told this. */
   settled(settings: Settings): void;
   /**
@@ -112,9 +112,14 @@ export class SocleWebSocket extends (Target as new () => TargetOf<ClientEvents>)
    */
   constructor(url: string | URL, protocols: string | readonly string[] = [], options: ClientOptions = {}) {
     super();
-    const { WebSocket = (globalThis as unknown as Link).WebSocket, positions = [], plain } = options as Link;
+    const {
+      WebSocket = (globalThis as ClientOptions).WebSocket,
+      positions = [],
+      plain,
+      settled,
+    } = options as Partial<Link>;
     if (!WebSocket) throw new TypeError("No WebSocket: give the option WebSocket.");
-    if (plain !== undefined) this.#link = options as Link;
+    this.#link = settled && (options as Link);
     // The EventTarget of Workers calls what stands under `on…` by itself, others don't. It is asked by an event of which nobody
     // else can know yet.
     let isCalled = false;

@@ -52,7 +52,7 @@ const encoder = /* @__PURE__ */ made(() => new TextEncoder());
 const decoder = /* @__PURE__ */ made(() => new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }));
 
 export const malformed = (what: string): never => {
-  throw new ProtocolError(`No frame of socle.v1: ${what}.`);
+  throw new ProtocolError(`No frame of socle.v1: ${what}`);
 };
 
 export const encode = (text: string): Bytes => encoder!.encode(text) as Bytes;

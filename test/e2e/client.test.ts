@@ -1506,7 +1506,7 @@ describe("F9: where the platform can't", () => {
     onTestFinished(() => socket.close());
     await opened(socket);
     const iterator = socket[Symbol.asyncIterator]();
-    expect(() => socket.send(new Blob(["a"]))).toThrow("This platform makes no Blob of bytes: send an ArrayBuffer.");
+    expect(() => socket.send(new Blob(["a"]))).toThrow("The platform makes no such Blob: send an ArrayBuffer.");
     socket.send(Uint8Array.of(1));
     expect(await take(iterator, 1)).toEqual([JSON.stringify({ subprotocol: "", bytes: [1] })]);
   });

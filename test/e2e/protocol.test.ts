@@ -99,7 +99,7 @@ const recoveryOf = (vector: Vector) => ({
   recovered: vector.recovered,
 });
 
-const refusal = (refused: string) => `No frame of socle.v1: ${refused}.`;
+const refusal = (refused: string) => `No frame of socle.v1: ${refused}`;
 
 function write({ frame, messages, number, text, topic, epoch, offset, recovered }: Vector): Uint8Array {
   const type = bytesOf(frame)[0]!;

@@ -1405,8 +1405,8 @@ export const mutations: readonly Mutation[] = [
     "C1",
     "it comes back after 1000",
     "client/socle-client.ts",
-    "code === 1000 || (code >= 4000",
-    "(code >= 4000",
+    "code !== 1000 && !(code >= 4000",
+    "!(code >= 4000",
   ),
   mutation(
     "C1",
@@ -1419,8 +1419,8 @@ export const mutations: readonly Mutation[] = [
     "C1",
     "shouldReconnect is not asked",
     "client/socle-client.ts",
-    "if (shouldReconnect) isBack",
-    "if (false) isBack",
+    "(isBack = shouldReconnect(",
+    "(isBack = isNoWord(",
   ),
   mutation(
     "C1",

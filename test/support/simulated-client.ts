@@ -69,7 +69,7 @@ export class Simulation {
     options: SocleClientOptions = {},
     url: ConstructorParameters<typeof SocleClient>[0] = "ws://a.test/",
   ): SocleClient {
-    const client = new SocleClient(url, { WebSocket: this.network.WebSocket as never, ...options });
+    const client = new SocleClient(url, { WebSocket: this.network.WebSocket, ...options });
     client.addEventListener("status", ({ status, mayBeLost, code, error }: ClientStatusEvent) => {
       this.statuses.push({ status, mayBeLost, code, error });
       this.told.push(status);
