@@ -493,6 +493,14 @@ describe("the outbox", () => {
     expect(received()).toEqual([["token", "1", Uint8Array.of(2), "3", "4"]]);
   });
 
+  it("C4: what open sends goes before what waits also where the rate limit holds it", async () => {
+    const { client, clock, received } = started({}, { rateLimit: { messages: 1, perMs: 100 } });
+    client.send("1");
+    client.addEventListener("open", () => ["a", "b"].forEach((text) => client.send(text)));
+    await clock.advance(5000);
+    expect(received()).toEqual([["a", "b", "1"]]);
+  });
+
   it("C4: what a connection was given is not sent again; the status says how many may be lost", async () => {
     const { client, clock, network, received, statuses } = started();
     await clock.advance(1000);
