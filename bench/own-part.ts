@@ -125,7 +125,7 @@ export async function ownPart(): Promise<Record<string, { "ns a message": number
       0 = {};
       1 = (socket = new CountingSocket());
     },
-    WebSocketRequestResponsePair: class {},
+    WebSocketRequestResponsePair: Object,
     // Node's takes no 101.
     Response: function () {},
   });

@@ -417,12 +417,12 @@ describe("the heartbeat", () => {
     expect(client.status).not.toBe("open");
   });
 
-  it("C3: heartbeatMs: 0 sends no more than the outbox needs", async () => {
-    const { client, clock, received, server } = started({ heartbeatMs: 0 }, { maxPendingMessages: 4 });
-    for (let count = 0; count < 8; count++) client.send("x");
+  it("C3: with heartbeatMs: 0 a page that becomes visible asks once", async () => {
+    const { clock, page, server } = started({ heartbeatMs: 0 });
+    await clock.advance(1000);
+    page.show(true);
     await clock.advance(10 * MINUTE);
-    expect(received()[0]).toHaveLength(8);
-    expect(server.pings).toBe(3);
+    expect(server.pings).toBe(1);
   });
 
   it("C3: heartbeatMs: 0 sends none", async () => {
@@ -586,16 +586,41 @@ describe("the outbox", () => {
     expect(client.status).toBe("open");
   });
 
-  it("C4: has no more on its way than half of maxPendingMessages, told by heartbeats", async () => {
-    const { client, clock, network, server, received } = started({}, { maxPendingMessages: 10 });
-    network.latency = () => 50;
-    for (let sent = 0; sent < 40; sent++) client.send(`${sent}`);
-    await clock.advance(105);
+  it.each([
+    [10, 40, 40],
+    [4, 100, 20],
+    [1000, 0.4, 3000],
+  ])("C4: with maxPendingMessages: %s a callback may take %s ms", async (maxPendingMessages, takes, count) => {
+    const { client, clock, received, server } = started({ maxOutboxMessages: 5000 }, { maxPendingMessages });
+    let free = 0;
+    let most = 0;
+    server.onMessage = () => {
+      free = Math.max(free, clock.time) + takes;
+      most = Math.max(most, (free - clock.time) / takes);
+    };
+    for (let sent = 0; sent < count; sent++) client.send(`${sent}`);
+    await clock.advance(10_000);
+    expect(received()[0]).toHaveLength(count);
+    expect(most).toBeLessThanOrEqual(maxPendingMessages);
+  });
+
+  it.each([
+    [1012, 2, 3],
+    [1012, 1000, 6],
+    [4500, 4, 5],
+    [1013, 2, 6],
+    [1008, 2, 6],
+  ])("C4: a server that closes with %s may drop what waits, %s messages at most", async (code, most, lost) => {
+    const { client, clock, server, statuses } = started({}, { maxPendingMessages: most, isMute: false });
+    await clock.advance(1000);
+    for (let sent = 0; sent < 5; sent++) client.send(`${sent}`);
+    // The answer to a heartbeat stands behind these.
+    await clock.advance(MINUTE);
+    client.send("5");
     await clock.advance(100);
-    expect(received()[0]).toHaveLength(5);
-    await clock.advance(2000);
-    expect(received()[0]).toHaveLength(40);
-    expect(server.pings).toBe(7);
+    server.closeAll(code);
+    await clock.advance(1000);
+    expect(statuses.find(({ status }) => status === "waiting")).toMatchObject({ code, mayBeLost: lost });
   });
 
   it("C4: a server of before, which tells no settings, gets what waits all the same", async () => {

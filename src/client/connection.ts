@@ -36,8 +36,8 @@ export interface Connection {
   give(data: Sendable): boolean;
   /** Asks at once whether somebody is there. */
   beat(): void;
-  /** Its client hears no more of it. @returns how many messages may be lost */
-  drop(): number;
+  /** Its client hears no more of it. @returns how many messages may be lost, if the server has closed it so */
+  drop(closing?: Closing): number;
 }
 
 /** @throws what the platform's WebSocket throws */
@@ -46,10 +46,12 @@ export function connect(url: string | URL, protocols: string | readonly string[]
   let isSettled = false;
   let response: string | undefined;
   let request: string | undefined;
-  /** What the server keeps its clients to, each NaN or 0 if to none. */
-  let most: number;
-  let messages: number;
-  let perMs: number;
+  /** How many messages may wait at the server; Infinity if it doesn't tell. */
+  let most = Infinity;
+  /** How many it is given at once, and in how many milliseconds it has forgotten one of them. */
+  let burst = Infinity;
+  let each = 0;
+  let spentUntil = 0;
   let isOver = false;
   /** How many messages it was given, how many of them have arrived, and how many will have by the next answer. */
   let sent = 0;
@@ -57,8 +59,6 @@ export function connect(url: string | URL, protocols: string | readonly string[]
   let arriving: number | undefined;
   let sentAt: number;
   let receivedAt: number;
-  /** By when the server has forgotten them, under its rate limit. */
-  let spentUntil = 0;
   let isAwaited = false;
   let heart: Timer;
   let pause: Timer;
@@ -103,9 +103,14 @@ export function connect(url: string | URL, protocols: string | readonly string[]
   const link: Link = {
     ...host.options,
     settled: unlessOver((told: Settings) => {
-      const [, answer = autoResponse?.response, question = autoResponse?.request, ...limits] = told;
+      const [, answer = autoResponse?.response, question = autoResponse?.request, ...numbers] = told;
+      const [waiting, messages, perMs] = numbers.map(Number) as [number, number, number];
       [response, request] = [answer, question];
-      [most, messages, perMs] = limits.map(Number) as [number, number, number];
+      most = waiting || most;
+      // Half of what it takes: on their way messages catch up with each other. How fast callbacks are nobody tells: as many as
+      // may wait are taken to need a quarter of a second.
+      burst = Math.min(messages || most, most) / 2;
+      each = Math.max((perMs / messages) * 2 || 0, 500 / most);
       isSettled = true;
       sentAt = receivedAt = now();
       watch();
@@ -145,14 +150,7 @@ export function connect(url: string | URL, protocols: string | readonly string[]
     socket,
     give(data) {
       if (!isSettled || socket.readyState !== 1) return false;
-      // That they have arrived is told by the answer to a heartbeat.
-      if (request && most > 0 && (sent - arrived) * 2 >= most) {
-        beat();
-        return false;
-      }
-      // Half of what it may: on their way messages catch up with each other.
-      const each = (perMs / messages) * 2;
-      const early = spentUntil - now() - Math.max(perMs - each, 0);
+      const early = spentUntil - now() - Math.max(each * (burst - 1) || 0, 0);
       clearTimeout(pause);
       if (early > 0) {
         pause = setTimeout(() => host.goOn(), early);
@@ -165,12 +163,14 @@ export function connect(url: string | URL, protocols: string | readonly string[]
       return true;
     },
     beat,
-    drop() {
+    drop({ code, wasClean } = LOST) {
       isOver = true;
       clearTimeout(heart);
       clearTimeout(pause);
       socket.close();
-      return sent - arrived;
+      // Of what has arrived a server that closes drops what waits for a callback, and behind a limit all that came.
+      const dropped = [1008, 1009, 1013].includes(code) ? sent : most;
+      return Math.min(sent, sent - arrived + (wasClean ? dropped : 0));
     },
   };
 }

@@ -30,7 +30,9 @@ const asked = <Value>(one: Asked<Value>): Value | Promise<Value> =>
 /** What browsers have, and what is missing elsewhere. */
 const page = globalThis as {
   readonly navigator?: { readonly onLine?: boolean };
-  readonly document?: Pick<EventTarget, "addEventListener" | "removeEventListener"> & { readonly hidden: boolean };
+  readonly document?: Partial<Pick<EventTarget, "addEventListener" | "removeEventListener">> & {
+    readonly hidden?: boolean;
+  };
 } & Partial<Pick<EventTarget, "addEventListener" | "removeEventListener">>;
 
 /**
@@ -203,7 +205,7 @@ export class SocleClient
 
   #lose(closing: Closing, error?: unknown): void {
     const lived = this.#status === "open" ? now() - this.#openedAt : -1;
-    const mayBeLost = this.#drop();
+    const mayBeLost = this.#drop(closing);
     const { minDelayMs, maxDelayMs, shouldReconnect = isNoWord } = this.#options;
     let isBack = true;
     report(() => (isBack = shouldReconnect(eventOf("close", closing, "CloseEvent"))));
@@ -239,7 +241,7 @@ export class SocleClient
   #listen(method: "addEventListener" | "removeEventListener"): void {
     page[method]?.("online", this.#look);
     page[method]?.("offline", this.#look);
-    page.document?.[method]("visibilitychange", this.#show);
+    page.document?.[method]?.("visibilitychange", this.#show);
   }
 
   #renew(): void {
@@ -249,13 +251,13 @@ export class SocleClient
   }
 
   /** Nothing is left of a connection. @returns how many messages may be lost with it */
-  #drop(): number {
+  #drop(closing?: Closing): number {
     const connection = this.#connection;
     if (this.#status === "open") this.#renew();
     this.#attempt++;
     clearTimeout(this.#timer);
     this.#connection = undefined;
-    return connection?.drop() ?? 0;
+    return connection?.drop(closing) ?? 0;
   }
 
   #end(closing: Closing, lost: number): void {
