@@ -13,7 +13,7 @@ import { evaluation } from "../bench/evaluation.ts";
  */
 const WORKER_BYTES = 37_522;
 const CLIENT_BYTES = 3_072;
-const RETURNING_BYTES = 5_371;
+const RETURNING_BYTES = 5_118;
 
 const WORKER = `
 import { ServerContainer, addEndpoint, onOpenStartWsConnection } from "socle";

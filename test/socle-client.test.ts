@@ -281,12 +281,11 @@ describe("connecting", () => {
     expect(network.attempts).toHaveLength(2);
   });
 
-  it("C1: connects to an endpoint without socle.v1, at the first try, and has no subprotocol then", async () => {
+  it("C1: connects to an endpoint without socle.v1, at the first try", async () => {
     const { client, clock, network, received } = started({}, { isPlain: true });
     for (let times = 0; times < 3; times++) {
       await clock.advance(3000);
       expect(client.status).toBe("open");
-      expect(client.protocol).toBe("");
       client.send(Uint8Array.of(1));
       await clock.advance(100);
       network.cut();
@@ -860,7 +859,7 @@ describe("options", () => {
     (name) => {
       for (const value of [-1, NaN, Infinity, "five", {}]) {
         expect(() => simulate().client({ [name]: value })).toThrow(
-          new TypeError(`The option ${name} takes a number from 0 to 2147483647.`),
+          new TypeError(`${name} takes a number from 0 to 2147483647.`),
         );
       }
       simulate()

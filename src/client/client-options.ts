@@ -50,3 +50,28 @@ export interface SocleClientOptions extends ClientOptions {
   /** Whether it comes back after this. If absent it does, but not after 1000 and 4000 to 4499. */
   shouldReconnect?: (event: ClientCloseEvent) => boolean;
 }
+
+export const asked = <Value>(one: Asked<Value>): Value | Promise<Value> =>
+  typeof one === "function" ? (one as () => Value | Promise<Value>)() : one;
+
+const DEFAULTS = {
+  minDelayMs: 500,
+  maxDelayMs: 30_000,
+  heartbeatMs: 25_000,
+  heartbeatTimeoutMs: 10_000,
+  maxOutboxMessages: 1000,
+  maxOutboxBytes: 1_048_576,
+};
+
+export type SettledOptions = SocleClientOptions & typeof DEFAULTS;
+
+/** @throws a TypeError for a number that is none */
+export function settled(options: SocleClientOptions): SettledOptions {
+  const given: Record<string, unknown> = { ...options };
+  for (const [name, absent] of Object.entries(DEFAULTS)) {
+    const value = (given[name] = Number(given[name] ?? absent));
+    // A timer takes no longer time.
+    if (!(value >= 0 && value < 2 ** 31)) throw new TypeError(`${name} takes a number from 0 to 2147483647.`);
+  }
+  return given as unknown as SettledOptions;
+}

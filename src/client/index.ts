@@ -12,6 +12,6 @@ export type {
 } from "./client-events.ts";
 export type { ClientOptions, PlatformWebSocket, SocleClientOptions } from "./client-options.ts";
 export type { ClientTopic, ClientTopicEvents, ClientTopicMessage } from "./client-topic.ts";
-export { OutboxFullError } from "./outbox.ts";
-export { SocleClient } from "./socle-client.ts";
+
+export { OutboxFullError, SocleClient } from "./socle-client.ts";
 export { SocleWebSocket } from "./web-socket.ts";

@@ -283,6 +283,12 @@ describe("socle/channel, socle/client and flowControl", () => {
     expect(new TextDecoder().decode(code)).not.toMatch(/\bimport\b|flowControl|DurableObject/);
   });
 
+  it("C6: with SocleClient it is at most 5,120", async () => {
+    const code = await bundled(`export { SocleClient, SocleWebSocket } from "socle/client";`);
+    expect(gzipSync(code, { level: 9 }).length).toBeLessThanOrEqual(5120);
+    expect(new TextDecoder().decode(code)).not.toMatch(/\bimport\b|flowControl|DurableObject/);
+  });
+
   it("F1: a Worker speaks socle.v1 with nothing imported beside socle, as wrangler builds it", async () => {
     await writeFile(join(folder, "flow.ts"), WORKER);
     await writeFile(

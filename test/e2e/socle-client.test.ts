@@ -451,7 +451,7 @@ describe("the heartbeat", () => {
     proxy.stall(...directions);
     await lost(visitor);
     const { code, error } = visitor.statuses.find(({ status }) => status === "waiting")!;
-    expect([code, (error as Error).message]).toEqual([1006, "Nothing came within heartbeatTimeoutMs."]);
+    expect([code, (error as Error).message]).toEqual([1006, "heartbeatTimeoutMs is over."]);
     await publish(path, "2");
     // Nor does an attempt to connect wait for ever.
     await lost(visitor, 3);
