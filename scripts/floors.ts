@@ -26,7 +26,7 @@ const FLOORS = [
 const MOST_LINES = 300;
 
 /** Every page pays for what a client is divided into: as a client and its connection, with an outbox, it had 5,371 bytes of the 5,120 that it may. */
-const LONGER: Record<string, number> = { "src/client/socle-client.ts": 400 };
+const LONGER: Record<string, number> = { "src/client/socle-client.ts": 410 };
 
 const faults: string[] = [];
 

@@ -170,6 +170,25 @@ describe("where the object's platform pair is another endpoint's", () => {
     expect(log.entries).toEqual(["end"]);
   });
 
+  it("C3: so it does for an endpoint without socle.v1 whose pair another's has taken the place of", async () => {
+    const name = freshPath();
+    const log = new Log();
+    const plain = serveMap({
+      autoResponse: { request: "ping", response: "pong" },
+      rateLimit: { messages: 1, perMs: 600_000 },
+      instance: () => name,
+      onText: (_, text, { asyncRemote }) => {
+        log.add(text);
+        return asyncRemote.sendText(text);
+      },
+    });
+    const client = await plain.connect();
+    await FlowClient.connect(serveMap({ flowControl: true, instance: () => name }));
+    for (let count = 0; count < 3; count++) expect(await client.ask("ping")).toBe("pong");
+    expect(await client.ask("end")).toBe("end");
+    expect(log.entries).toEqual(["end"]);
+  });
+
   it("C3: that is no message for a rate limit", async () => {
     const { client } = await open({ rateLimit: { messages: 1, perMs: 600_000 } });
     for (let count = 0; count < 3; count++) expect(await client.ask("socle:ping")).toBe("socle:pong");

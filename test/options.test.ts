@@ -51,7 +51,7 @@ describe("an endpoint without options", () => {
     [{ flowControl: true, hibernate: false }, ["join"], true],
     [{ tags: () => [] }, ["begin"], false],
     [{ tags: ["a"] }, [], false],
-    [{ autoResponse: { request: "ping", response: "pong" } }, ["accepted"], false],
+    [{ autoResponse: { request: "ping", response: "pong" } }, ["accepted"], true],
     [{ autoResponse: { request: "ping", response: "pong" }, hibernate: false }, [], false],
     [{ hibernate: false }, [], false],
   ])("has with %o what that asks for", (options, names, receives) => {

@@ -418,6 +418,20 @@ describe("subprotocols", () => {
   });
 });
 
+it("P12, C1: who offers socle.plain is closed by the hook on socle.v1, on which it waits for settings", async () => {
+  const closing = serve({ subprotocols: ["chat"], onHandshake: () => ({ closeCode: 4401 }) });
+  for (const [offered, agreed] of [
+    ["socle.plain, socle.v1, socle.topics.", "socle.v1"],
+    ["socle.plain, chat+socle.v1, chat, socle.topics.", "chat+socle.v1"],
+    ["socle.v1, socle.topics.", "socle.v1"],
+    ["chat+socle.v1, chat", "chat"],
+  ] as const) {
+    const client = await closing.connect("", { "Sec-WebSocket-Protocol": offered });
+    expect(client.protocol).toBe(agreed);
+    expect(await client.closed).toMatchObject({ code: 4401 });
+  }
+});
+
 it("R3: a class that is exported is found without any bindings", async () => {
   const handshake = new Request("https://socle.test/exported", { headers: { Upgrade: "websocket" } });
   const response = await container.fetch(handshake, undefined, createExecutionContext());

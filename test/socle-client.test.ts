@@ -532,7 +532,7 @@ describe("the outbox", () => {
     client.send("1234");
     client.send(new ArrayBuffer(6));
     expect(() => client.send("x")).toThrow(OutboxFullError);
-    expect(() => client.send("x")).toThrow("maxOutboxMessages and maxOutboxBytes");
+    expect(() => client.send("x")).toThrow("maxOutboxMessages or maxOutboxBytes");
     client.send("");
     expect(() => client.send("")).toThrow(OutboxFullError);
     await clock.advance(1000);
@@ -701,6 +701,18 @@ describe("topics", () => {
     expect(seen).toEqual([true, "y"]);
   });
 
+  it("C5: who comes back has the same topics first as before, and an iterator may give the positions", async () => {
+    const { client, clock, network, server } = started({}, { topics: ["a", "b", "c"] });
+    await clock.advance(1000);
+    for (const topic of ["c", "b", "a"]) server.publish(topic, "1");
+    await clock.advance(100);
+    network.cut();
+    await clock.advance(2000);
+    expect([...client.positions.keys()]).toEqual(["a", "b", "c"]);
+    const next = new Simulation().client({ positions: client.positions.entries() });
+    expect(next.positions).toEqual(client.positions);
+  });
+
   it("C5: the same name is the same object; the client's messages have those of topics too", async () => {
     const { client, clock, server, told } = started({}, { topics: ["a"] });
     expect(client.topic("a")).toBe(client.topic("a"));
@@ -801,6 +813,25 @@ describe("the end", () => {
     expect(told.filter((one) => one.startsWith("ended"))).toEqual([expect.stringContaining("ended 4321")]);
     expect(told.filter((one) => one === "closed")).toHaveLength(1);
     expect(() => client.send("x")).toThrow("The client is closed.");
+  });
+
+  it("C2: a topic's listener may close it, and the message is nobody else's then", async () => {
+    const { client, clock, server, told } = started({}, { topics: ["a"] });
+    client.topic("a").addEventListener("message", () => client.close());
+    await clock.advance(1000);
+    server.publish("a", "x");
+    await clock.advance(1000);
+    expect(told).toEqual(["open", "opened", "closed", "ended 1000 0"]);
+  });
+
+  it("C2: the end says why no connection was made", async () => {
+    const simulation = simulate();
+    const url = () => {
+      throw new Error("no token");
+    };
+    simulation.client({ shouldReconnect: () => false }, url);
+    await simulation.clock.advance(100);
+    expect(simulation.statuses).toMatchObject([{ status: "closed", code: 1006, error: new Error("no token") }]);
   });
 
   it("C2: the late end of a connection that was given up ends no other", async () => {

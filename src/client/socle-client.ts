@@ -78,10 +78,10 @@ export class SocleClient
     super();
     const { WebSocket = globalThis.WebSocket, protocols = [], positions = [] } = options;
     if (!WebSocket) throw new TypeError("No WebSocket: give the option WebSocket.");
-    topicsName(positions);
     this.#options = settled(options);
     this.#url = url;
-    this.#positions = [...positions];
+    // Once: an iterator gives them once.
+    topicsName((this.#positions = [...positions]));
     this.#renew();
     if (typeof url === "function" || typeof protocols === "function") void this.#connect();
     else {
@@ -128,7 +128,7 @@ export class SocleClient
     const copy = typeof data === "string" ? data : dataFrame(data).subarray(1);
     const bytes = this.#outboxBytes + copy.length;
     if (this.#outbox.length >= maxOutboxMessages || bytes > maxOutboxBytes)
-      throw new OutboxFullError("As much waits as maxOutboxMessages and maxOutboxBytes let.");
+      throw new OutboxFullError("Past maxOutboxMessages or maxOutboxBytes.");
     this.#outbox.push(copy);
     this.#outboxBytes = bytes;
   }
@@ -283,7 +283,12 @@ export class SocleClient
           while (untaken[0]?.queues === 0) untaken.shift()!.take();
         };
         inbox?.give(message, taken, () => this.#emit("message", message, "MessageEvent", target));
-        this.#inbox.give(data, taken, () => this.#emit("message", message, "MessageEvent"));
+        // A listener of the topic's may have closed the client.
+        this.#inbox.give(
+          data,
+          taken,
+          here(() => this.#emit("message", message, "MessageEvent")),
+        );
       }),
     };
     const socket = new SocleWebSocket(url, protocols, link);
@@ -291,7 +296,8 @@ export class SocleClient
       "recovery",
       here(({ topic, position, recovered }) => {
         heard();
-        this.#move(topic, position);
+        // What was recovered follows what the client has.
+        if (!recovered) this.#move(topic, position);
         const [target] = this.#topics.get(topic) ?? [];
         if (target) this.#emit("recovery", { topic, position, recovered }, "Event", target);
       }),
@@ -331,7 +337,7 @@ export class SocleClient
     report(() => (isBack = shouldReconnect(eventOf("close", closing, "CloseEvent"))));
     // That may have closed it.
     if (this.#status === "closed") return;
-    if (!isBack) return this.#end(closing, mayBeLost);
+    if (!isBack) return this.#end({ ...closing, error }, mayBeLost);
     this.#wait(Math.random() * Math.min(maxDelayMs, minDelayMs * 2 ** this.#failed++), this.#retry);
     this.#become("waiting", { ...closing, error, mayBeLost });
   }
@@ -375,7 +381,7 @@ export class SocleClient
     this.#ready.catch(() => {});
   }
 
-  #end(closing: Closing, lost: number): void {
+  #end(closing: Closing & { readonly error?: unknown }, lost: number): void {
     this.#status = "closed";
     this.#listen("removeEventListener");
     this.#settle[1](new Error("The client is closed."));

@@ -1,6 +1,7 @@
 // `autoResponse`: a text to which the platform answers without waking the object, and Socle where that doesn't: answers.ts.
 import type { EndpointConfig } from "../api/endpoint-options.ts";
 import type { Subject } from "../session/subject.ts";
+import { answer } from "./answers.ts";
 import { isPair, isShort } from "./check.ts";
 import { speaks } from "./flow-control/flow-session.ts";
 import type { Option } from "./option.ts";
@@ -22,9 +23,17 @@ export const autoResponse = {
     // As everything that is sent: what is no Unicode ends the connection of a browser.
     config.autoResponse = Object.freeze({ request: request.toWellFormed(), response: response.toWellFormed() });
   },
-  part({ autoResponse: pair, hibernate }) {
+  part(config) {
+    const { autoResponse: pair, hibernate } = config;
     if (!pair || !hibernate) return undefined;
-    return { accepted: ({ ctx }: Subject) => answerBy(ctx, pair) };
+    const accepted = ({ ctx }: Subject) => answerBy(ctx, pair);
+    // Its frames are no messages, and read in flow-session.ts.
+    if (speaks(config)) return { accepted };
+    return {
+      accepted,
+      receive: (session, message, take) =>
+        message === pair.request ? answer(session, pair.response) : take(session, message),
+    };
   },
 } as const satisfies Option<"autoResponse">;
 

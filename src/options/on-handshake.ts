@@ -7,8 +7,10 @@ import { MAX_DEPTH } from "../hibernation/difference.ts";
 import type { Handshake } from "../hibernation/facts.ts";
 import { isObject, isPlain } from "../hibernation/plain-data.ts";
 import { closeSocket } from "../sending/close-frame.ts";
+import { PLAIN } from "../wire/frame.ts";
 import { TOPICS } from "../wire/positions.ts";
 import { defined, FUNCTION } from "./check.ts";
+import { isFlowControlled } from "./flow-control/flow-session.ts";
 import type { Option, Registration } from "./option.ts";
 import { offeredBy, PROTOCOLS } from "./subprotocols.ts";
 
@@ -54,9 +56,15 @@ export async function consult(
     );
   }
   if (closeCode !== undefined) {
-    // A browser fails a connection that agrees on none of those that it offered, and its page is not told the code.
+    // A browser fails a connection that agrees on none of those that it offered, and its page is not told the code. A SocleClient
+    // takes one on `socle.v1` for open with the settings, which don't come.
+    const returning = offered.includes(PLAIN) ? offered.find(isFlowControlled) : undefined;
     const [first] = offered;
-    return closed(new CloseReason(closeCode, reasonPhrase), agreed.negotiatedSubprotocol || first, extra);
+    return closed(
+      new CloseReason(closeCode, reasonPhrase),
+      (returning ?? agreed.negotiatedSubprotocol) || first,
+      extra,
+    );
   }
   return [{ ...agreed, userProperties, userPrincipal, ...(chosen && { negotiatedSubprotocol: chosen }) }, extra];
 }

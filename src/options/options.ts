@@ -32,12 +32,12 @@ export const OPTIONS: readonly Option<never>[] = [
   allowedOrigins,
   topics,
   flowControl,
+  autoResponse,
   timeouts,
   rateLimit,
   sizes,
   pending,
   tags,
-  autoResponse,
   hibernate,
   trackSessions,
 ];
