@@ -1,16 +1,15 @@
 // `SocleClient` in the runtimes of JavaScript that are no browser: the Node of these tests, the machine's, Bun and Deno.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { access, mkdtemp, rm } from "node:fs/promises";
+import { access } from "node:fs/promises";
 import { createRequire } from "node:module";
-import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { createInterface } from "node:readline";
 import { pathToFileURL } from "node:url";
 
-import { build } from "esbuild";
 import { afterAll, beforeAll, expect, it, onTestFinished } from "vitest";
 
+import { ClientScript } from "./client-script.ts";
 import { Proxy } from "./proxy.ts";
 import { Disk, type Server } from "./server.ts";
 
@@ -40,28 +39,18 @@ const runtimes: { name: string; command: string; options: string[] }[] = [
 
 let disk: Disk;
 let server: Server;
-let folder: string;
-let script: string;
+let script: ClientScript;
 
 beforeAll(async () => {
   disk = await Disk.create("test/e2e/socle-client-worker.ts");
   server = await disk.start();
-  folder = await mkdtemp(join(tmpdir(), "socle-runtimes-"));
-  script = join(folder, "client.mjs");
-  await build({
-    entryPoints: [join(import.meta.dirname, "runtimes-client.ts")],
-    bundle: true,
-    format: "esm",
-    platform: "neutral",
-    target: "es2024",
-    outfile: script,
-  });
+  script = await ClientScript.create("runtimes-client.ts", "neutral");
 });
 
 afterAll(async () => {
   await server?.stop();
   await disk?.remove();
-  await rm(folder, { recursive: true, force: true });
+  await script.remove();
 });
 
 it.each(runtimes)(
@@ -71,7 +60,7 @@ it.each(runtimes)(
     const proxy = await Proxy.to(() => server.host);
     onTestFinished(() => proxy.stop());
     const ws = pathToFileURL(createRequire(import.meta.url).resolve("ws")).href;
-    const child = spawn(command, [...options, script, `ws://${proxy.host}${path}?topics=long`, ws], {
+    const child = spawn(command, [...options, script.path, `ws://${proxy.host}${path}?topics=long`, ws], {
       stdio: ["ignore", "pipe", "inherit"],
       env: { ...process.env, DENO_NO_UPDATE_CHECK: "1", NO_COLOR: "1" },
     });

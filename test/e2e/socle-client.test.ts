@@ -2,17 +2,14 @@
 // A seed is printed; to run it again: SEED=… npm test -- e2e/socle-client. Longer: SECONDS=….
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, rm } from "node:fs/promises";
 import { createRequire } from "node:module";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 
-import { build } from "esbuild";
 import { afterAll, afterEach, assert, beforeAll, beforeEach, describe, expect, it, onTestFinished } from "vitest";
 import { WebSocket as Ws } from "ws";
 
 import { SocleClient, type ClientStatusEvent, type SocleClientOptions } from "../../src/client/index.ts";
+import { ClientScript } from "./client-script.ts";
 import { Proxy, type Direction } from "./proxy.ts";
 import { moduleWith, PLATFORM, without } from "./realm.ts";
 import { Disk, workerd, type Server } from "./server.ts";
@@ -584,23 +581,13 @@ it("C4: what a session that was ended has not taken is told as maybe lost", asyn
 });
 
 describe("the end", () => {
-  let folder: string;
-  let script: string;
+  let script: ClientScript;
 
   beforeAll(async () => {
-    folder = await mkdtemp(join(tmpdir(), "socle-closing-"));
-    script = join(folder, "closing-client.mjs");
-    await build({
-      entryPoints: [join(import.meta.dirname, "closing-client.ts")],
-      bundle: true,
-      format: "esm",
-      platform: "node",
-      target: "es2024",
-      outfile: script,
-    });
+    script = await ClientScript.create("closing-client.ts", "node");
   });
 
-  afterAll(() => rm(folder, { recursive: true, force: true }));
+  afterAll(() => script.remove());
 
   const network: readonly [string, (proxy: Proxy) => unknown, ((proxy: Proxy) => void)?][] = [
     ["is well", () => {}],
@@ -619,7 +606,7 @@ describe("the end", () => {
   )(
     "C2: close() at any moment leaves nothing that keeps a process: on the WebSocket of $name, where the network $what",
     async ({ module, act, end }) => {
-      const child = spawn(process.execPath, [script, `ws://${proxy.host}/hall/closing?topics=long`, module], {
+      const child = spawn(process.execPath, [script.path, `ws://${proxy.host}/hall/closing?topics=long`, module], {
         stdio: ["ignore", "pipe", "inherit"],
       });
       onTestFinished(() => void child.kill("SIGKILL"));

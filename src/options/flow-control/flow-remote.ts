@@ -129,15 +129,16 @@ export class FlowRemote extends Remote {
 
   override tell(place: Place, recovered: boolean): boolean {
     const { knowsTopics, session } = this.#link;
+    if (!knowsTopics) return false;
     const send = (): void => {
       this.#flush();
       if (this.isOpen) attempt("a message was not sent", () => super.send(placeFrame(place, recovered)), session);
     };
     // What waits of a subscription of before comes before.
     const isBehind = this.#waiting.some(({ message }) => message?.publication?.place.topic === place.topic);
-    if (isBehind && knowsTopics) void this.#wait(0, undefined, true, send);
-    else if (knowsTopics) send();
-    return knowsTopics;
+    if (isBehind) void this.#wait(0, undefined, true, send);
+    else send();
+    return true;
   }
 
   override behind(send: () => void): void {
