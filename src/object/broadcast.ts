@@ -4,6 +4,7 @@ import { report, type Place } from "../reporting/log.ts";
 import { checkData, settle } from "../sending/data.ts";
 import { sendsItself, wsSendAsync, type Payload } from "../sending/payload.ts";
 import { idsOf } from "../session/excepted.ts";
+import type { ServerSession } from "../session/session.ts";
 import type { Sessions } from "./sessions.ts";
 
 /** What {@link Endpoint.broadcast} takes beside the payload. */
@@ -15,9 +16,9 @@ export interface BroadcastOptions {
 }
 
 /**
- * Sends to the open sessions, past their send channels.
+ * Sends to the open sessions, past their send channels: to many in slices.
  *
- * @returns how many it went to
+ * @returns how many it went to, or is to go to
  * @throws {@link PayloadError} for what is no payload
  */
 export function broadcast(sessions: Sessions, payload: Payload, { except, tag }: BroadcastOptions): number {
@@ -25,23 +26,30 @@ export function broadcast(sessions: Sessions, payload: Payload, { except, tag }:
   if (!sends) checkData(payload);
   // What was published before comes before.
   sessions.flush();
-  // What waits until a callback's change is kept waits in each session.
-  const data = sends || !sessions.turns.isHolding() ? payload : settle(payload);
-  const missed = (error: unknown, session: Place) => report("a broadcast missed a session", error, session);
   const excepted = idsOf(except);
-  let reached = 0;
-  for (const session of sessions.all(tag)) {
-    const { asyncRemote, id } = session;
-    if (excepted.has(id)) continue;
+  const receivers = sessions.all(tag).filter(({ id }) => !excepted.has(id));
+  const { slices } = sessions;
+  const isDivided = slices.divides(receivers.length);
+  // What waits for its slice, or in a session until a callback's change is kept, is what it was at the call.
+  const data = sends || !(isDivided || sessions.turns.isHolding()) ? payload : settle(payload);
+  const missed = (error: unknown, session: Place) => report("a broadcast missed a session", error, session);
+  const send = (session: ServerSession): boolean => {
+    const { asyncRemote } = session;
     try {
       if (sends) {
         const sending = wsSendAsync(payload, asyncRemote);
         sessions.ctx.waitUntil(sending.then((result) => result === "success" || missed(result, session)));
       } else void asyncRemote.send(data);
-      reached++;
+      return true;
     } catch (error) {
       missed(error, session);
+      return false;
     }
-  }
-  return reached;
+  };
+  if (!isDivided) return receivers.filter(send).length;
+  slices.add(new Set(receivers.map(({ webSocket }) => webSocket)), (socket) => {
+    const session = sessions.known(socket);
+    if (session?.isOpen) send(session);
+  });
+  return receivers.length;
 }

@@ -1,10 +1,11 @@
 // What a session begins with: what it keeps of its request, and what client and endpoint have agreed on.
+import { ENDED } from "../endpoint/handshake.ts";
 import { markEnd } from "../hibernation/attached.ts";
 import type { Handshake, SessionFacts } from "../hibernation/facts.ts";
 import type { Remains } from "../hibernation/remains.ts";
 import type { Kept } from "../hibernation/row.ts";
 import { isFlowControlled } from "../options/flow-control/flow-session.ts";
-import { offeredBy } from "../options/subprotocols.ts";
+import { offeredBy, PROTOCOLS } from "../options/subprotocols.ts";
 import type { ServerSession } from "../session/session.ts";
 import { beginWith } from "../session/subscriptions.ts";
 import type { Served } from "../session/way.ts";
@@ -41,6 +42,14 @@ export function beginningOf(
     facts,
     { facts: json, kept, subscriptions: config.topics && offered ? beginWith(readPositions(offered)) : undefined },
   ];
+}
+
+/** The 101. */
+export function upgraded(webSocket: WebSocket, protocol: string | undefined, isOpen: boolean): Response {
+  if (isOpen && !protocol) return new Response(null, { status: 101, webSocket });
+  const headers: Record<string, string> = protocol ? { [PROTOCOLS]: protocol } : {};
+  if (!isOpen) headers[ENDED] = "true";
+  return new Response(null, { status: 101, webSocket, headers });
 }
 
 /**

@@ -3,7 +3,7 @@ import { CloseReason } from "../api/close-reason.ts";
 import type { EventListener } from "../api/container-event.ts";
 import { SessionVersionError } from "../api/errors.ts";
 import type { TopicSettings } from "../api/topics.ts";
-import { ENDED, refused, unavailable } from "../endpoint/handshake.ts";
+import { refused, unavailable } from "../endpoint/handshake.ts";
 import { isOurs, markEnd, readAttachment } from "../hibernation/attached.ts";
 import { freezeFacts, type Handshake, type SessionFacts } from "../hibernation/facts.ts";
 import { beginLife, markLife, renewMark } from "../hibernation/life.ts";
@@ -11,12 +11,13 @@ import { renewLimits } from "../hibernation/limits.ts";
 import type { Remains } from "../hibernation/remains.ts";
 import { watchRollbacks } from "../hibernation/rollback.ts";
 import { readTopics, type Kept } from "../hibernation/row.ts";
-import { plainly, PROTOCOLS } from "../options/subprotocols.ts";
+import { plainly } from "../options/subprotocols.ts";
 import { hasTimeout } from "../options/timeouts.ts";
 import { LostSessions } from "../options/track-sessions/lost-sessions.ts";
 import { attempt, placeOf, report, type Place } from "../reporting/log.ts";
 import { toError } from "../reporting/thrown.ts";
 import { closeSocket } from "../sending/close-frame.ts";
+import { Slices } from "../sending/slices.ts";
 import { UNREADABLE } from "../session/dispatch.ts";
 import { ServerSession } from "../session/session.ts";
 import type { SessionHost, Subject } from "../session/subject.ts";
@@ -24,7 +25,7 @@ import { Turns } from "../session/turns.ts";
 import type { Served } from "../session/way.ts";
 import { Topics } from "../topics/topics.ts";
 import type { Alarm } from "./alarm/alarm.ts";
-import { beginningOf, refuse } from "./opening.ts";
+import { beginningOf, refuse, upgraded } from "./opening.ts";
 import { Outdated } from "./outdated.ts";
 import { closeSilent } from "./silence.ts";
 
@@ -39,6 +40,7 @@ export class Sessions implements SessionHost {
   /** Told of what is no endpoint's. */
   declare readonly onEvent: EventListener;
   readonly turns = new Turns();
+  readonly slices = new Slices((sending) => this.ctx.waitUntil(sending));
   /** Those that had an event since the object woke. */
   readonly #known = new Map<WebSocket, ServerSession>();
   /** Those of them that don't hibernate. */
@@ -85,11 +87,7 @@ export class Sessions implements SessionHost {
     if (isFull) return unavailable();
     const { isOpen } = session;
     if (isOpen) session.tell({ type: "open", session });
-    const protocol = agreed.negotiatedSubprotocol || plainly(request);
-    if (isOpen && !protocol) return new Response(null, { status: 101, webSocket });
-    const headers: Record<string, string> = protocol ? { [PROTOCOLS]: protocol } : {};
-    if (!isOpen) headers[ENDED] = "true";
-    return new Response(null, { status: 101, webSocket, headers });
+    return upgraded(webSocket, agreed.negotiatedSubprotocol || plainly(request), isOpen);
   }
 
   /** The session of a socket that has an event, from memory or out of hibernation; undefined once it has ended. */

@@ -11,6 +11,7 @@ import { OVERHEAD } from "../wire/frame.ts";
 import type { Place } from "../wire/publication.ts";
 import { closeSocket } from "./close-frame.ts";
 import { checkData, copyOf, wellFormed, type Data } from "./data.ts";
+import type { Slices } from "./slices.ts";
 import type { TopicMessage } from "./topic-message.ts";
 
 /** What every send returns that did not fail: the platform's is done at once. */
@@ -25,6 +26,8 @@ export interface RemoteLink {
   readonly ctx: object;
   /** What a send behind the end rejects with: the reason of the session's signal, if somebody has asked for that. */
   readonly closedError: Error;
+  /** What the object sends to many. */
+  readonly slices: Slices;
   /** What callbacks have changed is to be kept before anything is sent. */
   readonly isHolding: boolean;
   /** Sends later in this turn, once that is kept. */
@@ -66,6 +69,18 @@ export class Remote implements RemoteEndpointAsync {
   send(data: unknown, isPatient: true): Promise<SendResult> | undefined;
   send(data: unknown): undefined {
     checkData(data);
+    this.catchUp();
+    return this.transmit(data);
+  }
+
+  /** What was sent to many before comes before. */
+  protected catchUp(): void {
+    const { slices } = this.#link;
+    if (slices.isWaiting) slices.catchUp(this.#socket);
+  }
+
+  /** Sends, or throws. */
+  protected transmit(data: Data): undefined {
     const link = this.#link;
     if (!this.isOpen) throw link.closedError;
     if (this.#kept) this.#kept.push(copyOf(data));

@@ -40,6 +40,15 @@ export class TopicMessage {
     return (this.#plain ??= this.#enveloped());
   }
 
+  /** It is sent later: its bytes are those of now. What the envelope throws, it throws again for each session. */
+  settle(): void {
+    try {
+      if (this.#envelope) void this.plain;
+    } catch {
+      // Clients that know the frames get it.
+    }
+  }
+
   /** As a frame of its own. */
   get frame(): Bytes {
     return (this.#frame ??= publicationsFrame(this.place, [this.item]));

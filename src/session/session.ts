@@ -12,6 +12,7 @@ import type { Remains } from "../hibernation/remains.ts";
 import { tellOf } from "../reporting/listener.ts";
 import { Remote } from "../sending/remote.ts";
 import type { SendLink, SessionSendChannel } from "../sending/send-channel.ts";
+import type { Slices } from "../sending/slices.ts";
 import { Dispatch } from "./dispatch.ts";
 import { OpeningRequest } from "./request.ts";
 import { SessionObject } from "./session-object.ts";
@@ -159,6 +160,10 @@ export class ServerSession extends OpeningRequest implements Subject, SendLink {
     return this.host.topics.publish(topic, payload, options, this);
   }
 
+  get slices(): Slices {
+    return this.host.slices;
+  }
+
   get isHolding(): boolean {
     return this.turns.isHolding(this.object);
   }
@@ -224,6 +229,7 @@ export class ServerSession extends OpeningRequest implements Subject, SendLink {
     const wasOpen = this.isOpen;
     // What was published before has its place before the end, and may be it.
     this.host.flush();
+    this.slices.finish(this.webSocket);
     if (wasOpen && !this.isOpen) return;
     // A failed onOpen, whose onError may have closed it with another.
     this.ended = reason;
@@ -235,6 +241,8 @@ export class ServerSession extends OpeningRequest implements Subject, SendLink {
     if (!this.object.isRead) this.host.awaken(this);
     // Nobody is told of one that can't be read.
     if (!this.object.isRead) return undefined;
+    // Behind the client's Close frame it still comes, on a socket that has failed nothing does.
+    if (this.webSocket.readyState !== WebSocket.CLOSED) this.slices.finish(this.webSocket);
     this.shut(reason);
     const told = error && this.dispatch.receive(error);
     const ended = this.dispatch.receive(reason);

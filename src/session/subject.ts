@@ -8,6 +8,7 @@ import type { Session } from "../api/session.ts";
 import type { Publication, PublishOptions, SubscribeOptions, Subscription } from "../api/topics.ts";
 import type { Limits } from "../hibernation/limits.ts";
 import type { Remote, RemoteLink } from "../sending/remote.ts";
+import type { Slices } from "../sending/slices.ts";
 import type { SessionObject } from "./session-object.ts";
 import type { Subscriptions } from "./subscriptions.ts";
 import type { Turns } from "./turns.ts";
@@ -36,6 +37,7 @@ export interface SessionHost {
   readonly env: unknown;
   readonly ctx: DurableObjectState;
   readonly turns: Turns;
+  readonly slices: Slices;
   readonly topics: ObjectTopics;
   /** Has what was published in this turn kept and sent. */
   flush(): void;

@@ -11,45 +11,39 @@ function fail(session: Subject, error: unknown): void {
   // Something else has closed the socket, and its end is on its way.
   if (session.asyncRemote.isReady && session.webSocket.readyState !== WebSocket.OPEN) return;
   report("a publication can't be sent, and its session ends", error, session);
+  // What comes behind it would come in its place.
+  session.slices.drop(session.webSocket);
   session.end(new CloseReason(error instanceof BufferFullError ? 1013 : 1011));
 }
 
-/**
- * Sends a publication to the subscribers of its topic.
- *
- * @param subscribers those of when it was published: who comes meanwhile, out of the envelope, has it from the history
- */
+/** Sends a publication to a subscriber of its topic, or leaves it to the history. */
 export function deliver(
   topic: Topic,
-  subscribers: readonly WebSocket[],
+  session: Subject,
   message: TopicMessage,
   excepted: ReadonlySet<string>,
-  sessionOf: (socket: WebSocket) => Subject | undefined,
   envelope: Envelope | undefined,
 ): void {
   const { history } = topic;
-  for (const socket of subscribers) {
-    if (!topic.subscribers.has(socket)) continue;
-    const session = sessionOf(socket);
-    if (!session?.isOpen) continue;
-    const isExcepted = excepted.has(session.id);
-    const cursor = topic.cursors?.get(socket);
-    if (cursor) {
-      // It comes to it when it reads on.
-      if (isExcepted) except(cursor, message.place.offset, history!.first);
-      continue;
-    }
-    if (isExcepted) continue;
-    if (history && !session.asyncRemote.isFree(message.length)) {
-      const { epoch, offset } = message.place;
-      follow(topic, { session, epoch, next: offset, skipped: new Set() }, envelope, message.length);
-      continue;
-    }
-    try {
-      session.asyncRemote.publish(message);
-    } catch (error) {
-      fail(session, error);
-    }
+  const { asyncRemote, webSocket } = session;
+  if (!session.isOpen) return;
+  const isExcepted = excepted.has(session.id);
+  const cursor = topic.cursors?.get(webSocket);
+  if (cursor) {
+    // It comes to it when it reads on.
+    if (isExcepted) except(cursor, message.place.offset, history!.first);
+    return;
+  }
+  if (isExcepted) return;
+  if (history && !asyncRemote.isFree(message.length)) {
+    const { epoch, offset } = message.place;
+    follow(topic, { session, epoch, next: offset, skipped: new Set() }, envelope, message.length);
+    return;
+  }
+  try {
+    asyncRemote.publish(message);
+  } catch (error) {
+    fail(session, error);
   }
 }
 

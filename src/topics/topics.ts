@@ -12,6 +12,7 @@ import type {
 import { attempt, report } from "../reporting/log.ts";
 import { checkData } from "../sending/data.ts";
 import { SENT } from "../sending/remote.ts";
+import type { Slices } from "../sending/slices.ts";
 import { itemOf, payloadOf, TopicMessage } from "../sending/topic-message.ts";
 import { idsOf } from "../session/excepted.ts";
 import type { ObjectTopics, Subject } from "../session/subject.ts";
@@ -28,7 +29,9 @@ import type { Pending, Topic } from "./topic.ts";
 const MOST = 1000;
 
 /** What they need of the object. */
-interface Host extends Sockets, Owner {}
+interface Host extends Sockets, Owner {
+  readonly slices: Slices;
+}
 
 export class Topics implements ObjectTopics {
   readonly #host: Host;
@@ -52,6 +55,7 @@ export class Topics implements ObjectTopics {
     try {
       const history = this.#histories.of(topic, session);
       this.#publish(topic);
+      this.#host.slices.finish(webSocket);
       // That may have ended it.
       if (!session.isOpen) throw session.closedError;
       if (subscriptions.has(name)) return { recovered: false, position: history?.position, replayed: 0 };
@@ -81,6 +85,7 @@ export class Topics implements ObjectTopics {
     // What was published before is still the session's.
     const topic = this.#register.find(name);
     if (topic) this.#publish(topic);
+    this.#host.slices.finish(session.webSocket);
     subscriptions.delete(name);
     this.#register.remove(session, name);
     subscriptions.save().catch((error: unknown) => report("a session's topics can't be kept", error, session));
@@ -230,13 +235,37 @@ export class Topics implements ObjectTopics {
     if (!placed) return;
     const { envelope } = this.#histories.settings;
     const epoch = history?.epoch ?? "";
+    // Who comes meanwhile, out of the envelope, has it from the history.
     const subscribers = [...topic.subscribers];
-    const sessionOf = (socket: WebSocket) => this.#host.find(socket);
     for (const [index, { source, excepted, resolve }] of pending.entries()) {
       const [offset, isNew] = placed[index] ?? [0, true];
       const message = new TopicMessage({ topic: name, epoch, offset }, source, envelope);
-      if (isNew) deliver(topic, subscribers, message, excepted, sessionOf, envelope);
+      if (isNew) this.#deliver(topic, subscribers, message, excepted);
       resolve({ position: positionOf(epoch, offset) });
+    }
+  }
+
+  /** To many in slices. */
+  #deliver(
+    topic: Topic,
+    subscribers: readonly WebSocket[],
+    message: TopicMessage,
+    excepted: ReadonlySet<string>,
+  ): void {
+    const { slices } = this.#host;
+    const { envelope } = this.#histories.settings;
+    const send = (socket: WebSocket): void => {
+      const session = topic.subscribers.has(socket) ? this.#host.find(socket) : undefined;
+      if (session) deliver(topic, session, message, excepted, envelope);
+    };
+    if (slices.divides(subscribers.length)) {
+      message.settle();
+      slices.add(new Set(subscribers), send);
+    } else {
+      for (const socket of subscribers) {
+        if (slices.isWaiting) slices.finish(socket);
+        send(socket);
+      }
     }
   }
 

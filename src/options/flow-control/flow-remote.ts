@@ -67,20 +67,26 @@ export class FlowRemote extends Remote {
 
   /** What slides is to send the newest of then. What doesn't keeps its place among what waits. */
   override readonly turn = ({ kind }: ChannelBuffer): Promise<void> | undefined =>
-    kind === "sliding" && this.isOpen && !this.isFree(0) ? this.#wait(0) : undefined;
+    kind === "sliding" && this.#isBehind() ? this.#wait(0) : undefined;
 
   constructor(socket: WebSocket, accepted: boolean, link: FlowLink) {
     super(socket, accepted, link.session);
     this.#link = link;
-    if (!accepted) void super.send(link.frame);
+    if (!accepted) this.transmit(link.frame);
   }
 
   override send(data: unknown): Promise<void> | undefined;
   override send(data: unknown, isPatient: true): Promise<SendResult> | undefined;
   override send(data: unknown, isPatient = false): Promise<never> | undefined {
     checkData(data);
+    this.catchUp();
     if (!this.isOpen) throw this.#link.session.closedError;
     return this.#send(messageOf(data), isPatient);
+  }
+
+  #isBehind(): boolean {
+    this.catchUp();
+    return this.isOpen && !this.isFree(0);
   }
 
   override isFree(bytes: number): boolean {
@@ -132,7 +138,7 @@ export class FlowRemote extends Remote {
     if (!knowsTopics) return false;
     const send = (): void => {
       this.#flush();
-      if (this.isOpen) attempt("a message was not sent", () => super.send(placeFrame(place, recovered)), session);
+      if (this.isOpen) attempt("a message was not sent", () => this.transmit(placeFrame(place, recovered)), session);
     };
     // What waits of a subscription of before comes before.
     const isBehind = this.#waiting.some(({ message }) => message?.publication?.place.topic === place.topic);
@@ -157,6 +163,8 @@ export class FlowRemote extends Remote {
   acknowledge(count: number): void {
     const { credit, keep } = this.#link;
     if (!credit) return;
+    // As if it had been sent when it was said.
+    this.catchUp();
     credit.acknowledge(count);
     this.#since = Date.now();
     this.#serve(credit);
@@ -246,7 +254,7 @@ export class FlowRemote extends Remote {
     for (let start = 0, end = 1; start < batch.length; start = end++) {
       while (end < batch.length && isRun(batch[end - 1]!, batch[end]!)) end++;
       const frame = frameOfRun(batch.length === end - start ? batch : batch.slice(start, end), this.#link.uncounted);
-      attempt("a message was not sent", () => super.send(frame), session);
+      attempt("a message was not sent", () => this.transmit(frame), session);
     }
     keep();
   }
