@@ -61,6 +61,27 @@ const broadcast = (pace: Pace): Case => ({
   round: charged(pace, (contender, seconds) => contender.ask("broadcast", { seconds })),
 });
 
+/** So many that one process can serve, in the place of the 10,000. */
+const crowd = ({ isQuick }: Pace): Case => ({
+  name: "broadcast-10000",
+  title: `Broadcast to ${Math.min(10_000, MOST).toLocaleString("en")} connections: the longest that another's echo takes meanwhile, and how long until all have it`,
+  work: "crowd",
+  processes: "of the case",
+  // One slice and what else is on the way.
+  bounds: [itself(50, "ms"), below("PartyServer")],
+  ...(isQuick && { rounds: 1 }),
+  async prepare(contender) {
+    await connections(contender, "crowd", Math.min(10_000, MOST));
+    await contender.ask("crowd", { times: 3 });
+  },
+  round: inTurn(async (contender) => {
+    const before = await contender.cpu();
+    const { longest, all } = await contender.ask("crowd", { times: 5 });
+    const cpu = ((await contender.cpu()) - before) / 5000;
+    return { "longest echo ms": longest, "all ms": all, "CPU ms": cpu };
+  }),
+});
+
 /** Two of these differ in the one part alone, but that past the router the object checks what the router has checked. */
 const PARTS: Case["parts"] = {
   "Socle's router, beyond the floor's Worker": ["Socle, class", PAST_ROUTER],
@@ -217,6 +238,7 @@ export function casesOf(pace: Pace): Case[] {
     object(pace),
     slow(pace),
     broadcast(pace),
+    crowd(pace),
     opening(pace),
     cold(pace),
     closing(pace),

@@ -4,6 +4,8 @@ import { connect as connectTcp, type Socket } from "node:net";
 
 import { WebSocket } from "ws";
 
+import { medians } from "./statistics.ts";
+
 /** What the bench asks for, and what it is answered. */
 export interface Requests {
   /** Opens connections, and keeps them. */
@@ -12,6 +14,8 @@ export interface Requests {
   echo(request: { seconds: number; bytes: number }): Promise<Traffic>;
   /** One connection has so many messages sent to each, one if not said, and asks again when all have them. */
   broadcast(request: { seconds: number; message?: string; each?: number }): Promise<Traffic>;
+  /** One connection has a message sent to all, so many times, while another has its own echoed, one after the other. */
+  crowd(request: { times: number }): Promise<{ longest: number; all: number }>;
   /** One connection has 100 messages sent to all, which have them before it asks for more. */
   burst(request: { seconds: number }): Promise<Traffic>;
   /** Opens a connection that asks for all there is, and never reads: until it has asked. */
@@ -157,6 +161,39 @@ const answers: Requests = {
     const traffic = await during(seconds, [tell]);
     for (const socket of sockets) socket.off("message", hear);
     return traffic;
+  },
+
+  async crowd({ times }) {
+    const [asking] = sockets;
+    const speaking = sockets.at(-1)!;
+    const samples: { longest: number; all: number }[] = [];
+    for (let time = 0; time < times; time++) {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      let waiting = sockets.length;
+      let echoed = () => {};
+      // The longer one is the broadcast.
+      const hear = (data: Buffer) => {
+        if (data.length === 4) echoed();
+        else if (--waiting === 0) resolve();
+      };
+      for (const socket of sockets) socket.on("message", hear);
+      let longest = 0;
+      const begun = performance.now();
+      speaking.send("a message to everybody in the room");
+      while (waiting > 0) {
+        const start = performance.now();
+        await new Promise<void>((heard) => {
+          echoed = heard;
+          asking!.send("echo");
+        });
+        longest = Math.max(longest, performance.now() - start);
+      }
+      await promise;
+      samples.push({ longest, all: performance.now() - begun });
+      for (const socket of sockets) socket.off("message", hear);
+    }
+    const { longest = NaN, all = NaN } = medians(samples);
+    return { longest, all };
   },
 
   async burst({ seconds }) {

@@ -15,10 +15,11 @@ process.env.MINIFLARE_WORKERD_PATH = (createRequire(import.meta.url)("workerd") 
 /** What every contender does, if not said otherwise. */
 const COMMON = ["echo", "room", "slow", "wake", "opening"] as const;
 
-/** And what flow control is for, and costs; the echo of who keeps an object that changes; and what topics cost. */
+/** And what flow control is for, and costs; what a broadcast to thousands holds up; the echo of who keeps an object that changes; and what topics cost. */
 export type Work =
   | (typeof COMMON)[number]
   | ("stalled" | "burst" | "echo-flow")
+  | "crowd"
   | "object"
   | ("publish" | "topic" | "history" | "subscription");
 
@@ -54,21 +55,21 @@ export const again = (name: string): string => `${name}${name.includes(",") ? ",
 
 /** What others are compared with is there twice: what it differs from itself is the noise of the run. */
 const ENTRIES: readonly Entry[] = [
-  { name: FLOOR, file: "floor", works: [...COMMON, "stalled", "burst"] },
-  { name: again(FLOOR), file: "floor" },
+  { name: FLOOR, file: "floor", works: [...COMMON, "stalled", "burst", "crowd"] },
+  { name: again(FLOOR), file: "floor", works: [...COMMON, "crowd"] },
   { name: KEEPING, file: "floor-object", works: ["object"] },
   { name: again(KEEPING), file: "floor-object", works: ["object"] },
   { name: TOPICS, file: "floor-topics", works: ["publish", "topic", "history", "subscription"] },
   { name: again(TOPICS), file: "floor-topics", works: ["publish", "topic", "history", "subscription"] },
   { name: PLAIN, file: "socle-channel", works: [...COMMON, "echo-flow"] },
   { name: again(PLAIN), file: "socle-channel", works: ["echo-flow"] },
-  { name: "Socle, class", file: "socle-class" },
+  { name: "Socle, class", file: "socle-class", works: [...COMMON, "crowd"] },
   { name: "Socle, changed object", file: "socle-changed", works: ["object"] },
   { name: "Socle, flowControl", file: "socle-flow", works: ["stalled", "burst", "echo-flow"], protocol: "socle.v1" },
   { name: "Socle, topics", file: "socle-topics", works: ["publish", "topic", "history", "subscription"] },
   { name: BROADCAST, file: "socle-broadcast", works: ["publish"] },
   { name: PAST_ROUTER, file: "socle-past-router", works: ["opening"] },
-  { name: "PartyServer", file: "partyserver" },
+  { name: "PartyServer", file: "partyserver", works: [...COMMON, "crowd"] },
   { name: "PartyServer, changed state", file: "partyserver-changed", works: ["object"] },
   { name: "PartyServer, tags", file: "partyserver-topics", works: ["publish", "topic"] },
   { name: "crossws", file: "crossws" },

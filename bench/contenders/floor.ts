@@ -19,6 +19,14 @@ export class Room extends Hibernating {
   }
 }
 
+/** Echoes the shortest, and tells all of others. */
+export class Crowd extends Room {
+  override webSocketMessage(socket: WebSocket, message: string | ArrayBuffer): void {
+    if (message === "echo") socket.send(message);
+    else super.webSocketMessage(socket, message);
+  }
+}
+
 /** Each message says how many milliseconds its answer takes; the runtime doesn't wait for it before the next. */
 export class Slow extends Hibernating {
   readonly #last = new WeakMap<WebSocket, Promise<void>>();

@@ -17,6 +17,13 @@ export class Room extends Hibernating {
   }
 }
 
+export class Crowd extends Hibernating {
+  override onMessage(connection: Connection, message: WSMessage): void {
+    if (message === "echo") connection.send(message);
+    else this.broadcast(message);
+  }
+}
+
 export class Slow extends Hibernating {
   override async onMessage(connection: Connection, message: WSMessage): Promise<void> {
     await scheduler.wait(Number(message));
@@ -37,6 +44,7 @@ export class Wake extends Hibernating {
 interface Env extends Cloudflare.Env {
   Echo: DurableObjectNamespace<Echo>;
   Room: DurableObjectNamespace<Room>;
+  Crowd: DurableObjectNamespace<Crowd>;
   Slow: DurableObjectNamespace<Slow>;
   Wake: DurableObjectNamespace<Wake>;
 }

@@ -25,6 +25,13 @@ export class Room extends Base {
   }
 }
 
+export class Crowd extends Base {
+  override onText(_user: User, text: string, session: Session): void {
+    if (text === "echo") void session.asyncRemote.sendText(text);
+    else this.broadcast(text);
+  }
+}
+
 export class Slow extends Base {
   override async onText(_user: User, text: string, session: Session): Promise<void> {
     await scheduler.wait(Number(text));
@@ -45,6 +52,7 @@ export class Wake extends Base {
 addEndpoints(container, {
   "/bench/echo/{room}": Echo,
   "/bench/room/{room}": Room,
+  "/bench/crowd/{room}": Crowd,
   "/bench/slow/{room}": Slow,
   "/bench/wake/{room}": Wake,
 });

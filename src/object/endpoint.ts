@@ -153,12 +153,15 @@ export class Endpoint<Env = Cloudflare.Env, T = unknown, Path extends string = s
    * Sends to every open session of this object, past their send channels. A session whose send fails keeps it from no
    * other; the failure is logged. By RPC too, where the payload is a text or bytes, and `except` ids.
    *
+   * To more than 250 sessions it goes in slices, between which the object handles other events. The receivers and the bytes are those of the call, and
+   * what is sent to a session later comes later. A payload that sends itself makes its bytes when its turn comes.
+   *
    * ```ts
    * this.broadcast(`${user.name} has joined`, { except: session });
    * await container.stub(env, "/chat/lobby").broadcast("maintenance at 9", { tag: "staff" });
    * ```
    *
-   * @returns how many sessions it went to
+   * @returns how many sessions it went to; of more than 250 to how many it is to go
    * @throws {@link PayloadError} for what is no payload
    */
   broadcast(payload: Payload, options: BroadcastOptions = {}): number {
