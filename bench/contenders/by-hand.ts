@@ -43,7 +43,7 @@ export abstract class Hibernating extends DurableObject {
 /** A Worker has those of its works. */
 type Env = Partial<
   Record<
-    "Echo" | "Room" | "Slow" | "Wake" | "Stalled" | "Burst" | "Topic" | "History",
+    "Echo" | "Room" | "Slow" | "Wake" | "Stalled" | "Burst" | "Crowd" | "Topic" | "History",
     DurableObjectNamespace<Hibernating>
   >
 >;
@@ -53,8 +53,8 @@ export const worker = {
     const { pathname } = new URL(request.url);
     const [, bench, work, name] = pathname.split("/");
     const { Echo: echo, Room: room, Slow: slow, Wake: wake, Stalled: stalled, Burst: burst } = env;
-    const { Topic: topic, History: history } = env;
-    const namespace = { echo, room, slow, wake, stalled, burst, topic, history }[work ?? ""];
+    const { Crowd: crowd, Topic: topic, History: history } = env;
+    const namespace = { echo, room, slow, wake, stalled, burst, crowd, topic, history }[work ?? ""];
     if (bench !== "bench" || !namespace || !name) return new Response("Not Found", { status: 404 });
     if (request.headers.get("Upgrade")?.toLowerCase() !== "websocket") {
       return new Response("Upgrade Required", { status: 426, headers: { Upgrade: "websocket" } });
