@@ -413,15 +413,19 @@ describe("topics in slices", () => {
     let mark = "then";
     const envelope = ({ payload }: { payload: string | ArrayBuffer }) => `${payload as string} ${mark}`;
     const served = hall({ topics: { envelope } });
-    const knowing = await Promise.all(all(300, 0).map(() => TopicClient.connect(served, "?knowing")));
     const clients = await crowd(served, 1);
+    const knowing = await Promise.all(all(300, 0).map(() => TopicClient.connect(served, "?knowing")));
+    clients.push(await served.connect("?last"));
     await within(served, async (_, object) => {
-      await subscribeAll(object.openSessions(), "a");
+      // The plain ones are the last subscribers.
+      const isPlain = ({ queryString }: Session) => queryString !== "knowing";
+      const sessions = [...object.openSessions()];
+      await subscribeAll([...sessions.filter((one) => !isPlain(one)), ...sessions.filter(isPlain)], "a");
       await object.publish("a", "1");
       mark = "later";
       await object.publish("a", "2");
     });
-    expect(await settled(served, clients)).toEqual([["1 then", "2 later"]]);
+    expect(await settled(served, clients)).toEqual(all(2, ["1 then", "2 later"]));
     await Promise.all(knowing.map((client) => client.until("2")));
   });
 
@@ -517,6 +521,38 @@ describe("topics in slices", () => {
     const [few, many] = [await scripted(100), await scripted(700)];
     expect(many).toEqual(few);
     expect(new Set(few)).toContain("slides 3");
+  });
+
+  it("S6: what slides gives way to what waits", async () => {
+    const served = hall({ flowControl: { window: 150 } });
+    await crowd(served, 150);
+    const slow = await TopicClient.connect(served, "?slow");
+    await crowd(served, 150, 150);
+    await within(served, (sessions, object) => {
+      const sliding = startWsConnection(sessions["slow"]!, { sendBufferOrN: slidingBuffer(1) });
+      // The first slice takes it to the others.
+      object.broadcast("first", { except: [...object.openSessions()].slice(0, 1) });
+      object.broadcast("x".repeat(100));
+      for (const text of ["slides 1", "slides 2", "slides 3"]) void sliding.put(text);
+    });
+    while (slow.texts.length < 1) await slow.client.next();
+    await slow.takeUntil(() => slow.texts.includes("slides 3"));
+    expect(slow.texts).toEqual(["first", "x".repeat(100), "slides 3"]);
+  });
+
+  it("S6: a smaller publication comes behind what waits", async () => {
+    const served = hall({ topics: { history: {} } });
+    await crowd(served, 150);
+    const client = await TopicClient.connect(served, "?knowing");
+    await crowd(served, 150, 150);
+    await within(served, async (sessions, object) => {
+      await sessions["knowing"]!.subscribe("a");
+      object.broadcast("first", { except: [...object.openSessions()].slice(0, 1) });
+      object.broadcast("second");
+      await object.publish("a", "small");
+    });
+    await client.until("small");
+    expect(client.texts).toEqual(["first", "second", "small"]);
   });
 
   it("S6: a replay and the place of a topic come behind what waits", async () => {

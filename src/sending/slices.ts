@@ -114,7 +114,7 @@ export class Slices {
   #send({ send }: Waiting, socket: WebSocket): void {
     const isFirst = !this.#underWay.has(socket);
     this.#underWay.add(socket);
-    attempt("a message for many was not sent", () => send(socket));
+    attempt("a message was not sent", () => send(socket));
     if (isFirst) this.#underWay.delete(socket);
   }
 }
