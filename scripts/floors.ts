@@ -9,6 +9,7 @@ const FLOORS = [
   "testing",
   "worker",
   "object",
+  "shards",
   "topics",
   "endpoint",
   "options",
@@ -25,8 +26,12 @@ const FLOORS = [
 /** A file that can't be read in one sitting is two. */
 const MOST_LINES = 300;
 
-/** Every page pays for what a client is divided into: as a client and its connection, with an outbox, it had 5,371 bytes of the 5,120 that it may. */
-const LONGER: Record<string, number> = { "src/client/socle-client.ts": 410 };
+const LONGER: Record<string, number> = {
+  // Every page pays for what a client is divided into: as a client and its connection, with an outbox, it had 5,371 bytes of the 5,120 that it may.
+  "src/client/socle-client.ts": 410,
+  // Half of it is what the class that users extend says to them.
+  "src/object/endpoint.ts": 320,
+};
 
 const faults: string[] = [];
 

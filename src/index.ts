@@ -14,12 +14,14 @@ export {
   LimitError,
   LimitExceededError,
   MessageDroppedError,
+  OverloadedError,
   PayloadError,
   SessionClosedError,
   SessionObjectError,
   SessionVersionError,
   TopicError,
   TopicLimitError,
+  UnreachableError,
 } from "./api/errors.ts";
 export {
   extendWebSocketSendAsync,
@@ -45,6 +47,7 @@ export type { HandshakeClosure, HandshakeDecision, HandshakeResult, WorkerContex
 export type { BindingName, NamespaceBinding } from "./api/namespace-binding.ts";
 export type { RateLimit } from "./api/rate-limit.ts";
 export type { SessionCodec } from "./api/session-codec.ts";
+export type { ShardSettings } from "./api/shards.ts";
 export type {
   EnvelopedPublication,
   HistorySettings,

@@ -1,13 +1,17 @@
 // Attachments, rows and the alarm's row as former versions of Socle wrote them are read by this one, and by each later.
 import { runInDurableObject } from "cloudflare:test";
-import { startWsConnection, type Endpoint, type SendChannel, type Session } from "socle";
+import { env } from "cloudflare:workers";
+import { Endpoint, startWsConnection, type SendChannel, type Session } from "socle";
+import { drop, hibernate } from "socle/testing";
 import { afterEach, beforeEach, describe, expect, it, vi, type MockInstance } from "vitest";
 
 import written from "./forms/0.1.0.json" with { type: "json" };
 import { decode } from "./forms/graph.ts";
+import writtenWithShards from "./forms/shards.json" with { type: "json" };
 import writtenWithTopics from "./forms/topics.json" with { type: "json" };
 import type { Client } from "./support/client.ts";
 import { Log, recorded, serve, type Served } from "./support/endpoint.ts";
+import { failure } from "./support/inside.ts";
 
 type Graph = Parameters<typeof decode>[0];
 type Attached = unknown[] & { socle?: number };
@@ -339,5 +343,63 @@ describe("a form that is not known", () => {
     await endpoint.hibernate();
     expect((await client.closed).code).toBe(1001);
     expect(entries()[0]).toContain("the row of the alarm can't be read, and all of it counts as due");
+  });
+});
+
+describe("shards", () => {
+  /** A shard that sleeps, whose root is gone, with what both have in storage as it was written. */
+  async function asleep(change: (rows: typeof writtenWithShards) => void = () => {}) {
+    const served = serve({
+      shards: 8,
+      shard: () => 3,
+      topics: { history: {} },
+      onText: async (_: unknown, topic: string, session: Session) => {
+        await session.subscribe(topic);
+        await session.asyncRemote.sendText("subscribed");
+      },
+    });
+    const client = await served.connect();
+    expect(await client.ask("a")).toBe("subscribed");
+    const { position } = await served.root.publish("a", "1");
+    expect(await client.next()).toBe("1");
+    const shard = env.Endpoints.getByName(`${served.path}#3`);
+    await hibernate(shard);
+    const rows = structuredClone(writtenWithShards);
+    change(rows);
+    const { root, shard: row } = rows;
+    await runInDurableObject(served.root, (_, { storage }) => {
+      for (const table of ["shards", "wants"]) storage.sql.exec(`DROP TABLE socle_${table}`);
+      for (const table of root.schema) storage.sql.exec(table);
+      for (const one of root.shards) storage.sql.exec("INSERT INTO socle_shards VALUES (?, ?, ?, ?)", ...one);
+      for (const one of root.wants) storage.sql.exec("INSERT INTO socle_wants VALUES (?, ?, ?, ?)", ...one);
+    });
+    await runInDurableObject(shard, (_, { storage }) => {
+      const [epoch] = position!.split(".") as [string];
+      storage.kv.put("socle:shard", { ...row, places: row.places.replace("5d9f7c1e2b3a", epoch) });
+    });
+    await hibernate(shard);
+    await drop(served.root);
+    return [served, client] as const;
+  }
+
+  it("D1, S4: a root and a shard read what they had in storage", async () => {
+    const [served, client] = await asleep();
+    const spy = vi.spyOn(Endpoint.prototype, "socle");
+    await served.root.publish("a", "2");
+    expect(await client.next()).toBe("2");
+    const asked = spy.mock.calls.flatMap(([told]) => (told[0] === "ask" ? told[1].questions : []));
+    expect(asked).toEqual([["places", ["a"]]]);
+  });
+
+  it("D1: a root that has its shards in a form that it doesn't know publishes nothing, and says so", async () => {
+    const [served] = await asleep(({ root }) => void (root.shards[0]![3] = 9));
+    const publishing = runInDurableObject(served.root, (object) => failure(object.publish("a", "2")));
+    expect(await publishing).toMatch(/^SessionVersionError: It was kept in form 9/);
+  });
+
+  it("D1: a shard whose row has a form that is not known asks the root anew", async () => {
+    const [served, client] = await asleep(({ shard }) => void (shard.socle = 9));
+    await served.root.publish("a", "2");
+    expect(await client.next()).toBe("2");
   });
 });

@@ -6,7 +6,7 @@ import { redeploy } from "socle/testing";
 import { afterEach, beforeEach, describe, expect, it, vi, type MockInstance } from "vitest";
 
 import type { Served } from "./support/endpoint.ts";
-import { serve } from "./support/endpoint.ts";
+import { alone, serve } from "./support/endpoint.ts";
 import { failure, within } from "./support/inside.ts";
 import { container, Legacy } from "./support/worker.ts";
 
@@ -174,7 +174,7 @@ describe("what is kept", () => {
     });
   });
 
-  it("T6: by bytes: no more than so many are given, and storage has a block more at most", async () => {
+  alone("T6: by bytes: no more than so many are given, and storage has a block more at most", async () => {
     const served = room({ bytes: 50_000 });
     for (let n = 0; n < 40; n++) await served.stub.publish("a", `${n}`.padEnd(4000, "x"));
     const all = await served.stub.publications("a");
@@ -199,7 +199,7 @@ describe("what is kept", () => {
     expect(await comesBack(served, { since: positions[1]! })).toMatchObject({ got: ["3"], recovered: true });
   });
 
-  it("T6: the object's alarm deletes what is too old, and in the end the tables", async () => {
+  alone("T6: the object's alarm deletes what is too old, and in the end the tables", async () => {
     const served = room({ ageMs: 60_000 });
     const client = await served.connect("?ann");
     await within(served, ({ ann }) => ann!.subscribe("a"));
@@ -232,21 +232,24 @@ describe("what is kept", () => {
     expect(again!.split(".")[0]).not.toBe(first!.split(".")[0]);
   });
 
-  it("T6: the alarm of histories goes on when the last session with a timeout has gone, and with a subclass's own", async () => {
-    const served = serve({ idleTimeoutMs: 5000, topics: { history: { ageMs: 60_000 } } });
-    const client = await served.connect();
-    await served.stub.publish("a", "1");
-    void client.close();
-    await client.closed;
-    await vi.waitUntil(async () => (await served.stub.openSessionCount()) === 0);
-    const alarm = await vi.waitUntil(async () => {
-      const time = await within(served, (_, { ctx }) => ctx.storage.getAlarm());
-      return time !== null && time > Date.now() + 30_000 && time;
-    });
-    expect(alarm - Date.now()).toBeLessThan(75_000);
-  });
+  alone(
+    "T6: the alarm of histories goes on when the last session with a timeout has gone, and with a subclass's own",
+    async () => {
+      const served = serve({ idleTimeoutMs: 5000, topics: { history: { ageMs: 60_000 } } });
+      const client = await served.connect();
+      await served.stub.publish("a", "1");
+      void client.close();
+      await client.closed;
+      await vi.waitUntil(async () => (await served.stub.openSessionCount()) === 0);
+      const alarm = await vi.waitUntil(async () => {
+        const time = await within(served, (_, { ctx }) => ctx.storage.getAlarm());
+        return time !== null && time > Date.now() + 30_000 && time;
+      });
+      expect(alarm - Date.now()).toBeLessThan(75_000);
+    },
+  );
 
-  it("T6: the publications of a turn share one write, and blocks have at most 16 KB", async () => {
+  alone("T6: the publications of a turn share one write, and blocks have at most 16 KB", async () => {
     const served = room();
     const written = await within(served, async (_, object) => {
       await object.publish("a", "first");
@@ -330,7 +333,7 @@ describe("what is kept", () => {
   });
 });
 
-it("T6: a block grows by turns to what fits a page of the database", async () => {
+alone("T6: a block grows by turns to what fits a page of the database", async () => {
   const served = room();
   await publish(served, ...texts(30).map((text) => text.padEnd(300, "x")));
   const sizes = await within(served, (_, { ctx }) =>
@@ -340,7 +343,7 @@ it("T6: a block grows by turns to what fits a page of the database", async () =>
   for (const { size } of sizes) expect(size).toBeLessThanOrEqual(3900);
 });
 
-it("T7: past the last offset of an epoch another begins, and nothing is lost to who is subscribed", async () => {
+alone("T7: past the last offset of an epoch another begins, and nothing is lost to who is subscribed", async () => {
   const served = room();
   const client = await served.connect("?ann");
   await within(served, ({ ann }) => ann!.subscribe("a"));
@@ -356,7 +359,7 @@ it("T7: past the last offset of an epoch another begins, and nothing is lost to 
   expect(await client.take(2)).toEqual(["1", "2"]);
 });
 
-it("T6: topics have ids up to half a million, and behind that those that are free", async () => {
+alone("T6: topics have ids up to half a million, and behind that those that are free", async () => {
   const served = room();
   await publish(served, "1");
   await within(served, (_, { ctx }) => void ctx.storage.sql.exec("UPDATE socle_topics SET id = ?", 2 ** 19));
@@ -372,7 +375,7 @@ it("T6: topics have ids up to half a million, and behind that those that are fre
   expect(await kept(served)).toEqual(["1"]);
 });
 
-it("T2: what can't be deleted keeps nobody from what was published", async () => {
+alone("T2: what can't be deleted keeps nobody from what was published", async () => {
   const served = room({ bytes: 10_000 });
   const client = await served.connect("?ann");
   await within(served, async ({ ann }, object) => {
@@ -397,24 +400,27 @@ it("T2: what can't be deleted keeps nobody from what was published", async () =>
 });
 
 describe("limits", () => {
-  it("T2: a payload of over 2 MiB is refused with both sizes, and nothing is kept; a large one has a row of its own", async () => {
-    const served = room({ replayBytes: 4_000_000 });
-    const [large, small] = ["x".repeat(2 ** 21 + 1), "x".repeat(2 ** 21 - 150)];
-    const seen = await within(served, async (_, object) => [
-      await failure(object.publish("a", large)),
-      (await object.publications("a")).length,
-      (await object.publish("a", small)).position,
-      (await object.publications("a"))[0]!.payload === small,
-    ]);
-    expect(seen).toEqual([
-      expect.stringMatching(
-        /^PayloadError: Not published: with its id and time it has 2097\d{3} bytes, and a row of a history takes 2097024/,
-      ),
-      0,
-      expect.stringMatching(/\.1$/),
-      true,
-    ]);
-  });
+  alone(
+    "T2: a payload of over 2 MiB is refused with both sizes, and nothing is kept; a large one has a row of its own",
+    async () => {
+      const served = room({ replayBytes: 4_000_000 });
+      const [large, small] = ["x".repeat(2 ** 21 + 1), "x".repeat(2 ** 21 - 150)];
+      const seen = await within(served, async (_, object) => [
+        await failure(object.publish("a", large)),
+        (await object.publications("a")).length,
+        (await object.publish("a", small)).position,
+        (await object.publications("a"))[0]!.payload === small,
+      ]);
+      expect(seen).toEqual([
+        expect.stringMatching(
+          /^PayloadError: Not published: with its id and time it has 2097\d{3} bytes, and a row of a history takes 2097024/,
+        ),
+        0,
+        expect.stringMatching(/\.1$/),
+        true,
+      ]);
+    },
+  );
 
   it("T6: past maxTopics publish and subscribe are refused, and keep nothing", async () => {
     const served = room({}, { maxTopics: 2 });
@@ -468,7 +474,7 @@ describe("limits", () => {
 });
 
 describe("storage", () => {
-  it("T6: deleteAll takes histories along, and what comes begins anew", async () => {
+  alone("T6: deleteAll takes histories along, and what comes begins anew", async () => {
     const served = room();
     const client = await served.connect("?ann");
     await within(served, ({ ann }) => ann!.subscribe("a"));
@@ -514,7 +520,7 @@ describe("storage", () => {
     },
   );
 
-  it("T6: what storage refuses rejects, is sent to nobody, and the next goes on", async () => {
+  alone("T6: what storage refuses rejects, is sent to nobody, and the next goes on", async () => {
     const served = room();
     const client = await served.connect("?ann");
     const seen = await within(served, async ({ ann }, object) => {
@@ -538,7 +544,7 @@ describe("storage", () => {
     expect(await kept(served)).toEqual(["1", "3"]);
   });
 
-  it("T6: a history in a form that is not known begins anew, and the log says so", async () => {
+  alone("T6: a history in a form that is not known begins anew, and the log says so", async () => {
     const served = room();
     const [first] = await publish(served, "1");
     await within(served, (_, { ctx }) => void ctx.storage.sql.exec("UPDATE socle_topics SET form = 2"));
@@ -550,7 +556,7 @@ describe("storage", () => {
     );
   });
 
-  it("T6: a deploy that takes a history away forgets it: what was published without one is missing", async () => {
+  alone("T6: a deploy that takes a history away forgets it: what was published without one is missing", async () => {
     const served = room();
     const [first] = await publish(served, "1");
     const client = await served.connect("?ann");

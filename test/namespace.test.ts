@@ -313,6 +313,7 @@ describe("a class", () => {
     webSocketError: "onError",
     fetch: "onRequest",
     alarm: "onAlarm",
+    socle: "otherwise",
   };
 
   it.each(Object.entries(methods))("P5: with a %s of its own is refused, with what to write", (method, ours) => {

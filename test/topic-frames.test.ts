@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, it, vi, type MockInstance } fr
 
 import { upgrade } from "./support/client.ts";
 import type { Served } from "./support/endpoint.ts";
-import { serve } from "./support/endpoint.ts";
+import { alone, besides, serve } from "./support/endpoint.ts";
 import { FlowClient, nextSettings } from "./support/flow-client.ts";
 import { within } from "./support/inside.ts";
 import { offer, TopicClient } from "./support/topic-client.ts";
@@ -71,9 +71,9 @@ describe("negotiation", () => {
       perMs: "",
     };
     const settingsOf = async (served: Served, offered?: string) => (await FlowClient.connect(served, offered)).settings;
-    const alone = room();
-    expect(await settingsOf(alone)).toEqual({ ...told, window: 262_144 });
-    expect(await settingsOf(alone, offer())).toEqual({ ...told, window: 0 });
+    const other = room();
+    expect(await settingsOf(other)).toEqual({ ...told, window: 262_144 });
+    expect(await settingsOf(other, offer())).toEqual({ ...told, window: 0 });
     const both = room({ flowControl: { window: 500 } });
     for (const offered of ["socle.v1", offer()]) {
       expect(await settingsOf(both, offered)).toEqual({ ...told, window: 500 });
@@ -119,21 +119,24 @@ describe("frames", () => {
     ]);
   });
 
-  it("T9: those of a turn that follow each other are one frame, and keep their order among what else is sent", async () => {
-    const served = room();
-    const client = await TopicClient.connect(served, "?ann");
-    await within(served, async ({ ann }, object) => {
-      await Promise.all([ann!.subscribe("a"), ann!.subscribe("b")]);
-      await Promise.all([
-        ...["1", "2", "3"].map((text) => object.publish("a", text)),
-        ...["4", "5"].map((text) => object.publish("b", text)),
-      ]);
-      await ann!.asyncRemote.sendText("6");
-    });
-    await client.until("6");
-    expect(client.texts).toEqual(["1", "2", "3", "4", "5", "6"]);
-    expect(client.frames(4)).toBe(2);
-  });
+  alone(
+    "T9: those of a turn that follow each other are one frame, and keep their order among what else is sent",
+    async () => {
+      const served = room();
+      const client = await TopicClient.connect(served, "?ann");
+      await within(served, async ({ ann }, object) => {
+        await Promise.all([ann!.subscribe("a"), ann!.subscribe("b")]);
+        await Promise.all([
+          ...["1", "2", "3"].map((text) => object.publish("a", text)),
+          ...["4", "5"].map((text) => object.publish("b", text)),
+        ]);
+        await ann!.asyncRemote.sendText("6");
+      });
+      await client.until("6");
+      expect(client.texts).toEqual(["1", "2", "3", "4", "5", "6"]);
+      expect(client.frames(4)).toBe(2);
+    },
+  );
 
   it("T9: a client that knows socle.v1 and no topics gets plain messages, or the envelope", async () => {
     const served = room({ topics: { history: {}, envelope: ({ payload }: { payload: string }) => `<${payload}>` } });
@@ -288,26 +291,29 @@ describe("slow clients", () => {
     expect(slow.texts.filter((text) => String(text).startsWith("y"))).toEqual([]);
   });
 
-  it("T10: one whose place was trimmed is told so, before anything newer, and goes on with what is new", async () => {
-    const served = room({ flowControl, topics: { history: { bytes: 1000 } } });
-    const slow = await TopicClient.connect(served, "?slow");
-    const newest = await within(served, async ({ slow: session }, object) => {
-      await session!.subscribe("a");
-      for (let n = 0; n < 4; n++) await object.publish("a", `${n}`.padEnd(100, "x"));
-      let position: string | undefined;
-      for (let n = 0; n < 4; n++) ({ position } = await object.publish("a", "y".repeat(16_000)));
-      return position;
-    });
-    const before = slow.texts.length;
-    slow.acknowledge(before);
-    while (!slow.came.some((one) => "recovered" in one && one.position === newest)) await slow.client.next();
-    expect(slow.came.at(-1)).toEqual({ topic: "a", position: newest, recovered: false });
-    expect(slow.texts).toHaveLength(before);
-    const { position } = await served.stub.publish("a", "new");
-    expect((await slow.until("new")).at(-1)).toEqual({ topic: "a", position, data: "new" });
-  });
+  alone(
+    "T10: one whose place was trimmed is told so, before anything newer, and goes on with what is new",
+    async () => {
+      const served = room({ flowControl, topics: { history: { bytes: 1000 } } });
+      const slow = await TopicClient.connect(served, "?slow");
+      const newest = await within(served, async ({ slow: session }, object) => {
+        await session!.subscribe("a");
+        for (let n = 0; n < 4; n++) await object.publish("a", `${n}`.padEnd(100, "x"));
+        let position: string | undefined;
+        for (let n = 0; n < 4; n++) ({ position } = await object.publish("a", "y".repeat(16_000)));
+        return position;
+      });
+      const before = slow.texts.length;
+      slow.acknowledge(before);
+      while (!slow.came.some((one) => "recovered" in one && one.position === newest)) await slow.client.next();
+      expect(slow.came.at(-1)).toEqual({ topic: "a", position: newest, recovered: false });
+      expect(slow.texts).toHaveLength(before);
+      const { position } = await served.stub.publish("a", "new");
+      expect((await slow.until("new")).at(-1)).toEqual({ topic: "a", position, data: "new" });
+    },
+  );
 
-  it("T10: a client that doesn't know topics ends with 1013 instead", async () => {
+  alone("T10: a client that doesn't know topics ends with 1013 instead", async () => {
     const served = room({ flowControl, topics: { history: { bytes: 1000 } } });
     const slow = await served.connect("?slow", { "Sec-WebSocket-Protocol": "socle.v1" });
     await within(served, async ({ slow: session }, object) => {
@@ -357,7 +363,7 @@ describe("slow clients", () => {
     expect(slow.texts).toEqual(all);
   });
 
-  it("T10: an envelope that unsubscribes loses nothing else that waits", async () => {
+  alone("T10: an envelope that unsubscribes loses nothing else that waits", async () => {
     let leave = () => {};
     const envelope = ({ payload }: { payload: string }) => (leave(), payload);
     const served = room({ flowControl, topics: { history: {}, envelope } });
@@ -381,6 +387,7 @@ describe("a deploy", () => {
     const served = room();
     const [client, plain] = [await TopicClient.connect(served, "?ann"), await served.connect("?ben")];
     redeploy(container, served.path as `/${string}`, {
+      ...besides,
       onText: (_: unknown, text: string, session: Session) => session.asyncRemote.sendText(text),
     });
     await served.hibernate();
@@ -394,6 +401,7 @@ describe("a deploy", () => {
     const served = room({ topics: undefined, flowControl: true });
     const client = await TopicClient.connect(served, "?ann");
     redeploy(container, served.path as `/${string}`, {
+      ...besides,
       topics: { history: {} },
       flowControl: true,
       onText: (_: unknown, text: string, session: Session) => session.asyncRemote.sendText(text),

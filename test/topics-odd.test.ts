@@ -5,7 +5,7 @@ import { type Endpoint, type HistorySettings, type Session, type TopicSettings }
 import { connect, drop, hibernate, redeploy } from "socle/testing";
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
 
-import { freshPath, serve, type Served } from "./support/endpoint.ts";
+import { alone, freshPath, serve, type Served } from "./support/endpoint.ts";
 import { FlowClient } from "./support/flow-client.ts";
 import { failure, within, type Inside } from "./support/inside.ts";
 import { TopicClient } from "./support/topic-client.ts";
@@ -203,7 +203,7 @@ it("T10: a slow client gets something of each of its topics", async () => {
   expect(slow.texts).toContain("b");
 });
 
-it("T1: what waits for an onOpen without a history is bounded by number too", async () => {
+alone("T1: what waits for an onOpen without a history is bounded by number too", async () => {
   let subscribed!: () => void;
   const isSubscribed = new Promise<void>((resolve) => (subscribed = resolve));
   let opening!: Session;
@@ -325,7 +325,7 @@ it("T6: a session that a publication ends has the reason that its client got", a
   expect(closed).toEqual([code]);
 });
 
-it("T6: an onOpen that hangs has the alarm of histories not ring each second", async () => {
+alone("T6: an onOpen that hangs has the alarm of histories not ring each second", async () => {
   let subscribed!: () => void;
   const isSubscribed = new Promise<void>((resolve) => (subscribed = resolve));
   const served = room(
@@ -372,7 +372,7 @@ it("T1: a since: client whose subscribe failed is not used up", async () => {
   expect(again).toEqual(["Error: once", true]);
 });
 
-it("T1: an envelope or history that closes the session leaves no subscriber behind", async () => {
+alone("T1: an envelope or history that closes the session leaves no subscriber behind", async () => {
   let one: Session | undefined;
   const served = serve({
     topics: {
@@ -393,21 +393,23 @@ it("T1: an envelope or history that closes the session leaves no subscriber behi
   expect((await served.stub.topic("a")).subscribers).toBe(0);
 });
 
-it.each([0, 1, 2, 3, 4, 6, 8])("T6: what is published %d microtasks after a deleteAll has an alarm", async (ticks) => {
-  const served = room({ ageMs: 60_000 });
-  await served.stub.publish("a", "1");
-  await served.stub.topic("a");
-  await within(served, async (_, object) => {
-    const deleting = object.ctx.storage.deleteAll();
-    for (let n = 0; n < ticks; n++) await Promise.resolve();
-    await object.publish("a", "2");
-    await deleting;
+for (const ticks of [0, 1, 2, 3, 4, 6, 8]) {
+  alone(`T6: what is published ${ticks} microtasks after a deleteAll has an alarm`, async () => {
+    const served = room({ ageMs: 60_000 });
+    await served.stub.publish("a", "1");
+    await served.stub.topic("a");
+    await within(served, async (_, object) => {
+      const deleting = object.ctx.storage.deleteAll();
+      for (let n = 0; n < ticks; n++) await Promise.resolve();
+      await object.publish("a", "2");
+      await deleting;
+    });
+    await served.stub.topic("a");
+    expect(await within(served, (_, { ctx }) => ctx.storage.getAlarm())).not.toBeNull();
   });
-  await served.stub.topic("a");
-  expect(await within(served, (_, { ctx }) => ctx.storage.getAlarm())).not.toBeNull();
-});
+}
 
-it("T7: a clearTopic in the midst of a delivery gives no position past the newest", async () => {
+alone("T7: a clearTopic in the midst of a delivery gives no position past the newest", async () => {
   let object: Inside | undefined;
   const served = room(
     {},
@@ -475,11 +477,11 @@ it("T3: many topics of which each publication ends a session in one turn", async
     return Promise.all(Array.from({ length: count }, (_, n) => failure(object.publish(`${n}`, "1"))));
   });
   expect(new Set(seen)).toEqual(new Set(["nothing"]));
-  const depth = await served.stub.openSessionCount();
-  expect(depth).toBe(0);
+  // In a shard they come behind the answer.
+  await vi.waitUntil(async () => (await served.stub.openSessionCount()) === 0);
 });
 
-it("T6: the topics of which nothing is left are not kept in memory (no bound by maxTopics)", async () => {
+alone("T6: the topics of which nothing is left are not kept in memory (no bound by maxTopics)", async () => {
   const served = room({ ageMs: 1000 });
   const { now } = Date;
   let ahead = 0;
@@ -501,7 +503,7 @@ const rows = (served: Served) =>
   within(served, (_, { ctx }) => Array.from(ctx.storage.kv.list(), ([key]) => key.replace(/[\da-f-]{36}/, "id")));
 const many = Array.from({ length: 40 }, (_, n) => `${n}`.padEnd(256, "x"));
 
-it("T1: an unsubscribe in a transaction that rolls back leaves no row behind", async () => {
+alone("T1: an unsubscribe in a transaction that rolls back leaves no row behind", async () => {
   const served = room();
   const client = await served.connect("?ann");
   await within(served, async ({ ann }, object) => {
@@ -551,7 +553,7 @@ it("R1: a history that may have more bytes than all may have is refused", () => 
   expect(() => room({ bytes: 2_000_000 }, { maxBytes: 1_000_000 })).toThrow(/maxBytes/);
 });
 
-it("T6: what a shorter ageMs of a deploy makes too old is deleted, not only hidden", async () => {
+alone("T6: what a shorter ageMs of a deploy makes too old is deleted, not only hidden", async () => {
   const served = room({ ageMs: 3_600_000 });
   await served.stub.publish("a", "1");
   redeploy(container, served.path as `/${string}`, { topics: { history: { ageMs: 60_000 } } });
@@ -568,7 +570,7 @@ it("T6: what a shorter ageMs of a deploy makes too old is deleted, not only hidd
   expect(left).toEqual([]);
 });
 
-it("T7: a longer ageMs of a deploy holds for a topic that is quiet", async () => {
+alone("T7: a longer ageMs of a deploy holds for a topic that is quiet", async () => {
   const served = room({ ageMs: 60_000 });
   const client = await served.connect("?ann");
   const { position } = await within(served, ({ ann }) => ann!.subscribe("a"));

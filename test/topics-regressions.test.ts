@@ -2,7 +2,7 @@
 import { runInDurableObject } from "cloudflare:test";
 import { afterEach, expect, it, vi } from "vitest";
 
-import { serve } from "./support/endpoint.ts";
+import { alone, serve } from "./support/endpoint.ts";
 import { TopicsClient } from "./support/topics-client.ts";
 import type { Endpoints } from "./support/worker.ts";
 
@@ -27,26 +27,29 @@ it("T9: by topics alone a client of socle.v1 gets publications", async () => {
   ]);
 });
 
-it("T9: a client whose session closes in onOpen is told where a topic begins, before what was published on it", async () => {
-  const log = vi.spyOn(console, "error").mockImplementation(() => {});
-  const served = serve({
-    topics: {},
-    onOpen: async (session) => {
-      await session.subscribe("chat");
-      await session.publish("chat", "hello");
-      session.close(4000);
-    },
-  });
-  const client = await served.connect("", TOPICS);
-  expect(await client.closed).toMatchObject({ code: 4000 });
-  const read = new TopicsClient(client, "topics");
-  read.read();
-  expect(read.events).toMatchObject([
-    { type: "place", topic: "chat" },
-    { type: "message", topic: "chat", content: "hello" },
-  ]);
-  expect(log).not.toHaveBeenCalled();
-});
+alone(
+  "T9: a client whose session closes in onOpen is told where a topic begins, before what was published on it",
+  async () => {
+    const log = vi.spyOn(console, "error").mockImplementation(() => {});
+    const served = serve({
+      topics: {},
+      onOpen: async (session) => {
+        await session.subscribe("chat");
+        await session.publish("chat", "hello");
+        session.close(4000);
+      },
+    });
+    const client = await served.connect("", TOPICS);
+    expect(await client.closed).toMatchObject({ code: 4000 });
+    const read = new TopicsClient(client, "topics");
+    read.read();
+    expect(read.events).toMatchObject([
+      { type: "place", topic: "chat" },
+      { type: "message", topic: "chat", content: "hello" },
+    ]);
+    expect(log).not.toHaveBeenCalled();
+  },
+);
 
 it("T6: what stands in a block that grew is kept, also if another block begins in the same turn", async () => {
   const { stub } = serve({ topics: { history: { messages: 2 } } });
@@ -122,33 +125,36 @@ it("T1: who subscribes, unsubscribes and subscribes again in one turn is subscri
   expect(await served.stub.topic("chat")).toMatchObject({ subscribers: 1 });
 });
 
-it("T10: where a turn's last publication is too large for the history, a slow client is told so and gets no more of it", async () => {
-  const served = serve({
-    flowControl: { window: 1 },
-    topics: { history: { bytes: 450 } },
-    onOpen: async (session) => void (await session.subscribe("chat")),
-    onText: (_, __, session) => {
-      for (const payload of ["1", "2", "3".repeat(20_000)]) void session.publish("chat", payload);
-    },
-  });
-  const client = await served.connect("", TOPICS);
-  const read = new TopicsClient(client, "topics");
-  client.send("go");
-  const took = async (count: number) => {
-    const take = () => {
-      read.take(read.untaken);
-      return read.events.length === count;
+alone(
+  "T10: where a turn's last publication is too large for the history, a slow client is told so and gets no more of it",
+  async () => {
+    const served = serve({
+      flowControl: { window: 1 },
+      topics: { history: { bytes: 450 } },
+      onOpen: async (session) => void (await session.subscribe("chat")),
+      onText: (_, __, session) => {
+        for (const payload of ["1", "2", "3".repeat(20_000)]) void session.publish("chat", payload);
+      },
+    });
+    const client = await served.connect("", TOPICS);
+    const read = new TopicsClient(client, "topics");
+    client.send("go");
+    const took = async (count: number) => {
+      const take = () => {
+        read.take(read.untaken);
+        return read.events.length === count;
+      };
+      await vi.waitUntil(take, { timeout: 30_000, interval: 1 });
     };
-    await vi.waitUntil(take, { timeout: 30_000, interval: 1 });
-  };
-  await took(3);
-  // Behind it nothing waits.
-  await served.stub.publish("chat", "4");
-  await took(4);
-  expect(read.events.map((event) => [event.type, event.position?.split(".")[1]])).toEqual([
-    ["place", "0"],
-    ["message", "1"],
-    ["place", "3"],
-    ["message", "4"],
-  ]);
-});
+    await took(3);
+    // Behind it nothing waits.
+    await served.stub.publish("chat", "4");
+    await took(4);
+    expect(read.events.map((event) => [event.type, event.position?.split(".")[1]])).toEqual([
+      ["place", "0"],
+      ["message", "1"],
+      ["place", "3"],
+      ["message", "4"],
+    ]);
+  },
+);

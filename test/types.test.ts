@@ -607,3 +607,48 @@ describe("topics", () => {
     expectTypeOf<Awaited<ReturnType<typeof publishing>>>().toExtend<{ position: string | undefined }>();
   });
 });
+
+describe("shards", () => {
+  it("S7: this.root has the methods of the class and of every endpoint, as a stub has them", () => {
+    class Live extends Endpoint<Env, User> {
+      override async onText(user: User, text: string) {
+        const banned = await this.root.ban(user.name, 1);
+        expectTypeOf(banned).toBeBoolean();
+        expectTypeOf(await this.root.broadcast(text)).toBeNumber();
+        expectTypeOf(await this.root.fetch("https://live.test/")).toEqualTypeOf<Response>();
+        expectTypeOf(this.root.id).toEqualTypeOf<DurableObjectId>();
+        expectTypeOf(this.shard).toEqualTypeOf<number | undefined>();
+        // @ts-expect-error -- a name is a text
+        void this.root.ban(1, 1);
+        // @ts-expect-error -- no such method
+        void this.root.unban(user.name);
+      }
+      ban(name: string, days: number): boolean {
+        return name.length > days;
+      }
+    }
+    class Louder extends Live {
+      override onClose() {
+        void this.root.ban("Ann", this.volume());
+        void this.root.volume();
+      }
+      volume() {
+        return 11;
+      }
+    }
+    const container = typed();
+    container.addEndpoint("/live/{show}", { durableObject: Live, shards: 8, shard: (_, { show }) => show.length });
+    container.addEndpoint("/louder/{show}", Louder);
+    container.addEndpoint("/map/{show}", {
+      shards: { max: 4, sessions: 100 },
+      onOpen: (_, { shards }) => void expectTypeOf(shards?.sessions).toEqualTypeOf<number | undefined>(),
+      configure: (config) => void (config.shards = 2),
+    });
+    // @ts-expect-error -- without the most of them
+    void (() => container.addEndpoint("/b", { shards: { sessions: 100 } }));
+    // @ts-expect-error -- no number
+    void (() => container.addEndpoint("/c", { shards: 2, shard: () => "1" }));
+    const banning = () => container.stub<Live>({} as Env, "/live/a").ban("Ann", 1);
+    expectTypeOf<Awaited<ReturnType<typeof banning>>>().toEqualTypeOf<boolean>();
+  });
+});

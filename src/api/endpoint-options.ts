@@ -5,6 +5,7 @@ import type { BindingName } from "./namespace-binding.ts";
 import type { RateLimit } from "./rate-limit.ts";
 import type { SessionCodec } from "./session-codec.ts";
 import type { PathParameters, Session } from "./session.ts";
+import type { ShardSettings } from "./shards.ts";
 import type { TopicSettings } from "./topics.ts";
 
 /**
@@ -15,10 +16,12 @@ import type { TopicSettings } from "./topics.ts";
  */
 export interface EndpointConfig
   extends
-    Readonly<Omit<EndpointOptions<unknown>, DefaultedOption | "configure">>,
+    Readonly<Omit<EndpointOptions<unknown>, DefaultedOption | "configure" | "shards">>,
     Readonly<Required<Pick<EndpointOptions<unknown>, DefaultedOption>>> {
   /** The path as it was registered. */
   readonly path: string;
+  /** With its defaults, if its sessions are divided over objects. */
+  readonly shards?: Readonly<Required<ShardSettings>>;
   /** What the user properties of each session begin with: a new copy at each access. */
   readonly userProperties: Readonly<Record<string, unknown>>;
 }
@@ -33,8 +36,9 @@ type DefaultedOption =
   | "trackSessions";
 
 /** An {@link EndpointConfig} that can still be changed: what the option `configure` is given. */
-export type MutableEndpointConfig = Mutable<Omit<EndpointConfig, "path" | "userProperties">> & {
+export type MutableEndpointConfig = Mutable<Omit<EndpointConfig, "path" | "userProperties" | "shards">> & {
   readonly path: string;
+  shards?: number | ShardSettings;
   userProperties: Record<string, unknown>;
 };
 
@@ -59,6 +63,10 @@ interface HintOf<Path extends string> {
 
 interface JurisdictionOf<Path extends string> {
   jurisdiction(pathParameters: PathParameters<Path>): DurableObjectJurisdiction | undefined;
+}
+
+interface ShardOf<Path extends string> {
+  shard(request: Request, pathParameters: PathParameters<Path>): number;
 }
 
 interface TagsOf<Env, Path extends string> {
@@ -99,6 +107,31 @@ interface CommonOptions<Env, Path extends string> {
    * ```
    */
   jurisdiction?: DurableObjectJurisdiction | JurisdictionOf<Path>["jurisdiction"];
+  /**
+   * Divides the sessions of a path over so many objects at most, 1 to 64, of the same class: the sessions of `/live/final` are in
+   * the objects `/live/final#0`, `/live/final#1` and on, more of them as they fill. The object `/live/final` is the root: it has no
+   * sessions, and `onRequest` and what is called by `stub` run there. Where `instance` names the root, the name has no "#".
+   *
+   * Topics, broadcasts and what `container.stub` counts and closes stay those of the path; `openSessions` and storage are each object's own.
+   *
+   * ```ts
+   * shards: { max: 32, sessions: 5000 }
+   * ```
+   *
+   * Another number holds at once: what is open stays where it is. Where `shards` come or go, sessions of before end with 1012.
+   */
+  shards?: number | ShardSettings;
+  /**
+   * Chooses the shard for a request in Socle's place: a whole number from 0, below the most of {@link shards}. Never take over a
+   * number that a client chose: it would fill one shard.
+   *
+   * ```ts
+   * shard: (request) => (request.cf?.continent === "EU" ? 0 : 1)
+   * ```
+   *
+   * A shard that is full is answered with 503. What throws, or returns anything else, is answered with 500 and logged.
+   */
+  shard?: ShardOf<Path>["shard"];
   /** The subprotocols that the endpoint speaks, the preferred first: the first that the client offers is agreed on. */
   subprotocols?: readonly string[];
   /**

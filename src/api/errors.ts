@@ -74,6 +74,22 @@ export class TopicLimitError extends RangeError {
   override readonly name = "TopicLimitError";
 }
 
+/**
+ * Under `shards` more waits for the root, or for a shard that gets publications, than may wait. Nothing was published: publish less, or
+ * try again later.
+ */
+export class OverloadedError extends Error {
+  override readonly name = "OverloadedError";
+}
+
+/**
+ * Under `shards` the root, or a shard, can't be reached, though it was tried again. What was asked of it may have happened; a
+ * `publish` with an `id` can be tried again.
+ */
+export class UnreachableError extends Error {
+  override readonly name = "UnreachableError";
+}
+
 /** A limit that can't be, assigned to a session's `maxIdleTimeout` or one of its sizes; the former stays. */
 export class LimitError extends RangeError {
   override readonly name = "LimitError";

@@ -99,7 +99,7 @@ export interface Session<Path extends string = string, T = unknown, Env = unknow
    * It is made when it is first asked for. After hibernation it is another one.
    */
   readonly signal: AbortSignal;
-  /** The open sessions of the same endpoint in the same Durable Object, this one included once it is open. */
+  /** The open sessions of the same endpoint in the same Durable Object, this one included once it is open. Under `shards` those of its shard. */
   readonly openSessions: ReadonlySet<Session<Path, T, Env>>;
   /** Sends to the client, past any {@link SendChannel}. */
   readonly asyncRemote: RemoteEndpointAsync;
@@ -131,14 +131,16 @@ export interface Session<Path extends string = string, T = unknown, Env = unknow
    *
    * @returns a promise that resolves when the session's place is fixed, not when the replay is sent
    * @throws {@link TopicError} for a topic that is no string of 1 to 256 bytes, and for options that can't be;
-   * {@link TopicLimitError} past 1,000 topics of the session, or past `maxTopics`; {@link SessionClosedError}
+   * {@link TopicLimitError} past 1,000 topics of the session, or past `maxTopics`; {@link SessionClosedError}; under `shards`
+   * {@link UnreachableError}
    */
   subscribe(topic: string, options?: SubscribeOptions): Promise<Subscription>;
   /** @returns whether the session was subscribed */
   unsubscribe(topic: string): boolean;
   /**
-   * Publishes on a topic of the object. All subscribers get it in the same order, this session too, unless it is excepted. It works
-   * in `onClose` and after it too.
+   * Publishes on a topic of the object, under `shards` of the path. All subscribers get it in the same order, this session too, unless it is
+   * excepted. It works in `onClose` and after it too. Under `shards` it comes back from the root: a session that closes in the same turn doesn't
+   * get it.
    *
    * ```ts
    * await session.publish("chat", "Ada is typing", { except: session });
@@ -150,7 +152,7 @@ export interface Session<Path extends string = string, T = unknown, Env = unknow
    * @returns a promise that resolves when the publication has its place and, with a history, is kept. One that rejects may still
    * have happened
    * @throws {@link PayloadError} for what is no payload, and for what is too large for a history; {@link TopicError};
-   * {@link TopicLimitError} past `maxTopics` or `maxBytes`
+   * {@link TopicLimitError} past `maxTopics` or `maxBytes`; under `shards` {@link OverloadedError} and {@link UnreachableError}
    */
   publish(
     topic: string,

@@ -49,7 +49,7 @@ export interface TopicState {
   readonly name: string;
   /** The newest publication's; undefined for a topic without a history, and before anything was published or subscribed. */
   readonly position: string | undefined;
-  /** How many sessions of the object are subscribed. */
+  /** How many sessions of the object are subscribed, under `shards` of the path. */
   readonly subscribers: number;
 }
 

@@ -93,7 +93,8 @@ export function define(
   register(endpoint);
   const properties = structuredClone(userProperties);
   const isEmpty = Object.keys(properties).length === 0;
-  const { userProperties: _, ...settled } = Object.freeze(config);
+  // Registered: of what may be given in more than one form it is one now.
+  const { userProperties: _, ...settled } = Object.freeze(config) as EndpointConfig;
   const complete: EndpointConfig = Object.freeze({
     ...settled,
     // They may hold what can't be frozen, such as a Map. To define it anew would make every look-up in the object slow.

@@ -58,6 +58,8 @@ const METHODS = {
   webSocketMessage: "onText or onBinary",
   webSocketClose: "onClose",
   webSocketError: "onError",
+  // By it the objects of a path under `shards` talk to each other.
+  socle: "otherwise",
 };
 
 /** Those that were looked at. */

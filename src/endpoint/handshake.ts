@@ -80,13 +80,35 @@ export function refused(response: Response): Response {
 /** In an object's 101: its session has ended in or before `onOpen`. */
 export const ENDED = "Socle-Ended";
 
+/** What a shard is told of its place beside the others. */
+export interface Place {
+  /** How many shards are taken to be in use. */
+  readonly guess: number;
+  /** How many sessions make the shard full; absent where it is to take one more all the same. */
+  readonly sessions?: number | undefined;
+}
+
+/** What the Worker tells the object. */
+export type Told = Handshake & Formed & { readonly place?: Place | undefined };
+
 /** The request as the object gets it. No client can set `cf`, as it could set a header. */
-export const tell = (request: Request, handshake: Handshake): Request =>
-  new Request(request, { cf: { ...request.cf, socle: formed({ ...handshake }) } as CfProperties });
+export const tell = (request: Request, handshake: Handshake, place?: Place): Request =>
+  new Request(request, { cf: { ...request.cf, socle: formed({ ...handshake, place }) } as CfProperties });
 
 /** What the Worker told the object; undefined if the request came past the router. */
-export const told = ({ cf }: Request): (Handshake & Formed) | undefined =>
-  (cf as { socle?: Handshake & Formed } | undefined)?.socle;
+export const told = ({ cf }: Request): Told | undefined => (cf as { socle?: Told } | undefined)?.socle;
+
+/** In the answer of a shard that is full: how many shards it takes to be in use. No client gets it. */
+const FULL = "Socle-Full";
+
+/** The answer of a full shard: nothing has happened there. A body that nobody reads would keep it awake. */
+export const full = (hint: number): Response => new Response(null, { status: 503, headers: { [FULL]: String(hint) } });
+
+/** How many shards a shard that is full takes to be in use; undefined for any other answer. */
+export function hintOf({ headers }: Response): number | undefined {
+  const hint = headers.get(FULL);
+  return hint === null ? undefined : Number(hint);
+}
 
 /** The answer of an object that stands where another class's is looked for. */
 export function misled(

@@ -14,7 +14,7 @@ import type { Router } from "./router.ts";
  */
 export function checkRivals(route: Route, table: Router<Route>): void {
   checkName(route, table);
-  checkTopics(route, table);
+  checkObjects(route, table);
   for (const other of TABLES) if (other !== table) checkOther(route, other);
 }
 
@@ -33,20 +33,21 @@ function checkName({ type, className, isByName, config: { path, binding } }: Rou
   );
 }
 
-/** By `instance` two endpoints may have the same object, and a topic belongs to that. */
-function checkTopics({ type, className, isByName, config }: Route, table: Router<Route>): void {
+/** By `instance` two endpoints may have the same object, to which topics belong, and which is the root of its shards or has sessions. */
+function checkObjects({ type, className, isByName, config }: Route, table: Router<Route>): void {
   if (isByName) return;
-  const rival = table.values.find(
-    (route) =>
-      route.type === type &&
-      !route.isByName &&
-      (route.config.instance || config.instance) &&
-      !agree(route.config, config),
+  const shared = table.values.filter(
+    (route) => route.type === type && !route.isByName && (route.config.instance || config.instance),
   );
-  if (!rival) return;
-  throw new DeploymentError(
-    `"${rival.config.path}" and "${config.path}" are both of the class ${className}, may have the same object by instance, and have different topics: give both the same, or each a class of its own.`,
-  );
+  const refuse = (rival: Route, what: string): never => {
+    throw new DeploymentError(
+      `"${rival.config.path}" and "${config.path}" are both of the class ${className}, may have the same object by instance, and have different ${what}: give both the same, or each a class of its own.`,
+    );
+  };
+  for (const rival of shared) {
+    if (!agree(rival.config, config)) refuse(rival, "topics");
+    if (difference(rival.config.shards, config.shards)) refuse(rival, "shards");
+  }
 }
 
 /** A class has one definition for a path: its objects don't know by which container a request came. */

@@ -1,11 +1,13 @@
 // A payload for many sessions of an object.
+import type { CloseReason } from "../api/close-reason.ts";
 import type { Session } from "../api/session.ts";
 import { report, type Place } from "../reporting/log.ts";
 import { checkData, settle } from "../sending/data.ts";
 import { sendsItself, wsSendAsync, type Payload } from "../sending/payload.ts";
+import type { Slices } from "../sending/slices.ts";
 import { idsOf } from "../session/excepted.ts";
 import type { ServerSession } from "../session/session.ts";
-import type { Sessions } from "./sessions.ts";
+import type { Turns } from "../session/turns.ts";
 
 /** What {@link Endpoint.broadcast} takes beside the payload. */
 export interface BroadcastOptions {
@@ -15,13 +17,25 @@ export interface BroadcastOptions {
   tag?: string;
 }
 
+/** The sessions of an object. */
+export interface Audience {
+  readonly ctx: DurableObjectState;
+  readonly slices: Slices;
+  readonly turns: Turns;
+  /** Those that are open, or that have a tag. */
+  all(tag?: string): ServerSession[];
+  known(socket: WebSocket): ServerSession | undefined;
+  /** Has what was published in this turn kept and sent. */
+  flush(): void;
+}
+
 /**
  * Sends to the open sessions, past their send channels: to many in slices.
  *
  * @returns how many it went to, or is to go to
  * @throws {@link PayloadError} for what is no payload
  */
-export function broadcast(sessions: Sessions, payload: Payload, { except, tag }: BroadcastOptions): number {
+export function broadcast(sessions: Audience, payload: Payload, { except, tag }: BroadcastOptions): number {
   const sends = sendsItself(payload);
   if (!sends) checkData(payload);
   // What was published before comes before.
@@ -52,4 +66,11 @@ export function broadcast(sessions: Sessions, payload: Payload, { except, tag }:
     if (session?.isOpen) send(session);
   });
   return receivers.length;
+}
+
+/** Closes all that are open. @returns how many that were */
+export function closeAll(sessions: Audience, reason: CloseReason): number {
+  const all = sessions.all();
+  for (const session of all) session.close(reason);
+  return all.length;
 }

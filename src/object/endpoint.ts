@@ -15,12 +15,15 @@ import { placeOf, report } from "../reporting/log.ts";
 import { toError } from "../reporting/thrown.ts";
 import { closeSocket, reasonOf } from "../sending/close-frame.ts";
 import type { Payload } from "../sending/payload.ts";
+import type { Told } from "../shards/message.ts";
 import { Alarm } from "./alarm/alarm.ts";
-import { broadcast, type BroadcastOptions } from "./broadcast.ts";
+import { closeAll, type BroadcastOptions } from "./broadcast.ts";
 import { Definitions } from "./definitions.ts";
 import { enter } from "./entrance.ts";
 import type { Hooks, OtherEvent } from "./hooks.ts";
+import type { RootStub } from "./root-stub.ts";
 import { Sessions } from "./sessions.ts";
+import { Siblings } from "./siblings.ts";
 
 /** A class that extends {@link Endpoint}. */
 export type EndpointClass<Env = unknown, T = unknown, Path extends string = string> = new (
@@ -84,10 +87,12 @@ export class Endpoint<Env = Cloudflare.Env, T = unknown, Path extends string = s
     (now) => this.#sessions.sweep(now),
     () => this.#sessions.emptied(),
   );
+  readonly #siblings = new Siblings(this.ctx, this.env, this.#definitions);
   readonly #sessions = new Sessions({
     ctx: this.ctx,
     env: this.env,
     alarm: this.#alarm,
+    siblings: this.#siblings,
     definition: (path) => this.#definitions.at(path),
     settings: (path) => this.#definitions.topicsOf(this.ctx, path),
     onEvent: (event, env) => this.#tell(event, env),
@@ -106,7 +111,26 @@ export class Endpoint<Env = Cloudflare.Env, T = unknown, Path extends string = s
   }
 
   /**
-   * The open sessions of this object: not those still in `onOpen`, nor those that are closing.
+   * The object that is the root of this one's path, for state that all its shards share. Without the option `shards`, and in the root, it is
+   * the object itself.
+   *
+   * ```ts
+   * await this.root.ban(user.name); // a method of the class, which runs in the root
+   * ```
+   *
+   * @throws {@link DeploymentError} where no binding and no export leads to the class
+   */
+  get root(): RootStub<this> {
+    return this.#siblings.root as unknown as RootStub<this>;
+  }
+
+  /** The number of the shard that this object is; undefined in the root, and without the option `shards`. */
+  get shard(): number | undefined {
+    return this.#siblings.shard;
+  }
+
+  /**
+   * The open sessions of this object: not those still in `onOpen`, nor those that are closing. Under `shards` those of this shard.
    *
    * @param tag only those with this tag
    * @see Jakarta: `Session.getOpenSessions`
@@ -116,7 +140,8 @@ export class Endpoint<Env = Cloudflare.Env, T = unknown, Path extends string = s
   }
 
   /**
-   * How many open sessions there are: not those still in `onOpen`, nor those that are closing. By RPC too.
+   * How many open sessions there are: not those still in `onOpen`, nor those that are closing. By RPC too. Under `shards` those of this shard; by
+   * `container.stub` and {@link root} those of the path.
    *
    * ```ts
    * await container.stub(env, "/chat/lobby").openSessionCount();
@@ -130,7 +155,8 @@ export class Endpoint<Env = Cloudflare.Env, T = unknown, Path extends string = s
 
   /**
    * Closes every open session. By RPC too, where the reason is a code, or an object with the two properties of a
-   * {@link CloseReason}.
+   * {@link CloseReason}. Under `shards` those of this shard; by `container.stub` and {@link root} those of the path, behind what was published
+   * before.
    *
    * ```ts
    * await container.stub(env, "/chat/lobby").closeAll({ closeCode: 1012, reasonPhrase: "new version" });
@@ -144,9 +170,7 @@ export class Endpoint<Env = Cloudflare.Env, T = unknown, Path extends string = s
     const { closeCode, reasonPhrase } = typeof reason === "number" ? { closeCode: reason } : reason;
     const closeReason = new CloseReason(closeCode, reasonPhrase);
     closeReason.check();
-    const sessions = this.#sessions.all();
-    for (const session of sessions) session.close(closeReason);
-    return sessions.length;
+    return closeAll(this.#sessions, closeReason);
   }
 
   /**
@@ -156,20 +180,23 @@ export class Endpoint<Env = Cloudflare.Env, T = unknown, Path extends string = s
    * To more than 250 sessions it goes in slices, between which the object handles other events. The receivers and the bytes are those of the call, and
    * what is sent to a session later comes later. A payload that sends itself makes its bytes when its turn comes.
    *
+   * Under `shards` it goes to every session of the path, by the root, in one order with what is published, and the payload is a text or bytes. What is lost on
+   * the way there is logged.
+   *
    * ```ts
    * this.broadcast(`${user.name} has joined`, { except: session });
    * await container.stub(env, "/chat/lobby").broadcast("maintenance at 9", { tag: "staff" });
    * ```
    *
-   * @returns how many sessions it went to; of more than 250 to how many it is to go
-   * @throws {@link PayloadError} for what is no payload
+   * @returns how many sessions it went to; of more than 250 to how many it is to go. Under `shards` how many of this object's own, by RPC of all
+   * @throws {@link PayloadError} for what is no payload; {@link OverloadedError} under `shards`, if too much waits
    */
   broadcast(payload: Payload, options: BroadcastOptions = {}): number {
-    return broadcast(this.#sessions, payload, options);
+    return this.#sessions.part.broadcast(payload, options);
   }
 
   /**
-   * Publishes on a topic of this object. All subscribers get it in the same order. By RPC too, where `except` is ids.
+   * Publishes on a topic of this object, under `shards` of the path. All subscribers get it in the same order. By RPC too, where `except` is ids.
    *
    * ```ts
    * await this.publish("chat", "It is midnight.");
@@ -189,12 +216,13 @@ export class Endpoint<Env = Cloudflare.Env, T = unknown, Path extends string = s
   }
 
   /**
-   * What there is of a topic: the newest position of its history, and how many of this object's sessions are subscribed. By RPC too.
+   * What there is of a topic: the newest position of its history, and how many of this object's sessions are subscribed, under `shards` of
+   * all of the path. By RPC too.
    *
    * @throws {@link TopicError}
    */
   async topic(name: string): Promise<TopicState> {
-    return this.#sessions.topics.state(name);
+    return this.#sessions.part.state(name);
   }
 
   /**
@@ -220,6 +248,15 @@ export class Endpoint<Env = Cloudflare.Env, T = unknown, Path extends string = s
     return this.#sessions.topics.clear(topic);
   }
 
+  /**
+   * What the objects of a path under `shards` tell each other, and what the Worker has for all of them.
+   *
+   * @internal
+   */
+  async socle(told: Told, form: number): Promise<unknown> {
+    return this.#sessions.part.told(told, form);
+  }
+
   /** Opens a session, or answers what opens none. The container's router comes here, and so may your own routing. */
   override async fetch(request: Request): Promise<Response> {
     if (this.#recovery) await this.#recovery;
@@ -231,7 +268,8 @@ export class Endpoint<Env = Cloudflare.Env, T = unknown, Path extends string = s
       definition: (path) => this.#definitions.at(path),
     });
     if (!entered) return this.onRequest!(request);
-    return entered instanceof Response ? entered : this.#sessions.open(request, entered);
+    if (entered instanceof Response) return entered;
+    return this.#siblings.pass(request, entered) ?? this.#sessions.open(request, entered);
   }
 
   override webSocketMessage(socket: WebSocket, message: string | ArrayBuffer): Promise<void> | void {

@@ -11,6 +11,7 @@ import {
   shakeHands,
   told,
   unavailable,
+  type Told,
 } from "../endpoint/handshake.ts";
 import type { Match } from "../endpoint/router.ts";
 import type { Handshake } from "../hibernation/facts.ts";
@@ -31,7 +32,7 @@ export interface Host {
  * @returns what is agreed on, for one that opens a session; undefined for one that is the class's `onRequest`'s; the answer to any
  * other
  */
-export function enter(request: Request, host: Host): Handshake | Response | undefined {
+export function enter(request: Request, host: Host): Told | Response | undefined {
   const { type, ctx, answersRequests } = host;
   const pathname = pathOf(request);
   if (!pathname) return refused(notFound(request));

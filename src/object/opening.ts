@@ -1,11 +1,14 @@
+import { CloseReason } from "../api/close-reason.ts";
 // What a session begins with: what it keeps of its request, and what client and endpoint have agreed on.
 import { ENDED } from "../endpoint/handshake.ts";
 import { markEnd } from "../hibernation/attached.ts";
 import type { Handshake, SessionFacts } from "../hibernation/facts.ts";
+import { renewMark } from "../hibernation/life.ts";
 import type { Remains } from "../hibernation/remains.ts";
 import type { Kept } from "../hibernation/row.ts";
 import { isFlowControlled } from "../options/flow-control/flow-session.ts";
-import { offeredBy, PROTOCOLS } from "../options/subprotocols.ts";
+import { offeredBy, plainly, PROTOCOLS } from "../options/subprotocols.ts";
+import { toError } from "../reporting/thrown.ts";
 import type { ServerSession } from "../session/session.ts";
 import { beginWith } from "../session/subscriptions.ts";
 import type { Served } from "../session/way.ts";
@@ -56,7 +59,40 @@ export function upgraded(webSocket: WebSocket, protocol: string | undefined, isO
  * The session has ended already. A socket that can't hibernate would keep the object awake until its client answers, which may be
  * never.
  */
-export function refuse(session: Pick<ServerSession, "ctx" | "webSocket" | "path">): void {
+function refuse(session: Pick<ServerSession, "ctx" | "webSocket" | "path">): void {
   session.ctx.acceptWebSocket(session.webSocket);
   markEnd(session.webSocket, session);
+}
+
+/** Runs `onOpen`, and accepts the socket behind it. @returns false if the object has no place for that */
+export function run(session: ServerSession): Promise<boolean> | boolean {
+  let hasPlace = true;
+  const opening = session.dispatch.open(() => {
+    try {
+      if (session.isOpen) {
+        session.way.accept(session);
+        session.way.accepted?.(session);
+        renewMark(session.ctx.storage);
+      } else refuse(session);
+      session.asyncRemote.accepted();
+    } catch (error) {
+      hasPlace = false;
+      void session.lost(new CloseReason(1013), toError(error));
+    }
+  });
+  return opening ? opening.then(() => hasPlace) : hasPlace;
+}
+
+/** The answer to the request: the 101. */
+export function switching(
+  { negotiatedSubprotocol }: Handshake,
+  webSocket: WebSocket,
+  isOpen: boolean,
+  request: Request,
+): Response {
+  const protocol = negotiatedSubprotocol || plainly(request);
+  if (isOpen && !protocol) return new Response(null, { status: 101, webSocket });
+  const headers: Record<string, string> = protocol ? { [PROTOCOLS]: protocol } : {};
+  if (!isOpen) headers[ENDED] = "true";
+  return new Response(null, { status: 101, webSocket, headers });
 }

@@ -3,19 +3,17 @@ import { CloseReason } from "../api/close-reason.ts";
 import type { EventListener } from "../api/container-event.ts";
 import { SessionVersionError } from "../api/errors.ts";
 import type { TopicSettings } from "../api/topics.ts";
-import { refused, unavailable } from "../endpoint/handshake.ts";
+import { refused, unavailable, type Told } from "../endpoint/handshake.ts";
 import { isOurs, markEnd, readAttachment } from "../hibernation/attached.ts";
-import { freezeFacts, type Handshake, type SessionFacts } from "../hibernation/facts.ts";
-import { beginLife, markLife, renewMark } from "../hibernation/life.ts";
+import { freezeFacts, type SessionFacts } from "../hibernation/facts.ts";
+import { beginLife, markLife } from "../hibernation/life.ts";
 import { renewLimits } from "../hibernation/limits.ts";
 import type { Remains } from "../hibernation/remains.ts";
 import { watchRollbacks } from "../hibernation/rollback.ts";
 import { readTopics, type Kept } from "../hibernation/row.ts";
-import { plainly } from "../options/subprotocols.ts";
 import { hasTimeout } from "../options/timeouts.ts";
 import { LostSessions } from "../options/track-sessions/lost-sessions.ts";
-import { attempt, placeOf, report, type Place } from "../reporting/log.ts";
-import { toError } from "../reporting/thrown.ts";
+import { placeOf, report, type Place } from "../reporting/log.ts";
 import { closeSocket } from "../sending/close-frame.ts";
 import { Slices } from "../sending/slices.ts";
 import { UNREADABLE } from "../session/dispatch.ts";
@@ -23,16 +21,19 @@ import { ServerSession } from "../session/session.ts";
 import type { SessionHost, Subject } from "../session/subject.ts";
 import { Turns } from "../session/turns.ts";
 import type { Served } from "../session/way.ts";
-import { Topics } from "../topics/topics.ts";
 import type { Alarm } from "./alarm/alarm.ts";
-import { beginningOf, refuse, upgraded } from "./opening.ts";
+import { Occupancy } from "./occupancy.ts";
+import { beginningOf, run, switching } from "./opening.ts";
 import { Outdated } from "./outdated.ts";
+import { Part } from "./part.ts";
+import type { Siblings } from "./siblings.ts";
 import { closeSilent } from "./silence.ts";
 
 export class Sessions implements SessionHost {
   declare readonly ctx: DurableObjectState;
   declare readonly env: unknown;
   declare readonly alarm: Alarm;
+  declare readonly siblings: Siblings;
   /** The endpoint at a path as it was registered. */
   declare readonly definition: (path: string) => Served | undefined;
   /** What the object's endpoints say of topics. */
@@ -46,48 +47,47 @@ export class Sessions implements SessionHost {
   /** Those of them that don't hibernate. */
   readonly #awake = new Set<ServerSession>();
   readonly #outdated = new Outdated(this);
-  #topics: Topics | undefined;
+  readonly #occupancy = new Occupancy();
+  #part: Part | undefined;
   /** Those whose sockets may have taken no mark of it. */
   readonly #ended = new WeakSet<WebSocket>();
 
-  constructor(parts: Pick<Sessions, "ctx" | "env" | "alarm" | "definition" | "settings" | "onEvent">) {
+  constructor(parts: Pick<Sessions, "ctx" | "env" | "alarm" | "siblings" | "definition" | "settings" | "onEvent">) {
     Object.assign(this, parts);
     beginLife(this.ctx);
     watchRollbacks(this.ctx.storage, () => this.rearm());
   }
 
-  /** They are made when somebody has to do with one. */
-  get topics(): Topics {
-    return (this.#topics ??= new Topics(this));
+  /** What the object is of its path. */
+  get part(): Part {
+    return (this.#part ??= new Part(this, this.siblings));
+  }
+
+  get topics(): Part["topics"] {
+    return this.part.topics;
+  }
+
+  /** There are sessions, of whatever kind. */
+  get hasAny(): boolean {
+    return this.#known.size > 0 || this.ctx.getWebSockets().length > 0;
   }
 
   /** Opens a session: the 101. */
-  async open(request: Request, agreed: Handshake): Promise<Response> {
+  async open(request: Request, agreed: Told): Promise<Response> {
     const definition = this.definition(agreed.path);
     // Only the Worker's version has an endpoint there.
     if (!definition) return refused(unavailable());
+    if (definition.config.shards && !(await this.part.greet())) return unavailable();
+    const full = agreed.place && this.#occupancy.refusal(agreed.place, this.ctx, this.#known.values());
+    if (full) return full;
     const { 0: webSocket, 1: socket } = new WebSocketPair();
     const [facts, remains] = beginningOf(request, agreed, definition);
     const session = this.#begin(socket, definition, remains, facts, false);
-    let isFull = false;
-    const opening = session.dispatch.open(() => {
-      try {
-        if (session.isOpen) {
-          session.way.accept(session);
-          session.way.accepted?.(session);
-          renewMark(this.ctx.storage);
-        } else refuse(session);
-        session.asyncRemote.accepted();
-      } catch (error) {
-        isFull = true;
-        void session.lost(new CloseReason(1013), toError(error));
-      }
-    });
-    if (opening) await opening;
-    if (isFull) return unavailable();
-    const { isOpen } = session;
-    if (isOpen) session.tell({ type: "open", session });
-    return upgraded(webSocket, agreed.negotiatedSubprotocol || plainly(request), isOpen);
+    this.#occupancy.add(socket);
+    const running = run(session);
+    if (!(typeof running === "boolean" ? running : await running)) return unavailable();
+    if (session.isOpen) session.tell({ type: "open", session });
+    return switching(agreed, webSocket, session.isOpen, request);
   }
 
   /** The session of a socket that has an event, from memory or out of hibernation; undefined once it has ended. */
@@ -142,16 +142,17 @@ export class Sessions implements SessionHost {
   }
 
   flush(): void {
-    this.#topics?.flush();
+    this.#part?.topics.flush();
   }
 
   leave(session: Subject): void {
-    this.#topics?.leave(session);
+    this.#occupancy.delete(session.webSocket);
+    this.#part?.topics.leave(session);
   }
 
   /** All in storage was deleted. */
   emptied(): void {
-    this.topics.reset();
+    this.part.reset();
     for (const session of this.#known.values()) session.emptied();
   }
 
@@ -165,6 +166,7 @@ export class Sessions implements SessionHost {
     this.#known.delete(socket);
     if (known) this.#awake.delete(known);
     this.#ended.add(socket);
+    this.#occupancy.delete(socket);
     // After hibernation there may be others: to look for them would wake them, so the alarm does.
     if (limits && hasTimeout(limits) && this.#known.size === 0 && this.alarm.isFresh) this.#share(this.alarm.release());
   }
@@ -203,10 +205,7 @@ export class Sessions implements SessionHost {
   sweep(now: number): number {
     const { ctx, definition } = this;
     const host = { ctx, definition, known: this.#known, find: (socket: WebSocket) => this.find(socket) };
-    let next = closeSilent(host, now) ?? Infinity;
-    const sweep = () => (next = Math.min(next, this.topics.sweep(now) ?? Infinity));
-    attempt("histories are not looked at", sweep, placeOf(ctx));
-    return next;
+    return Math.min(closeSilent(host, now) ?? Infinity, this.part.sweep(now));
   }
 
   /** Ends the sessions that a crash left behind. */
@@ -262,7 +261,7 @@ export class Sessions implements SessionHost {
     else report("a session is closed with 1011", error, place);
     markEnd(socket, place);
     this.forget(socket);
-    this.#topics?.drop(socket);
+    this.#part?.topics.drop(socket);
     return new CloseReason(isOutdated ? 1012 : 1011);
   }
 

@@ -14,6 +14,7 @@ import { pending } from "./pending.ts";
 import { placement } from "./placement.ts";
 import { rateLimit } from "./rate-limit.ts";
 import { sessionCodec } from "./session-codec.ts";
+import { shards } from "./shards.ts";
 import { sizes } from "./sizes.ts";
 import { subprotocols } from "./subprotocols.ts";
 import { tags } from "./tags.ts";
@@ -26,6 +27,7 @@ export const OPTIONS: readonly Option<never>[] = [
   onHandshake,
   configure,
   placement,
+  shards,
   sessionCodec,
   version,
   subprotocols,
@@ -47,6 +49,7 @@ export const CHECKS: Checks<OptionName> = {
   ...onHandshake.checks,
   ...configure.checks,
   ...placement.checks,
+  ...shards.checks,
   ...sessionCodec.checks,
   ...version.checks,
   ...subprotocols.checks,

@@ -1,5 +1,5 @@
-import type { EndpointConfig } from "../api/endpoint-options.ts";
 // `durableObject`, `binding`, `instance`, `locationHint`, `jurisdiction`: which object serves a path, and where it is.
+import type { EndpointConfig } from "../api/endpoint-options.ts";
 import { DeploymentError } from "../api/errors.ts";
 import { FUNCTION, isText, oneOf, orFunction } from "./check.ts";
 import type { Option } from "./option.ts";
@@ -29,7 +29,7 @@ interface Location {
 
 /** @throws {@link DeploymentError} if a function returns what can't be; what it throws */
 export function locationOf(
-  { instance, jurisdiction, locationHint }: EndpointConfig,
+  { instance, jurisdiction, locationHint, shards }: EndpointConfig,
   request: Request,
   pathParameters: Readonly<Record<string, string>>,
   concretePath: string,
@@ -37,6 +37,11 @@ export function locationOf(
   const name = instance ? instance(request, pathParameters) : concretePath;
   if (!name || typeof name !== "string") {
     throw new DeploymentError("The option instance must return the name of an object.");
+  }
+  if (shards && name.includes("#")) {
+    throw new DeploymentError(
+      `The option instance has returned "${name}": under shards a name has no "#", behind which stands the number of a shard.`,
+    );
   }
   return {
     name,

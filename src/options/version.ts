@@ -16,6 +16,8 @@ const FLOW = "f";
 const MEMORY = "m";
 /** Its clients may speak `socle.v1` by `topics`. */
 const TOPICS = "p";
+/** Its sessions are in shards. */
+const SHARDED = "s";
 /** Its sessions have rows. */
 const TRACKED = "t";
 /** The class is not registered at the path: it was reached past the router. */
@@ -28,8 +30,9 @@ export const GONE = "its path is not registered: register it while the Worker's 
  * what the platform answers by itself, as a sum.
  */
 export function madeBy(config: EndpointConfig): string {
-  const { version: number = 0, serializeSession, flowControl, hibernate, trackSessions, autoResponse, topics } = config;
-  const letters = `${serializeSession ? CODEC : ""}${flowControl ? FLOW : ""}${hibernate ? "" : MEMORY}${topics ? TOPICS : ""}${trackSessions ? TRACKED : ""}`;
+  const { version: number = 0, serializeSession, flowControl, hibernate, topics, shards, trackSessions } = config;
+  const { autoResponse } = config;
+  const letters = `${serializeSession ? CODEC : ""}${flowControl ? FLOW : ""}${hibernate ? "" : MEMORY}${topics ? TOPICS : ""}${shards ? SHARDED : ""}${trackSessions ? TRACKED : ""}`;
   return `${number}${letters}${autoResponse ? ` ${sumOf(JSON.stringify(autoResponse))}` : ""}`;
 }
 
@@ -52,10 +55,10 @@ export const isTracked = (made: string): boolean => lettersOf(made).includes(TRA
 
 export const versionOf = (made: string): number => Number.parseInt(made);
 
-/** What a session was made by. 0.1.0 did not keep it: what its facts don't tell counts as what it is now. */
+/** What a session was made by. 0.1.0, which had no shards, did not keep it: what its facts don't tell counts as what it is now. */
 export function formerOf({ made, negotiatedSubprotocol }: SessionFacts, now: string): string {
   if (made !== undefined) return made;
-  const others = lettersOf(now).replace(/\d+|[fm]/g, "");
+  const others = lettersOf(now).replace(/\d+|[fms]/g, "");
   return `0${others}${isFlowControlled(negotiatedSubprotocol) || lettersOf(now).includes(FLOW) ? FLOW : ""}${answerOf(now)}`;
 }
 
@@ -68,6 +71,8 @@ export function obstacle(former: string, now: string, migrates: boolean): string
   const [from, to] = [versionOf(former), versionOf(now)];
   if (lettersOf(now).includes(UNREGISTERED) && changed(UNREGISTERED)) return GONE;
   if (changed(MEMORY)) return "hibernate is false now";
+  // Without its root nothing that is for the path would reach it.
+  if (changed(SHARDED)) return `shards ${changed(SHARDED)}`;
   if (changed(FLOW)) return `flowControl ${changed(FLOW)}`;
   if (from !== to)
     return migrates ? undefined : `its version is ${from}, that of the endpoint ${to}, and there is no migrateSession`;

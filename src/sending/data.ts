@@ -40,6 +40,9 @@ export const copyOf = (data: Data): Data => {
     : data.slice(0);
 };
 
+/** About how many bytes it has: of a text its length. */
+export const sizeOf = (data: Data): number => (typeof data === "string" ? data.length : data.byteLength);
+
 /** Whether a message has more bytes than it may. A text is encoded only if its length leaves that open. */
 export const isOver = (message: string | ArrayBuffer, max: number): boolean =>
   typeof message !== "string"

@@ -31,6 +31,11 @@ export class TopicMessage {
     return this.item.bytes.length;
   }
 
+  /** As it was published. Of bytes nobody may change it. */
+  get payload(): Data {
+    return (this.#payload ??= settle(payloadOf(this.#item!)));
+  }
+
   get item(): Item {
     return (this.#item ??= itemOf(this.#payload!));
   }
@@ -61,8 +66,7 @@ export class TopicMessage {
   }
 
   #enveloped(): Data {
-    const payload = this.#payload ?? settle(payloadOf(this.#item!));
-    if (!this.#envelope) return payload;
+    if (!this.#envelope) return this.payload;
     const { topic, epoch, offset } = this.place;
     const made = this.#envelope({ topic, position: positionOf(epoch, offset), payload: payloadOf(this.item) });
     checkData(made);

@@ -2,9 +2,10 @@
 import { CloseReason } from "../api/close-reason.ts";
 import { BufferFullError } from "../api/errors.ts";
 import { report } from "../reporting/log.ts";
+import type { Slices } from "../sending/slices.ts";
 import { TopicMessage, type Envelope } from "../sending/topic-message.ts";
 import type { Subject } from "../session/subject.ts";
-import type { Cursor, Topic } from "./topic.ts";
+import type { Cursor, Past, Topic } from "./topic.ts";
 
 /** A session that can't get a publication ends: none is left out silently. */
 function fail(session: Subject, error: unknown): void {
@@ -16,8 +17,51 @@ function fail(session: Subject, error: unknown): void {
   session.end(new CloseReason(error instanceof BufferFullError ? 1013 : 1011));
 }
 
+function attemptFor(session: Subject, action: () => void): void {
+  try {
+    action();
+  } catch (error) {
+    fail(session, error);
+  }
+}
+
+/** What of an object sends to many. */
+export interface Sender {
+  readonly slices: Slices;
+  find(socket: WebSocket): Subject | undefined;
+}
+
+/**
+ * Sends a publication to the subscribers of its topic: to many in slices.
+ *
+ * @param subscribers those of when it was published: who comes meanwhile, out of the envelope, has it from the history
+ */
+export function deliverAll(
+  topic: Topic,
+  subscribers: readonly WebSocket[],
+  message: TopicMessage,
+  excepted: ReadonlySet<string>,
+  sender: Sender,
+  envelope: Envelope | undefined,
+): void {
+  const { slices } = sender;
+  const send = (socket: WebSocket): void => {
+    const session = topic.subscribers.has(socket) ? sender.find(socket) : undefined;
+    if (session) deliver(topic, session, message, excepted, envelope);
+  };
+  if (slices.divides(subscribers.length)) {
+    message.settle();
+    slices.add(new Set(subscribers), send);
+    return;
+  }
+  for (const socket of subscribers) {
+    if (slices.isWaiting) slices.finish(socket);
+    send(socket);
+  }
+}
+
 /** Sends a publication to a subscriber of its topic, or leaves it to the history. */
-export function deliver(
+function deliver(
   topic: Topic,
   session: Subject,
   message: TopicMessage,
@@ -71,13 +115,7 @@ function pass(cursor: Cursor): void {
 export function follow(topic: Topic, cursor: Cursor, envelope?: Envelope, bytes?: number): void {
   const { session } = cursor;
   const { asyncRemote, webSocket } = session;
-  const go = (): void => {
-    try {
-      advance(topic, cursor, envelope, go);
-    } catch (error) {
-      fail(session, error);
-    }
-  };
+  const go = (): void => attemptFor(session, () => advance(topic, cursor, envelope, go));
   cursor.stop = () => asyncRemote.unqueue(go);
   (topic.cursors ??= new Map()).set(webSocket, cursor);
   // A stall is measured from the 101 on.
@@ -89,8 +127,15 @@ export function follow(topic: Topic, cursor: Cursor, envelope?: Envelope, bytes?
  * Sends what the history has for a subscription, as far as its client takes it. Behind the newest it gets what comes.
  *
  * @param go goes on when the client takes more
+ * @param fetched what it reads where it is not at hand
  */
-function advance(topic: Topic, cursor: Cursor, envelope: Envelope | undefined, go: () => void): void {
+function advance(
+  topic: Topic,
+  cursor: Cursor,
+  envelope: Envelope | undefined,
+  go: () => void,
+  fetched?: ReturnType<Past["read"]>,
+): void {
   const { session } = cursor;
   const { asyncRemote, webSocket } = session;
   const { name } = topic;
@@ -98,20 +143,37 @@ function advance(topic: Topic, cursor: Cursor, envelope: Envelope | undefined, g
   const isHere = () => session.isOpen && topic.cursors?.get(webSocket) === cursor;
   if (!isHere()) return;
   const epoch = (cursor.epoch ??= history.epoch);
-  for (const { offset, item } of history.epoch === epoch ? history.read(cursor.next) : []) {
+  for (const one of history.epoch === epoch ? (fetched ?? history.read(cursor.next)) : []) {
+    const { offset } = one;
     if (offset < cursor.next) continue;
-    const message = new TopicMessage({ topic: name, epoch, offset }, { item }, envelope);
+    // What was fetched may end before it is all that there is, and may begin behind what is gone.
+    if (offset > cursor.next) break;
+    const message = new TopicMessage({ topic: name, epoch, offset }, one, envelope);
     if (!asyncRemote.isFree(message.length)) return asyncRemote.queue(message.length, go);
     asyncRemote.publish(message);
     cursor.next++;
     pass(cursor);
     if (!isHere()) return;
   }
+  const fetching = history.epoch === epoch ? history.fetch?.(cursor.next) : undefined;
+  if (fetching) {
+    fetching.then(
+      (more) => attemptFor(session, () => advance(topic, cursor, envelope, go, more)),
+      (error: unknown) => fail(session, error),
+    );
+    return;
+  }
   topic.cursors!.delete(webSocket);
   if (topic.cursors!.size === 0) topic.cursors = undefined;
   if (history.epoch === epoch && cursor.next > history.newest) return;
   // What it has not got is gone.
-  if (asyncRemote.tell({ topic: name, epoch: history.epoch, offset: history.newest }, false)) return;
+  tellGone(topic, session);
+}
+
+/** A session has missed what nobody can give it any more: it is told so, or ends. */
+export function tellGone({ name, history }: Topic, session: Subject): void {
+  const { epoch, newest } = history!;
+  if (session.asyncRemote.tell({ topic: name, epoch, offset: newest }, false)) return;
   report("a slow session ends with 1013", new Error(`Its place in the history of "${name}" is gone.`), session);
   session.end(new CloseReason(1013));
 }

@@ -40,7 +40,7 @@ export class Histories {
   }
 
   /** Of a topic; undefined if it has none. */
-  of(topic: Topic, session?: Subject): History | undefined {
+  of(topic: Topic<History>, session?: Subject): History | undefined {
     if (topic.history === null) {
       this.#settings ??= this.#owner.settings(session?.path);
       const [settings, isRegistered] = this.#settings;

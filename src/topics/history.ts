@@ -5,7 +5,8 @@ import { attempt } from "../reporting/log.ts";
 import type { Bytes } from "../wire/frame.ts";
 import { positionOf } from "../wire/publication.ts";
 import { blockOf, recordsIn, type Recorded } from "./block.ts";
-import { parsePosition, type Start } from "./position.ts";
+import type { Range } from "./outlet.ts";
+import { startIn, type Reach, type Start } from "./position.ts";
 import { keyOf, SPAN } from "./schema.ts";
 import { newEpoch, type Block, type Known, type Tables } from "./tables.ts";
 
@@ -18,13 +19,18 @@ const GROWN = 3900;
 /** A publication that is to be kept. */
 export interface Entry {
   readonly id: string;
+  /** What stands in the place of its id if it was kept before, of which nobody is sure. */
+  readonly former?: string | undefined;
   readonly record: Bytes;
 }
+
+/** How long ago something can have been published that is tried again, in milliseconds. */
+const RECENT = 600_000;
 
 /** How many bytes beyond what it keeps and replays are kept for sessions in `onOpen`. */
 const MAX_HELD = 1_048_576;
 
-export class History implements Written {
+export class History implements Written, Reach {
   readonly settings: Settings;
   readonly #tables: Tables;
   readonly #name: string;
@@ -91,19 +97,16 @@ export class History implements Written {
     }
   }
 
-  /**
-   * Where a subscription begins that knows all up to a position, or wants the newest so many.
-   *
-   * @param since a position, or what a client says is one
-   * @param most how many bytes it may be
-   */
   startOf(since: string | undefined, last: number, now: number, most = this.settings.replayBytes): Start {
-    const { epoch, newest } = this.#open();
-    const first = this.#firstAt(now);
-    const position = since === undefined ? undefined : parsePosition(since);
-    const next = position && position.epoch === epoch ? position.offset + 1 : 0;
-    if (next >= first && next <= newest + 1 && this.#fitting(next, most) === next) return { recovered: true, next };
-    return { recovered: false, next: this.#fitting(Math.max(first, newest + 1 - last), most) };
+    return startIn(this, since, last, now, most);
+  }
+
+  /** From where on a shard gets what may be replayed, and whether nothing before may be. */
+  startOfRange([epoch, from, last]: Range, now: number): readonly [next: number, isWhole: boolean] {
+    const first = this.firstAt(now);
+    const wanted = Math.min(this.newest + 1 - last, epoch === this.epoch ? from : Infinity);
+    const next = this.fitting(Math.max(first, wanted), this.settings.replayBytes);
+    return [next, next > wanted || next <= first];
   }
 
   /** The publications from an offset on, up to the newest of then. It ends before one that is gone. */
@@ -150,8 +153,8 @@ export class History implements Written {
     const expires = now + this.settings.ageMs;
     const blocks: (Block & { records: Bytes[] })[] = [];
     let newest = known.newest;
-    const placed = entries.map(({ id, record }): readonly [number, boolean] => {
-      const there = id === "" ? 0 : this.#offsetOf(id, known, now);
+    const placed = entries.map(({ id, record, former }): readonly [number, boolean] => {
+      const there = former ? this.#offsetOfFormer(former, known, now) : id === "" ? 0 : this.#offsetOf(id, known, now);
       if (there > 0) return [there, false];
       const offset = ++newest;
       if (id) this.#exec("INSERT OR REPLACE INTO socle_ids VALUES (?, ?, ?)", id, offset);
@@ -185,7 +188,19 @@ export class History implements Written {
   /** Of a publication with an id that the history still has; 0 if there is none. */
   #offsetOf(id: string, { newest }: Known, now: number): number {
     const [there] = this.#exec<{ offset: number }>("SELECT offset FROM socle_ids WHERE topic = ? AND id = ?", id);
-    return there && (there.offset > newest || there.offset >= this.#firstAt(now)) ? there.offset : 0;
+    return there && (there.offset > newest || there.offset >= this.firstAt(now)) ? there.offset : 0;
+  }
+
+  /** Of one that was published a moment ago, if it was; else 0. Such have no row. */
+  #offsetOfFormer(former: string, { topic }: Known, now: number): number {
+    const blocks = this.#tables.blocks(topic, "AND expires >= ? ORDER BY key DESC", now + this.settings.ageMs - RECENT);
+    for (const { first, last } of blocks) {
+      for (const { offset, id } of this.read(first)) {
+        if (id === former) return offset;
+        if (offset >= last) break;
+      }
+    }
+    return 0;
   }
 
   #note(appended: readonly { offset: number; entry: Entry }[]): void {
@@ -220,8 +235,7 @@ export class History implements Written {
     }
   }
 
-  /** The oldest publication that anybody may get. */
-  #firstAt(now: number): number {
+  firstAt(now: number): number {
     const { newest, first, bytes } = this.#open();
     const settings = this.settings;
     let rest = bytes;
@@ -232,8 +246,7 @@ export class History implements Written {
     return newest + 1;
   }
 
-  /** From which offset on publications come to no more than so many bytes, the newest first; from one at the earliest. */
-  #fitting(from: number, most: number): number {
+  fitting(from: number, most: number): number {
     const { topic, newest } = this.#open();
     let start = newest + 1;
     let rest = most;

@@ -2,7 +2,7 @@
 import { readSubscriptions } from "../hibernation/attached.ts";
 import type { Subject } from "../session/subject.ts";
 import { namesIn } from "../session/subscriptions.ts";
-import { Topic } from "./topic.ts";
+import { Topic, type Past } from "./topic.ts";
 
 /** What it needs of the object's sessions. */
 export interface Host {
@@ -15,9 +15,9 @@ export interface Host {
   known(socket: WebSocket): Subject | undefined;
 }
 
-export class Register {
+export class Register<Kept extends Past> {
   readonly #host: Host;
-  readonly #all = new Map<string, Topic>();
+  readonly #all = new Map<string, Topic<Kept>>();
   /** The subscriptions of the sessions that hibernated were looked at. */
   #isComplete = false;
 
@@ -25,22 +25,22 @@ export class Register {
     this.#host = host;
   }
 
-  get all(): Iterable<Topic> {
+  get all(): Iterable<Topic<Kept>> {
     return this.#all.values();
   }
 
-  at(name: string): Topic {
+  at(name: string): Topic<Kept> {
     let topic = this.#all.get(name);
     if (!topic) this.#all.set(name, (topic = new Topic(name)));
     return topic;
   }
 
-  find(name: string): Topic | undefined {
+  find(name: string): Topic<Kept> | undefined {
     return this.#all.get(name);
   }
 
   /** Nobody has to do with a topic any more. */
-  forget(topic: Topic): void {
+  forget(topic: Topic<Kept>): void {
     // Who awaits something may hold one in whose place another is by now.
     if (topic.isIdle && this.#all.get(topic.name) === topic) this.#all.delete(topic.name);
   }
@@ -52,7 +52,7 @@ export class Register {
     }
   }
 
-  remove({ webSocket }: Subject, name: string): void {
+  remove({ webSocket }: Pick<Subject, "webSocket">, name: string): void {
     const topic = this.#all.get(name);
     if (!topic) return;
     topic.subscribers.delete(webSocket);
@@ -66,13 +66,18 @@ export class Register {
     if (this.#all.size > 0) for (const name of session.subscriptions.names) this.remove(session, name);
   }
 
-  /** Looks at the sockets that hibernated, once: only their attachments tell what they are subscribed to. */
-  complete(): void {
-    if (this.#isComplete) return;
+  /**
+   * Looks at the sockets that hibernated, once: only their attachments tell what they are subscribed to.
+   *
+   * @returns whether it has
+   */
+  complete(): boolean {
+    if (this.#isComplete) return false;
     this.#isComplete = true;
     for (const socket of this.#host.ctx.getWebSockets()) {
       for (const name of this.#namesOf(socket)) this.at(name).subscribers.add(socket);
     }
+    return true;
   }
 
   #namesOf(socket: WebSocket): readonly string[] {

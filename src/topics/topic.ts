@@ -2,7 +2,22 @@
 import type { Publication } from "../api/topics.ts";
 import type { Source } from "../sending/topic-message.ts";
 import type { Subject } from "../session/subject.ts";
-import type { History } from "./history.ts";
+import type { Origin } from "./outlet.ts";
+
+/** What was published on a topic, as who reads on from a place has it. */
+export interface Past {
+  readonly epoch: string;
+  /** The offset of the newest publication, 0 before there is one. */
+  readonly newest: number;
+  /** That of the oldest that can still be read. */
+  readonly first: number;
+  /** It is more than a name. */
+  readonly isKnown: boolean;
+  /** Those from an offset on that are at hand. It ends before one that is gone. */
+  read(from: number): Iterable<Source & { readonly offset: number }>;
+  /** Undefined where all is at hand that is there from an offset on: else what has to be fetched, a part of it. */
+  fetch?(from: number): Promise<Iterable<Source & { readonly offset: number }>> | undefined;
+}
 
 /** Where a subscription is that doesn't get publications as they come: its client takes them slowly, or its `onOpen` runs. */
 export interface Cursor {
@@ -24,20 +39,25 @@ export interface Pending {
   /** As a history keeps it. */
   readonly record: Uint8Array<ArrayBuffer> | undefined;
   readonly excepted: ReadonlySet<string>;
+  readonly time: number;
+  /** Where a shard has asked for it. */
+  readonly asked: { readonly origin: Origin; readonly isAgain: boolean } | undefined;
   readonly resolve: (publication: Publication) => void;
   readonly reject: (error: unknown) => void;
 }
 
-export class Topic {
+export class Topic<Kept extends Past = Past> {
   readonly name: string;
   /** Undefined for a topic without one; null while nobody has asked. */
-  history: History | undefined | null = null;
+  history: Kept | undefined | null = null;
   readonly subscribers = new Set<WebSocket>();
   /** Undefined while nobody reads on: most topics have few subscribers, and none of these does. */
   cursors: Map<WebSocket, Cursor> | undefined;
   readonly pending: Pending[] = [];
   /** What is published meanwhile comes behind. */
   isPublishing = false;
+  /** A shard follows it, also while nobody is subscribed. */
+  isFollowed = false;
 
   constructor(name: string) {
     this.name = name;
@@ -53,7 +73,7 @@ export class Topic {
   }
 
   /** Its history begins anew: whose cursors had all of it have missed nothing. */
-  restart({ epoch, newest }: History): void {
+  restart({ epoch, newest }: Pick<Past, "epoch" | "newest">): void {
     for (const cursor of this.cursors?.values() ?? []) {
       cursor.epoch ??= epoch;
       if (cursor.epoch !== epoch || cursor.next <= newest) continue;
@@ -65,6 +85,6 @@ export class Topic {
 
   /** Nothing is left of it in memory. */
   get isIdle(): boolean {
-    return this.subscribers.size + this.pending.length === 0 && !this.history?.isKnown;
+    return this.subscribers.size + this.pending.length === 0 && !this.history?.isKnown && !this.isFollowed;
   }
 }

@@ -10,7 +10,7 @@ import type {
   TopicState,
 } from "../api/topics.ts";
 import { attempt, report } from "../reporting/log.ts";
-import { checkData } from "../sending/data.ts";
+import { checkData, sizeOf } from "../sending/data.ts";
 import { SENT } from "../sending/remote.ts";
 import type { Slices } from "../sending/slices.ts";
 import { itemOf, payloadOf, TopicMessage } from "../sending/topic-message.ts";
@@ -18,27 +18,31 @@ import { idsOf } from "../session/excepted.ts";
 import type { ObjectTopics, Subject } from "../session/subject.ts";
 import { positionOf } from "../wire/publication.ts";
 import { recordOf } from "./block.ts";
-import { deliver, follow } from "./delivery.ts";
+import { deliverAll, follow } from "./delivery.ts";
 import { Histories, type Owner } from "./histories.ts";
 import type { History } from "./history.ts";
+import { formerOf, placeIn, send, type Asked } from "./outgoing.ts";
+import type { Outlet, Range, TopicPlace } from "./outlet.ts";
 import { Register, type Host as Sockets } from "./register.ts";
 import { checkId, checkRange, checkRecord, checkTopic } from "./request.ts";
 import type { Pending, Topic } from "./topic.ts";
 
 /** To how many topics a session may be subscribed. */
-const MOST = 1000;
+export const MOST = 1000;
 
 /** What they need of the object. */
 interface Host extends Sockets, Owner {
   readonly slices: Slices;
+  /** Where publications go beside its sessions. */
+  readonly outlet?: Outlet | undefined;
 }
 
 export class Topics implements ObjectTopics {
   readonly #host: Host;
   readonly #histories: Histories;
-  readonly #register: Register;
+  readonly #register: Register<History>;
   /** Those on which something is to be published at the end of this turn. */
-  readonly #due = new Set<Topic>();
+  readonly #due = new Set<Topic<History>>();
 
   constructor(host: Host) {
     this.#host = host;
@@ -97,6 +101,7 @@ export class Topics implements ObjectTopics {
     payload: unknown,
     { except, id }: PublishOptions = {},
     session?: Subject,
+    asked?: Asked,
   ): Promise<Publication> {
     checkTopic(name);
     checkData(payload);
@@ -106,10 +111,12 @@ export class Topics implements ObjectTopics {
     try {
       const history = this.#histories.of(topic, session);
       const { promise, resolve, reject } = Promise.withResolvers<Publication>();
-      const one = { id: id ?? "", excepted, resolve, reject };
+      const time = Date.now();
+      const one = { id: id ?? "", excepted, time, resolve, reject, asked };
+      this.#host.outlet?.admit(name, sizeOf(payload), history !== undefined && excepted.size === 0);
       if (history) {
         const item = itemOf(payload);
-        const record = recordOf(Date.now(), one.id, item);
+        const record = recordOf(time, id ?? (asked ? formerOf(asked.origin) : ""), item);
         checkRecord(record);
         // It begins here.
         void history.epoch;
@@ -166,6 +173,19 @@ export class Topics implements ObjectTopics {
       if (history?.position === undefined) return;
       topic.restart(history);
       history.clear();
+      this.#host.outlet?.cleared(name, history.epoch);
+    });
+  }
+
+  /**
+   * Where a topic is, for a shard.
+   *
+   * @param what of its history: what may be replayed, or what comes from an offset on, as much as goes at once
+   */
+  place(name: string, what?: Range | number): TopicPlace {
+    return this.#with(name, (_, history) => {
+      if (history) this.#histories.watch(history);
+      return placeIn(history, what);
     });
   }
 
@@ -178,7 +198,7 @@ export class Topics implements ObjectTopics {
     const isHeld = (name: string) => (this.#register.find(name)?.pinned ?? Infinity) < Infinity;
     const isAlive = (name: string) => {
       this.#register.complete();
-      return (this.#register.find(name)?.subscribers.size ?? 0) > 0;
+      return (this.#register.find(name)?.subscribers.size ?? 0) > 0 || this.#host.outlet?.isWanted(name) === true;
     };
     const next = this.#histories.sweep(now, isHeld, isAlive);
     this.#reset();
@@ -204,7 +224,7 @@ export class Topics implements ObjectTopics {
     }
   }
 
-  #with<Result>(name: string, use: (topic: Topic, history: History | undefined) => Result): Result {
+  #with<Result>(name: string, use: (topic: Topic<History>, history: History | undefined) => Result): Result {
     checkTopic(name);
     const topic = this.#register.at(name);
     try {
@@ -217,7 +237,7 @@ export class Topics implements ObjectTopics {
   }
 
   /** Gives places to what is to be published on a topic, and sends it. What comes meanwhile comes behind. */
-  #publish(topic: Topic): void {
+  #publish(topic: Topic<History>): void {
     if (topic.isPublishing) return;
     topic.isPublishing = true;
     try {
@@ -228,7 +248,7 @@ export class Topics implements ObjectTopics {
     }
   }
 
-  #publishAll(topic: Topic, pending: readonly Pending[]): void {
+  #publishAll(topic: Topic<History>, pending: readonly Pending[]): void {
     const { history, name } = topic;
     this.#register.complete();
     const placed = history ? this.#keep(history, pending) : [];
@@ -237,42 +257,25 @@ export class Topics implements ObjectTopics {
     const epoch = history?.epoch ?? "";
     // Who comes meanwhile, out of the envelope, has it from the history.
     const subscribers = [...topic.subscribers];
-    for (const [index, { source, excepted, resolve }] of pending.entries()) {
+    const { outlet } = this.#host;
+    for (const [index, one] of pending.entries()) {
+      const { source, excepted, resolve } = one;
       const [offset, isNew] = placed[index] ?? [0, true];
       const message = new TopicMessage({ topic: name, epoch, offset }, source, envelope);
-      if (isNew) this.#deliver(topic, subscribers, message, excepted);
+      if (isNew) deliverAll(topic, subscribers, message, excepted, this.#host, envelope);
+      if (outlet) attempt("a publication doesn't go to the shards", () => send(outlet, message, isNew, one));
       resolve({ position: positionOf(epoch, offset) });
-    }
-  }
-
-  /** To many in slices. */
-  #deliver(
-    topic: Topic,
-    subscribers: readonly WebSocket[],
-    message: TopicMessage,
-    excepted: ReadonlySet<string>,
-  ): void {
-    const { slices } = this.#host;
-    const { envelope } = this.#histories.settings;
-    const send = (socket: WebSocket): void => {
-      const session = topic.subscribers.has(socket) ? this.#host.find(socket) : undefined;
-      if (session) deliver(topic, session, message, excepted, envelope);
-    };
-    if (slices.divides(subscribers.length)) {
-      message.settle();
-      slices.add(new Set(subscribers), send);
-    } else {
-      for (const socket of subscribers) {
-        if (slices.isWaiting) slices.finish(socket);
-        send(socket);
-      }
     }
   }
 
   /** @returns the place of each; undefined if none could be kept, of which they are told */
   #keep(history: History, pending: readonly Pending[]): ReturnType<History["append"]> | undefined {
     try {
-      const entries = pending.map(({ id, record }) => ({ id, record: record! }));
+      const entries = pending.map(({ id, record, asked }) => ({
+        id,
+        record: record!,
+        former: asked?.isAgain && id === "" ? formerOf(asked.origin) : undefined,
+      }));
       const placed = history.append(entries, Date.now());
       this.#histories.watch(history);
       return placed;

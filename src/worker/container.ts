@@ -19,20 +19,22 @@ import {
   type Table,
 } from "../endpoint/endpoint-class.ts";
 import { answer, ENDED, isUpgrade, notFound, pathOf, shakeHands, tell, told } from "../endpoint/handshake.ts";
+import { ask } from "../endpoint/retry.ts";
 import { checkRivals } from "../endpoint/rivals.ts";
 import { Router, type Match } from "../endpoint/router.ts";
+import { enterShard } from "../endpoint/shard-entry.ts";
 import type { Handshake } from "../hibernation/facts.ts";
 import { isPlain } from "../hibernation/plain-data.ts";
 import { Endpoint, type EndpointClass } from "../object/endpoint.ts";
 import { check, defined } from "../options/check.ts";
 import { consult } from "../options/on-handshake.ts";
 import type { Defaults } from "../options/option.ts";
+import { locationOf } from "../options/placement.ts";
 import { tellOf } from "../reporting/listener.ts";
 import { report } from "../reporting/log.ts";
 import { CONTAINER, type ServerContainerOptions } from "./container-options.ts";
 import type { EndpointLike, EndpointsByPath, PathOf } from "./endpoint-like.ts";
 import { relay } from "./relay.ts";
-import { ask } from "./retry.ts";
 import { stubOf } from "./stub.ts";
 
 /** What is settled of a handshake, with the headers that a hook adds to the 101; or the answer that opens no session. */
@@ -234,11 +236,18 @@ export class ServerContainer<Env = Cloudflare.Env> {
     ctx: WorkerContext,
   ): Promise<Response> {
     const [handshake, headers] = Array.isArray(agreed) ? agreed : [agreed];
-    // To be told costs an object more than to look at the request again. Another Worker's class doesn't know the endpoint, and of
-    // two containers' paths an object doesn't know which was meant.
-    const isUnderstood = !headers && !match.value.isByName && TABLES.size === 1 && !told(request);
-    const passed = isUnderstood ? request : tell(request, handshake);
-    let response = await ask(() => stubOf(env, request, match), passed, ctx, match.concretePath);
+    const { value: route, pathParameters, concretePath } = match;
+    let response: Response;
+    if (route.config.shards) {
+      const location = locationOf(route.config, request, pathParameters, concretePath);
+      response = await enterShard({ request, handshake, route, location, env, ctx, path: concretePath });
+    } else {
+      // To be told costs an object more than to look at the request again. Another Worker's class doesn't know the endpoint, and of
+      // two containers' paths an object doesn't know which was meant.
+      const isUnderstood = !headers && !route.isByName && TABLES.size === 1 && !told(request);
+      const passed = isUnderstood ? request : tell(request, handshake);
+      response = await ask(() => stubOf(env, request, match), passed, ctx, concretePath);
+    }
     if (response.webSocket && response.headers.has(ENDED)) response = relay(response);
     if (headers && response.webSocket) for (const [name, value] of headers) response.headers.append(name, value);
     return response;

@@ -748,8 +748,11 @@ describe.each([
     await expect.poll(() => log).toHaveLength(4);
     await publish(path, "1é");
     await expect.poll(() => log).toHaveLength(6);
+    // It can't be back before that is published.
+    proxy.refuse();
     proxy.cut();
     await publish(path, "2");
+    await proxy.admit();
     await expect.poll(() => log.length).toBeGreaterThanOrEqual(8);
     // What was published meanwhile it has missed.
     if (!recovers) await publish(path, "2");

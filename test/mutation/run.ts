@@ -12,7 +12,7 @@ import { mutations, type Mutation } from "./mutations.ts";
 const root = join(import.meta.dirname, "../..");
 const numbered = (letter: string, count: number) =>
   Array.from({ length: count }, (_, index) => `${letter}${index + 1}`);
-const COUNTS = { R: 31, F: 9, P: 28, T: 11, C: 5 };
+const COUNTS = { R: 31, F: 9, P: 28, T: 11, S: 9, C: 5 };
 const RULES = Object.entries(COUNTS).flatMap(([letter, count]) => numbered(letter, count));
 
 interface Report {

@@ -1,12 +1,18 @@
 // Endpoints made for one test.
 import { env } from "cloudflare:workers";
 import { addEndpoint, type CloseReason, type Session, type WsEndpointMap } from "socle";
-import { vi } from "vitest";
+import { it, vi } from "vitest";
 
 import { connect, hibernate, type Client } from "./client.ts";
 import { container } from "./worker.ts";
 
 let count = 0;
+
+/** What all endpoints have beside their own: with `shards` their sessions are in the first, and `stub` is that. */
+export const besides: Pick<WsEndpointMap, "shards"> = {};
+
+/** Has all tests of a file run once more where the sessions are in a shard. */
+export const divide = (): void => void (besides.shards = 1);
 
 /** A path that no other test uses. */
 export const freshPath = (suffix = ""): string => `/test-${++count}${suffix}`;
@@ -27,10 +33,21 @@ export class Log {
   }
 }
 
+/** A test of what only one object does, or does otherwise: under `shards` it is the root that has the histories, and test/shards.test.ts that shows it. */
+export const alone = (name: string, test: () => Promise<void> | void): void => {
+  // oxlint-disable-next-line vitest/no-conditional-tests, vitest/expect-expect, vitest/valid-title -- the test has all of it
+  if (!besides.shards) it(name, test);
+};
+
 export class Served {
   constructor(readonly path: string) {}
 
   get stub() {
+    return env.Endpoints.getByName(this.path + (besides.shards ? "#0" : ""));
+  }
+
+  /** The object that has the topics. */
+  get root() {
     return env.Endpoints.getByName(this.path);
   }
 
@@ -47,7 +64,7 @@ export class Served {
 /** Registers a map under a path of its own. */
 export function serve<T>(map: WsEndpointMap<Cloudflare.Env, T>): Served {
   const path = freshPath();
-  addEndpoint(container, path, map);
+  addEndpoint(container, path, { ...besides, ...map });
   return new Served(path);
 }
 

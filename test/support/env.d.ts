@@ -6,6 +6,7 @@ declare namespace Cloudflare {
     Endpoints: DurableObjectNamespace<import("./worker.ts").Endpoints>;
     Board: DurableObjectNamespace<import("./worker.ts").Board>;
     Lounge: DurableObjectNamespace<import("./worker.ts").Lounge>;
+    Crowd: DurableObjectNamespace<import("./worker.ts").Crowd>;
     Room: DurableObjectNamespace<import("./worker.ts").Room>;
     CHAT_ROOM: DurableObjectNamespace<import("./worker.ts").ChatRoom>;
     OTHER: DurableObjectNamespace<import("./worker.ts").Bound>;
@@ -18,6 +19,7 @@ declare namespace Cloudflare {
       | "Endpoints"
       | "Board"
       | "Lounge"
+      | "Crowd"
       | "Room"
       | "ChatRoom"
       | "Bound"

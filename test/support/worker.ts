@@ -110,6 +110,34 @@ export class Sheltered extends Guarded {
   static override options: EndpointOptions = { idleTimeoutMs: 60_000 };
 }
 
+/** Registered with `shards` by its tests: each object says which it is, and what its root was told. */
+export class Crowd extends Endpoint<Cloudflare.Env, string> {
+  readonly #heard: string[] = [];
+
+  override async onOpen(session: Session) {
+    await session.asyncRemote.sendText(JSON.stringify([this.ctx.id.name, this.shard ?? null]));
+    return "";
+  }
+
+  override async onText(_: string, text: string, session: Session) {
+    await session.asyncRemote.sendText((await this.root.hear(`${this.shard}: ${text}`)).join());
+  }
+
+  override onRequest() {
+    return new Response(JSON.stringify([this.ctx.id.name, this.shard ?? null]));
+  }
+
+  /** What was heard, and by which object. */
+  hear(text: string): string[] {
+    this.#heard.push(text);
+    return [this.ctx.id.name ?? "nameless", ...this.#heard];
+  }
+
+  rootId(): string {
+    return this.root.id.toString();
+  }
+}
+
 /** Each of these says in which way its namespace was found. */
 class Answering extends Endpoint {
   override onOpen(session: Session) {

@@ -1,10 +1,10 @@
 // A request to an object, asked again if it fails in a way that may pass.
 import { DeploymentError } from "../api/errors.ts";
 import type { WorkerContext } from "../api/handshake-decision.ts";
-import { REFUSED, unavailable } from "../endpoint/handshake.ts";
 import { GONE } from "../options/version.ts";
 import { report } from "../reporting/log.ts";
 import { toError } from "../reporting/thrown.ts";
+import { REFUSED, unavailable } from "./handshake.ts";
 
 /** How often a request is tried, and half of how long before the second time at most, in milliseconds. */
 const TRIES = 3;
@@ -14,7 +14,7 @@ const DELAY = 100;
 export async function ask(
   stub: () => DurableObjectStub,
   request: Request,
-  ctx: WorkerContext,
+  ctx: Pick<WorkerContext, "waitUntil">,
   path: string,
 ): Promise<Response> {
   for (let tries = 1; ; tries++) {

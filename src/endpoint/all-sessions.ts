@@ -1,0 +1,35 @@
+// The stub of a root, on which `broadcast`, `openSessionCount` and `closeAll` speak of all sessions of the path, not of the root's own.
+import { CloseReason } from "../api/close-reason.ts";
+import type { PublishOptions } from "../api/topics.ts";
+import { FORM } from "../hibernation/form.ts";
+import { checkData } from "../sending/data.ts";
+import { idsOf } from "../session/excepted.ts";
+
+interface Broadcast extends Pick<PublishOptions, "except"> {
+  readonly tag?: string;
+}
+
+const METHODS: Record<string, (...given: never[]) => readonly [kind: string, ...unknown[]]> = {
+  broadcast(payload: unknown, { except, tag }: Broadcast = {}) {
+    checkData(payload);
+    return ["broadcast", payload, except && [...idsOf(except)], tag];
+  },
+  openSessionCount: (tag?: string) => ["sessions", tag],
+  closeAll(reason: number | { closeCode: number; reasonPhrase?: string } = 1000) {
+    const { closeCode, reasonPhrase } = typeof reason === "number" ? { closeCode: reason } : reason;
+    const closeReason = new CloseReason(closeCode, reasonPhrase);
+    closeReason.check();
+    return ["close", closeReason.closeCode, closeReason.reasonPhrase];
+  },
+};
+
+/** As properties of its own: a proxy is no stub to the platform. */
+export function ofAll(stub: DurableObjectStub): DurableObjectStub {
+  const root = stub as unknown as { socle(told: readonly unknown[], form: number): Promise<number> };
+  for (const [name, method] of Object.entries(METHODS)) {
+    Object.defineProperty(stub, name, {
+      value: async (...given: never[]) => root.socle(["all", method(...given)], FORM),
+    });
+  }
+  return stub;
+}

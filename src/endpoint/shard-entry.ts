@@ -1,0 +1,60 @@
+// The way of a session into a shard of its path: one is chosen, and another where that is full.
+import type { WorkerContext } from "../api/handshake-decision.ts";
+import type { Handshake } from "../hibernation/facts.ts";
+import { chosenShard } from "../options/shards.ts";
+import { hintOf, tell, unavailable, type Place } from "./handshake.ts";
+import { stubAt, type Home, type Location } from "./namespace.ts";
+import { shardName } from "./object-name.ts";
+import { ask } from "./retry.ts";
+import { guessAt, random } from "./shard-guess.ts";
+
+/** How many full shards a session meets at most: as many as there are of eight, and three more than lead to sixty-four. */
+const MOST_TRIES = 10;
+
+/** Who wants to open a session, under `shards`. */
+export interface Entry {
+  readonly request: Request;
+  readonly handshake: Handshake;
+  /** The endpoint, and its namespace. */
+  readonly route: Home;
+  /** Of the root. */
+  readonly location: Location;
+  readonly env: unknown;
+  readonly ctx: Pick<WorkerContext, "waitUntil">;
+  /** For the log. */
+  readonly path: string;
+}
+
+/**
+ * Opens a session in a shard. The root is asked nothing.
+ *
+ * @throws {@link DeploymentError} if the option `shard` chooses none that can be; what it throws
+ */
+export async function enterShard({ request, handshake, route, location, env, ctx, path }: Entry): Promise<Response> {
+  const { config, className } = route;
+  const { max, sessions } = config.shards!;
+  const enter = (shard: number, place: Place) => {
+    const name = shardName(location.name, shard);
+    return ask(() => stubAt(env, route, { ...location, name }), tell(request, handshake, place), ctx, path);
+  };
+  const chosen = chosenShard(config, request, handshake.pathParameters);
+  if (chosen !== undefined) {
+    const response = await enter(chosen, { guess: 1, sessions });
+    return hintOf(response) === undefined ? response : unavailable();
+  }
+  const guess = guessAt(`${config.binding ?? className} ${config.path} ${location.name}`);
+  let from = 0;
+  for (let tries = 0; tries < MOST_TRIES; tries++) {
+    const count = Math.min(guess.count, max);
+    const shard = guess.choose(max, from);
+    if (shard === undefined) break;
+    const response = await enter(shard, { guess: count, sessions });
+    const hint = hintOf(response);
+    if (hint === undefined) return response;
+    guess.full(shard, count, hint, max);
+    // The new ones come first.
+    from = count < max ? count : 0;
+  }
+  // All are full, and share what comes.
+  return enter(random(max), { guess: max });
+}

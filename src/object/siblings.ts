@@ -1,0 +1,85 @@
+// The objects of a path under `shards`, as one of them sees them: its root, and the shards beside it.
+import type { EndpointConfig } from "../api/endpoint-options.ts";
+import { DeploymentError } from "../api/errors.ts";
+import { ofAll } from "../endpoint/all-sessions.ts";
+import { answer, pathOf, type Told } from "../endpoint/handshake.ts";
+import { namespaceOf, stubAt } from "../endpoint/namespace.ts";
+import type { ObjectName } from "../endpoint/object-name.ts";
+import { enterShard } from "../endpoint/shard-entry.ts";
+import { report } from "../reporting/log.ts";
+import type { Definitions } from "./definitions.ts";
+
+export class Siblings {
+  readonly #ctx: DurableObjectState;
+  readonly #env: unknown;
+  readonly #definitions: Definitions;
+  /** Asked once: the name stays, and an object keeps the endpoints with which it woke. */
+  #name: ObjectName | false | undefined;
+
+  constructor(ctx: DurableObjectState, env: unknown, definitions: Definitions) {
+    this.#ctx = ctx;
+    this.#env = env;
+    this.#definitions = definitions;
+  }
+
+  get shard(): number | undefined {
+    return this.name?.shard;
+  }
+
+  /** Of which path the object is the root or a shard; undefined without `shards`. */
+  get name(): ObjectName | undefined {
+    return (this.#name ??= this.#definitions.nameOf(this.#ctx) ?? false) || undefined;
+  }
+
+  /** @throws {@link DeploymentError} if no binding and no export leads to the class */
+  get root(): DurableObjectStub {
+    if (this.name) return ofAll(this.at(this.name.root));
+    return namespaceOf(this.#env, this.#definitions.homeOf(this.#ctx)).get(this.#ctx.id);
+  }
+
+  /**
+   * One of them by its name: {@link shardName} makes that of a shard. It is in this one's jurisdiction.
+   *
+   * @throws {@link DeploymentError} if no binding and no export leads to the class
+   */
+  at(name: string): DurableObjectStub {
+    const { jurisdiction } = this.#ctx.id;
+    return stubAt(this.#env, this.#definitions.homeOf(this.#ctx), { name, jurisdiction });
+  }
+
+  /**
+   * Passes a session on to a shard, if it has come to the root: past the router, or by a Worker whose version knows of no shards.
+   *
+   * @returns the shard's answer; undefined if the session opens here
+   */
+  pass(request: Request, agreed: Told): Promise<Response> | undefined {
+    const config = agreed.place ? undefined : this.#definitions.at(agreed.path)?.config;
+    if (!config?.shards) return undefined;
+    const name = this.#definitions.nameOf(this.#ctx, agreed.path);
+    return name?.shard === undefined ? this.#enter(request, agreed, config, name?.root) : undefined;
+  }
+
+  async #enter(request: Request, agreed: Told, config: EndpointConfig, name?: string): Promise<Response> {
+    const path = pathOf(request);
+    const { id } = this.#ctx;
+    try {
+      if (name === undefined) {
+        throw new DeploymentError(
+          `An object without a name was asked for a session of "${config.path}", which has shards: get the object by its name, as container.stub does.`,
+        );
+      }
+      return await enterShard({
+        request,
+        handshake: agreed,
+        route: { ...this.#definitions.homeOf(this.#ctx, agreed.path), config },
+        location: { name, jurisdiction: id.jurisdiction },
+        env: this.#env,
+        ctx: this.#ctx,
+        path,
+      });
+    } catch (error) {
+      report(`500 for ${path}`, error, { ctx: this.#ctx });
+      return answer(500, "The endpoint failed");
+    }
+  }
+}

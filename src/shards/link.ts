@@ -1,0 +1,156 @@
+// A way from one object of a path to another: what goes by it arrives in order and once, and what comes while a call is under way
+// goes together in the next.
+import { OverloadedError, UnreachableError } from "../api/errors.ts";
+import { quiet } from "../channel/waiting.ts";
+
+/** How often a call is tried, and how long before the second time at most, in milliseconds. */
+const TRIES = 4;
+const DELAY = 50;
+/** A call that has no answer by then is tried again. What shares the objects with it may block them for ten seconds. */
+const TIMEOUT = 30_000;
+
+/** How much goes in one call. */
+const MOST_BYTES = 1_048_576;
+const MOST = 1000;
+
+/** How many bytes may wait. */
+const MAX_WAITING = 16_777_216;
+/** What each thing counts beside its bytes: about what it has in memory. */
+const OVERHEAD = 256;
+
+interface Waiting<Thing, Result> {
+  readonly thing: Thing;
+  readonly bytes: number;
+  readonly resolve: (result: Result) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/** A number of things, the first of which has that number. */
+export interface Batch<Thing> {
+  readonly first: number;
+  readonly things: readonly Thing[];
+  /** It was sent before, and nobody knows what became of it. */
+  readonly isAgain: boolean;
+}
+
+export class Link<Thing, Result> {
+  /** Each time a new stub: one that has failed goes on failing. */
+  readonly #connect: () => (batch: Batch<Thing>) => Promise<readonly Result[]>;
+  readonly #keepAwake: (pending: Promise<unknown>) => void;
+  readonly #failed: (error: unknown) => void;
+  #waiting: Waiting<Thing, Result>[] = [];
+  /** What is under way. */
+  #sending: readonly Waiting<Thing, Result>[] = [];
+  #bytes = 0;
+  #isBusy = false;
+  /** The number of the last thing that was put on it. */
+  last = 0;
+  #newest: Promise<unknown> | undefined;
+
+  /**
+   * @param connect gives what calls the other object
+   * @param failed is told that a batch was given up
+   */
+  constructor(
+    connect: () => (batch: Batch<Thing>) => Promise<readonly Result[]>,
+    keepAwake: (pending: Promise<unknown>) => void,
+    failed: (error: unknown) => void = () => {},
+  ) {
+    this.#connect = connect;
+    this.#keepAwake = keepAwake;
+    this.#failed = failed;
+  }
+
+  get isIdle(): boolean {
+    return !this.#isBusy && this.#waiting.length === 0;
+  }
+
+  /** What has not arrived, or nobody knows of. */
+  get pending(): Thing[] {
+    return [...this.#sending, ...this.#waiting].map(({ thing }) => thing);
+  }
+
+  /** Whether so many bytes more may wait. */
+  admits(bytes: number): boolean {
+    return this.#bytes + bytes + OVERHEAD <= MAX_WAITING;
+  }
+
+  /** @throws {@link OverloadedError} if too much waits */
+  admit(bytes: number, who: string): void {
+    if (this.admits(bytes)) return;
+    throw new OverloadedError(
+      `Overloaded: ${this.#waiting.length} messages of ${this.#bytes} bytes wait for ${who}. Publish less, or try again later.`,
+    );
+  }
+
+  /** What the other object makes of it, in its turn. Rejects if it can't be reached. */
+  put(thing: Thing, bytes: number): Promise<Result> {
+    const { promise, resolve, reject } = Promise.withResolvers<Result>();
+    this.last++;
+    this.#bytes += bytes + OVERHEAD;
+    this.#waiting.push({ thing, bytes: bytes + OVERHEAD, resolve, reject });
+    if (!this.#isBusy) this.#keepAwake(this.#run());
+    this.#newest = quiet(promise);
+    return promise;
+  }
+
+  /** All that was put on it has arrived, or failed. */
+  settled(): Promise<unknown> | undefined {
+    return this.#newest?.catch(() => {});
+  }
+
+  async #run(): Promise<void> {
+    this.#isBusy = true;
+    // What this turn has goes together.
+    await Promise.resolve();
+    while (this.#waiting.length > 0) await this.#send(this.#next());
+    this.#isBusy = false;
+  }
+
+  #next(): Waiting<Thing, Result>[] {
+    let bytes = 0;
+    let count = 0;
+    while (count < this.#waiting.length && count < MOST) {
+      bytes += this.#waiting[count]!.bytes;
+      if (count > 0 && bytes > MOST_BYTES) break;
+      count++;
+    }
+    return this.#waiting.splice(0, count);
+  }
+
+  async #send(batch: Waiting<Thing, Result>[]): Promise<void> {
+    const first = this.last - this.#waiting.length - batch.length + 1;
+    const things = batch.map(({ thing }) => thing);
+    for (const { bytes } of batch) this.#bytes -= bytes;
+    this.#sending = batch;
+    try {
+      const results = await this.#call(first, things);
+      this.#sending = [];
+      for (const [index, { resolve }] of batch.entries()) resolve(results[index] as Result);
+    } catch (error) {
+      this.#sending = [];
+      this.#failed(error);
+      for (const { reject } of batch) reject(error);
+    }
+  }
+
+  async #call(first: number, things: readonly Thing[]): Promise<readonly Result[]> {
+    for (let tries = 1; ; tries++) {
+      let timer: ReturnType<typeof setTimeout> = 0 as never;
+      try {
+        const late = new Promise<never>((_, reject) => {
+          timer = setTimeout(() => reject(new Error("no answer")), TIMEOUT);
+        });
+        return await Promise.race([this.#connect()({ first, things, isAgain: tries > 1 }), late]);
+      } catch (error) {
+        if (tries === TRIES)
+          throw new UnreachableError("The other object can't be reached: what was asked of it may have happened.", {
+            cause: error,
+          });
+        await scheduler.wait((0.5 + Math.random() / 2) * DELAY * 2 ** (tries - 1));
+      } finally {
+        clearTimeout(timer);
+      }
+    }
+  }
+}

@@ -1,0 +1,115 @@
+// The links of a root to its shards.
+import { placeOf, report } from "../reporting/log.ts";
+import type { TopicPlace } from "../topics/outlet.ts";
+import { Link, type Batch } from "./link.ts";
+import type { Delivered, Delivery, Taken } from "./message.ts";
+
+/** What they need of the root. */
+interface Host {
+  readonly ctx: DurableObjectState;
+  readonly life: string;
+  /** What takes deliveries at a shard: a new stub each time. */
+  shard(number: number): (delivered: Delivered) => Promise<Taken>;
+  /** A shard has taken what there was for it. */
+  taken(shard: number, taken: Taken): void;
+  place(topic: string): TopicPlace;
+}
+
+interface Down {
+  readonly link: Link<Delivery, number | undefined>;
+  /** All that there was for it has arrived. */
+  isSure: boolean;
+  /** How often that was not so. */
+  faults: number;
+  /** The topics of which it has not got all. */
+  readonly behind: Set<string>;
+}
+
+export class RootLinks {
+  readonly #host: Host;
+  readonly #links = new Map<number, Down>();
+
+  constructor(host: Host) {
+    this.#host = host;
+  }
+
+  /** Those to which there was something in this life. */
+  get shards(): Iterable<number> {
+    return this.#links.keys();
+  }
+
+  put(shard: number, delivery: Delivery, bytes: number): Promise<number | undefined> {
+    return this.#to(shard).link.put(delivery, bytes);
+  }
+
+  admits(shard: number, bytes: number): boolean {
+    return this.#to(shard).link.admits(bytes);
+  }
+
+  /** @throws {@link OverloadedError} */
+  admit(shard: number, bytes: number): void {
+    this.#to(shard).link.admit(bytes, `shard ${shard}`);
+  }
+
+  /** How many deliveries there were. */
+  sent(shard: number): number {
+    return this.#to(shard).link.last;
+  }
+
+  /** What has not arrived, or nobody knows of. */
+  pending(shard: number): readonly Delivery[] {
+    return this.#to(shard).link.pending;
+  }
+
+  /** Nothing is under way, and something may have been lost. */
+  isUnsure(shard: number): boolean {
+    const { link, isSure } = this.#to(shard);
+    return link.isIdle && !isSure;
+  }
+
+  /** A shard gets what it lacks of a topic from the history. */
+  leave(shard: number, topic: string): void {
+    const down = this.#to(shard);
+    this.#fault(down);
+    down.behind.add(topic);
+    if (down.link.isIdle) this.#tellBehind(down);
+  }
+
+  #to(shard: number): Down {
+    const known = this.#links.get(shard);
+    if (known) return known;
+    const { ctx, life } = this.#host;
+    const connect = () => {
+      const deliver = this.#host.shard(shard);
+      return async ({ first, things }: Batch<Delivery>) => {
+        const { faults, isSure } = down;
+        const taken = await deliver({ life, first, isSure, deliveries: things });
+        this.#host.taken(shard, taken);
+        down.isSure = faults === down.faults;
+        this.#tellBehind(down);
+        return taken.results;
+      };
+    };
+    const failed = (error: unknown): void => {
+      this.#fault(down);
+      report(`shard ${shard} can't be reached`, error, placeOf(ctx));
+    };
+    const link = new Link<Delivery, number | undefined>(connect, (pending) => ctx.waitUntil(pending), failed);
+    const down: Down = { link, isSure: false, faults: 0, behind: new Set() };
+    this.#links.set(shard, down);
+    return down;
+  }
+
+  #fault(down: Down): void {
+    down.faults++;
+    down.isSure = false;
+  }
+
+  #tellBehind({ link, behind }: Down): void {
+    for (const topic of behind) {
+      const { epoch, newest } = this.#host.place(topic);
+      if (epoch) void link.put(["newest", topic, epoch, newest], 0);
+    }
+    behind.clear();
+  }
+}

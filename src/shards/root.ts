@@ -1,0 +1,264 @@
+// The root of a path whose sessions are in shards: it answers what they ask, and what is published goes by it to those that want it.
+import type { CloseReason } from "../api/close-reason.ts";
+import { report, placeOf } from "../reporting/log.ts";
+import { toError } from "../reporting/thrown.ts";
+import { settle, sizeOf, type Data } from "../sending/data.ts";
+import type { Origin, Outgoing, Outlet, Range } from "../topics/outlet.ts";
+import { parsePosition } from "../topics/position.ts";
+import { newEpoch } from "../topics/tables.ts";
+import type { Topics } from "../topics/topics.ts";
+import type { Place } from "../wire/publication.ts";
+import type {
+  Answered,
+  Answers,
+  Asked,
+  Delivered,
+  Delivery,
+  ForAll,
+  Located,
+  Question,
+  Result,
+  Taken,
+} from "./message.ts";
+import { RootLinks } from "./root-links.ts";
+import { RootTables } from "./root-tables.ts";
+
+/** What it needs of the object. */
+export interface RootHost {
+  readonly ctx: DurableObjectState;
+  readonly topics: () => Topics;
+  /** What takes deliveries at a shard: a new stub each time. */
+  shard(number: number): (delivered: Delivered) => Promise<Taken>;
+  /** Has what is under way looked after, at this time or before. */
+  sweepAt(time: number): void;
+}
+
+/** How soon is looked whether what was published has arrived, in milliseconds: before an idle root is evicted, so that it mostly knows. */
+const LOOK = 5000;
+
+export class Root implements Outlet {
+  readonly #host: RootHost;
+  readonly #tables: RootTables;
+  readonly #life = newEpoch();
+  readonly #links: RootLinks;
+  /** What each shard has asked last. */
+  readonly #asked = new Map<number, { life: string; first: number; answered: Promise<Answered> }>();
+  /** Until when it is looked after what is under way. */
+  #lookAt = 0;
+
+  constructor(host: RootHost) {
+    this.#host = host;
+    this.#tables = new RootTables(host.ctx);
+    this.#links = new RootLinks({
+      ctx: host.ctx,
+      life: this.#life,
+      shard: (number) => host.shard(number),
+      taken: (shard, taken) => this.#taken(shard, taken),
+      place: (topic) => this.#topics.place(topic),
+    });
+  }
+
+  get #topics(): Topics {
+    return this.#host.topics();
+  }
+
+  /** A shard asks. What it asks a second time has the same answer. */
+  asked(asked: Asked): Promise<Answered> {
+    const { shard, life, first } = asked;
+    const before = this.#asked.get(shard);
+    if (before?.life === life && before.first >= first) {
+      if (before.first === first) return before.answered;
+      throw new Error("This was asked before what was answered last.");
+    }
+    const answered = this.#answer(asked);
+    this.#asked.set(shard, { life, first, answered });
+    return answered;
+  }
+
+  /**
+   * What the Worker has for all sessions.
+   *
+   * @returns of how many it was
+   */
+  async all(what: ForAll): Promise<number> {
+    this.#topics.flush();
+    const delivery: Delivery = what[0] === "broadcast" ? [...what, undefined] : what;
+    const counts = await Promise.all(
+      this.#toAll(delivery).map((taken) =>
+        taken.catch((error: unknown) => {
+          report("a shard can't be reached", error, placeOf(this.#host.ctx));
+          return 0;
+        }),
+      ),
+    );
+    return counts.reduce<number>((sum, count) => sum + (count ?? 0), 0);
+  }
+
+  /** To all sessions. @throws {@link OverloadedError} */
+  broadcast(payload: Data, except: readonly string[], tag: string | undefined, origin?: Origin): void {
+    this.#topics.flush();
+    void this.#toAll(["broadcast", settle(payload), except, tag, origin]);
+  }
+
+  /** Closes all sessions. */
+  closeAll({ closeCode, reasonPhrase }: CloseReason): Promise<number> {
+    return this.all(["close", closeCode, reasonPhrase]);
+  }
+
+  /**
+   * How many are subscribed to a topic.
+   *
+   * @param own of the shard that asks, which is not asked back
+   */
+  async subscribers(topic: string, own?: readonly [shard: number, count: number]): Promise<number> {
+    const others = [...this.#tables.wanting(topic).keys()].filter((shard) => shard !== own?.[0]);
+    const counts = await Promise.all(others.map((shard) => this.#links.put(shard, ["subscribers", topic], 0)));
+    return counts.reduce<number>((sum, count) => sum + (count ?? 0), own?.[1] ?? 0);
+  }
+
+  admit(topic: string, bytes: number, isKept: boolean): void {
+    const those = this.#tables.wanting(topic);
+    // What a history has waits there.
+    if (isKept) return;
+    for (const shard of those.keys()) this.#links.admit(shard, bytes);
+  }
+
+  publish({ topic, epoch, offset }: Place, { payload, time, size, except, origin }: Outgoing): void {
+    const those = this.#tables.wanting(topic);
+    if (those.size === 0) return;
+    const delivery: Delivery = ["publication", topic, epoch, offset, payload, time, size, except, origin];
+    const bytes = sizeOf(payload);
+    for (const shard of those.keys()) {
+      if (epoch && except === undefined && !this.#links.admits(shard, bytes)) this.#links.leave(shard, topic);
+      else void this.#links.put(shard, delivery, bytes);
+    }
+    if (epoch) this.#look();
+  }
+
+  renewed({ topic, epoch, offset }: Place): void {
+    for (const shard of this.#tables.wanting(topic).keys()) {
+      void this.#links.put(shard, ["newest", topic, epoch, offset], 0);
+    }
+  }
+
+  cleared(topic: string, epoch: string): void {
+    for (const shard of this.#tables.wanting(topic).keys()) void this.#links.put(shard, ["cleared", topic, epoch], 0);
+    this.#look();
+  }
+
+  isWanted(topic: string): boolean {
+    return this.#tables.wanting(topic).size > 0;
+  }
+
+  /** Storage was emptied. */
+  reset(): void {
+    this.#tables.rewrite();
+  }
+
+  /**
+   * Whether all has arrived: if the root died meanwhile nobody knows.
+   *
+   * @returns when to look again
+   */
+  sweep(now: number): number | undefined {
+    const isNew = this.#lookAt === 0;
+    if (!isNew && this.#lookAt > now) return this.#lookAt;
+    this.#lookAt = 0;
+    // It looks itself what it has not got.
+    for (const shard of isNew ? this.#tables.shards.keys() : this.#links.shards) {
+      if (this.#links.isUnsure(shard)) void this.#links.put(shard, ["sessions", undefined], 0);
+    }
+    return undefined;
+  }
+
+  #look(): void {
+    const now = Date.now();
+    if (this.#lookAt > now) return;
+    this.#lookAt = now + LOOK;
+    this.#host.sweepAt(this.#lookAt);
+  }
+
+  #toAll(delivery: Delivery): Promise<number | undefined>[] {
+    const bytes = delivery[0] === "broadcast" ? sizeOf(delivery[1]) : 0;
+    const all = [...this.#tables.shards.keys()];
+    for (const shard of all) this.#links.admit(shard, bytes);
+    return all.map((shard) => this.#links.put(shard, delivery, bytes));
+  }
+
+  #taken(shard: number, { gone, isEmpty, life, asked }: Taken): void {
+    const then = { life, number: asked };
+    for (const topic of gone) this.#tables.unwant(topic, shard, then);
+    if (isEmpty) this.#tables.remove(shard, then);
+  }
+
+  async #answer({ shard, life, first, isAgain, questions }: Asked): Promise<Answered> {
+    const results = questions.map(async (question, index): Promise<Result> => {
+      try {
+        return [await this.#answerOne(question, [shard, life, first + index], isAgain)];
+      } catch (error) {
+        const { name, message } = toError(error);
+        return [undefined, name, message];
+      }
+    });
+    return { results: await Promise.all(results), life: this.#life, sent: this.#links.sent(shard) };
+  }
+
+  // oxlint-disable-next-line typescript/consistent-return -- the compiler knows that these are all
+  #answerOne(question: Question, origin: Origin, isAgain: boolean): unknown {
+    const [shard, life, number] = origin;
+    const topics = this.#topics;
+    switch (question[0]) {
+      case "hello":
+        return this.#tables.add(shard, { life, number });
+      case "join":
+        this.#tables.want(question[1], shard, { life, number });
+        return this.#locate(shard, question[1], question[2]);
+      case "replay":
+        return this.#locate(shard, question[1], question[2]);
+      case "read":
+        return topics.place(question[1], question[2]);
+      case "places":
+        return this.#places(shard, question[1]);
+      case "publish":
+        return this.#publish(question, origin, isAgain);
+      case "broadcast":
+        return this.broadcast(question[1], question[2], question[3], origin);
+      case "clear":
+        return topics.clear(question[1]);
+    }
+  }
+
+  /** Where topics are for a shard. What is on its way there comes by the link, in its place among all else. */
+  #places(shard: number, topics: readonly string[]): [epoch: string, newest: number][] {
+    const pending = this.#links.pending(shard);
+    const under = new Map<string, [epoch: string, newest: number]>();
+    for (const [kind, topic, epoch, offset] of pending as Extract<Delivery, readonly ["publication", ...unknown[]]>[]) {
+      if (under.has(topic)) continue;
+      // What these bring is fetched in their place.
+      if ((kind as string) === "cleared" || (kind as string) === "newest") under.set(topic, ["", 0]);
+      else if (kind === "publication") under.set(topic, [epoch, offset - 1]);
+    }
+    return topics.map((topic) => {
+      const { epoch, newest } = this.#topics.place(topic);
+      return under.get(topic) ?? [epoch, newest];
+    });
+  }
+
+  #locate(shard: number, topic: string, range: Range | undefined): Located {
+    const place = this.#topics.place(topic, range);
+    const [[epoch, newest]] = this.#places(shard, [topic]) as [[string, number]];
+    const sent = this.#links.sent(shard);
+    if (epoch !== place.epoch) return { ...place, sent };
+    return { ...place, newest, kept: place.kept.filter(([offset]) => offset <= newest), sent };
+  }
+
+  async #publish(
+    [, topic, payload, except, id]: Extract<Question, readonly ["publish", ...unknown[]]>,
+    origin: Origin,
+    isAgain: boolean,
+  ): Promise<Answers["publish"]> {
+    const { position } = await this.#topics.publish(topic, payload, { except, id }, undefined, { origin, isAgain });
+    const { epoch, offset } = (position && parsePosition(position)) || { epoch: "", offset: 0 };
+    return [epoch, offset];
+  }
+}

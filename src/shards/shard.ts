@@ -1,0 +1,232 @@
+// A shard of a path as it stands to the root: what it asks, and what it is told, each once and in order.
+import { DeploymentError, OverloadedError, PayloadError, TopicError, TopicLimitError } from "../api/errors.ts";
+import { placeOf, report } from "../reporting/log.ts";
+import type { Data } from "../sending/data.ts";
+import type { Origin } from "../topics/outlet.ts";
+import { newEpoch } from "../topics/tables.ts";
+import { Link, type Batch } from "./link.ts";
+import type { Answered, Answers, Asked, Delivered, Delivery, Question, Result, Taken } from "./message.ts";
+import { ShardRow } from "./shard-row.ts";
+
+/** What it needs of the object. */
+export interface ShardHost {
+  readonly ctx: DurableObjectState;
+  readonly shard: number;
+  /** What takes questions at the root: a new stub each time. */
+  root(): (asked: Asked) => Promise<Answered>;
+  /** Of whatever kind, those in `onOpen` too. */
+  hasSessions(): boolean;
+  broadcast(payload: Data, except: readonly string[] | undefined, tag: string | undefined): number;
+  count(tag: string | undefined): number;
+  closeAll(closeCode: number, reasonPhrase: string): number;
+  /** Until what has gone to many sessions has gone to the last. */
+  settled(): Promise<void> | undefined;
+}
+
+/** Its topics. */
+export interface Follower {
+  /** @param number of the delivery; @param isSure all before it has arrived */
+  take(delivery: Delivery, number: number, isSure: boolean): Promise<void> | undefined;
+  /** Deliveries up to that number have arrived. */
+  arrived(number: number): void;
+  /**
+   * Nobody knows what of the root's has not arrived: it is fetched.
+   *
+   * @param isHere the root is still the one that has it: of another's places what is being taken would come behind what is newer
+   */
+  look(isHere: () => boolean): Promise<void>;
+  /** The root counts from one again. */
+  restart(): void;
+  /** How many are subscribed. */
+  count(topic: string): number;
+  /** Nobody is subscribed, and nobody is about to be: it is forgotten. */
+  release(topic: string): boolean;
+  /** There are no sessions: all is forgotten. False if somebody was about to be subscribed. */
+  releaseAll(): boolean;
+}
+
+const ERRORS = { DeploymentError, OverloadedError, PayloadError, TopicError, TopicLimitError };
+
+/** As the root has thrown it. */
+function errorOf(name: string, text: string): Error {
+  const type = (ERRORS as Record<string, (new (text: string) => Error) | undefined>)[name] ?? Error;
+  const error = new type(text);
+  if (error.name !== name) error.name = name;
+  return error;
+}
+
+const topicOf = (delivery: Delivery): readonly string[] =>
+  delivery[0] === "publication" || delivery[0] === "newest" || delivery[0] === "cleared" ? [delivery[1]] : [];
+
+/** After how many sends other events run, and of how many publications slices are sent together. */
+const SLICE = 250;
+const TOGETHER = 32;
+
+export class Shard {
+  readonly #host: ShardHost;
+  readonly #life = newEpoch();
+  readonly #up: Link<Question, Result>;
+  readonly row: ShardRow;
+  topics!: Follower;
+  #greeting: Promise<unknown> | undefined;
+  /** The root's life, how many deliveries it has sent, and how many have arrived. */
+  #rootLife = "";
+  sent = 0;
+  received = 0;
+  /** The number of the last question that was answered. */
+  answered = 0;
+  #taking: { life: string; first: number; taken: Promise<Taken> } | undefined;
+  /** The newest from each shard of what has no place by which it is known. */
+  readonly #origins = new Map<number, Origin>();
+
+  constructor(host: ShardHost) {
+    this.#host = host;
+    const { ctx } = host;
+    this.row = new ShardRow(ctx);
+    this.#up = new Link<Question, Result>(
+      () => {
+        const ask = host.root();
+        return (batch) => this.#call(ask, batch);
+      },
+      (pending) => ctx.waitUntil(pending),
+    );
+  }
+
+  /** The number of the last question. */
+  get asked(): number {
+    return this.#up.last;
+  }
+
+  /** Before the first session is open the root has to know of it. @throws {@link UnreachableError} */
+  async greet(): Promise<void> {
+    if (this.row.isKnown) return;
+    await (this.#greeting ??= this.ask(["hello"])
+      .then(() => this.row.know(true))
+      .finally(() => (this.#greeting = undefined)));
+  }
+
+  /** @throws {@link OverloadedError} if too much waits for the root */
+  admit(bytes: number): void {
+    this.#up.admit(bytes, "the root");
+  }
+
+  /** What the root answers, in its turn. Rejects as the root does, or if it can't be reached. */
+  async ask<const Kind extends Question[0]>(
+    question: Extract<Question, readonly [Kind, ...unknown[]]>,
+    bytes = 0,
+  ): Promise<Answers[Kind]> {
+    const [value, name, text] = await this.#up.put(question, bytes);
+    if (name !== undefined) throw errorOf(name, text!);
+    return value as Answers[Kind];
+  }
+
+  /** All that was asked has its answer. */
+  settled(): Promise<unknown> | undefined {
+    return this.#up.settled();
+  }
+
+  /** The root delivers. What it delivers a second time has the same answer. */
+  take(delivered: Delivered): Promise<Taken> {
+    const { life, first } = delivered;
+    const before = this.#taking;
+    if (before?.life === life && before.first >= first) {
+      if (before.first === first) return before.taken;
+      throw new Error("This was delivered before what was delivered last.");
+    }
+    // One of a root that died may still be taken.
+    const taken = before ? before.taken.catch(() => {}).then(() => this.#take(delivered)) : this.#take(delivered);
+    const taking = { life, first, taken };
+    this.#taking = taking;
+    taken.catch(() => {
+      if (this.#taking === taking) this.#taking = undefined;
+    });
+    return taken;
+  }
+
+  /** Whether it was here already: after the root has died it may come again. */
+  isRepeated(origin: Origin | undefined): boolean {
+    if (!origin) return false;
+    const [shard, life, number] = origin;
+    const before = this.#origins.get(shard);
+    if (before?.[1] === life && before[2] >= number) return true;
+    this.#origins.set(shard, origin);
+    return false;
+  }
+
+  async #call(
+    ask: ReturnType<ShardHost["root"]>,
+    { first, things, isAgain }: Batch<Question>,
+  ): Promise<readonly Result[]> {
+    const { shard } = this.#host;
+    const answer = await ask({ shard, life: this.#life, first, isAgain, questions: things });
+    this.#meet(answer.life);
+    this.sent = Math.max(this.sent, answer.sent);
+    this.answered = first + things.length - 1;
+    return answer.results;
+  }
+
+  /** The root may be another than it was. */
+  #meet(life: string): void {
+    if (life === this.#rootLife) return;
+    const isOther = this.#rootLife !== "";
+    this.#rootLife = life;
+    this.sent = 0;
+    this.received = 0;
+    if (isOther) this.topics.restart();
+  }
+
+  async #take({ life, first, isSure, deliveries }: Delivered): Promise<Taken> {
+    this.#meet(life);
+    if (!isSure) await this.topics.look(() => this.#rootLife === life);
+    const results: (number | undefined)[] = [];
+    let sends = 0;
+    for (const [index, delivery] of deliveries.entries()) {
+      const result = this.#attempt(delivery, first + index, isSure);
+      // What it fetches comes before what is behind it.
+      results.push(typeof result === "object" ? await result : result);
+      this.received = first + index;
+      sends += delivery[0] === "publication" ? this.topics.count(delivery[1]) : (results.at(-1) ?? 0);
+      const slices = this.#host.settled();
+      // Other events run between, as between slices. What waits for these together goes together.
+      if (slices ? index % TOGETHER === TOGETHER - 1 : sends >= SLICE) {
+        await (slices ?? scheduler.wait(0));
+        sends = 0;
+      }
+    }
+    this.topics.arrived(this.received);
+    await this.#host.settled();
+    const names = new Set(deliveries.flatMap(topicOf));
+    const gone = [...names].filter((topic) => this.topics.release(topic));
+    // Who has subscribers has sessions, and need not look for them.
+    const isIdle = gone.length === names.size && !this.#greeting && !this.#host.hasSessions();
+    // With the shard the root forgets what it wanted.
+    const isEmpty = isIdle && this.topics.releaseAll();
+    if (isEmpty) this.row.know(false);
+    return { results, gone, isEmpty, life: this.#life, asked: this.asked };
+  }
+
+  #attempt(...given: [Delivery, number, boolean]): Promise<undefined> | number | undefined {
+    try {
+      return this.#one(...given);
+    } catch (error) {
+      report("a shard can't take what the root has", error, placeOf(this.#host.ctx));
+      return undefined;
+    }
+  }
+
+  #one(delivery: Delivery, number: number, isSure: boolean): Promise<undefined> | number | undefined {
+    const host = this.#host;
+    switch (delivery[0]) {
+      case "broadcast":
+        return this.isRepeated(delivery[4]) ? 0 : host.broadcast(delivery[1], delivery[2], delivery[3]);
+      case "sessions":
+        return host.count(delivery[1]);
+      case "subscribers":
+        return this.topics.count(delivery[1]);
+      case "close":
+        return host.closeAll(delivery[1], delivery[2]);
+      default:
+        return this.topics.take(delivery, number, isSure) as Promise<undefined> | undefined;
+    }
+  }
+}

@@ -1,0 +1,5 @@
+// The cases of histories.test.ts, where sessions are in a shard and the topics in the root.
+import { divide } from "./support/endpoint.ts";
+
+divide();
+await import("./histories.test.ts");
