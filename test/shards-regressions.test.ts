@@ -1,0 +1,194 @@
+// What the random sequences of test/shards-model.test.ts have found, each by itself.
+import { env } from "cloudflare:workers";
+import { Endpoint, type Session, type WsEndpointMap } from "socle";
+import { afterEach, beforeEach, expect, it, vi } from "vitest";
+
+import { rowsOf } from "./support/alarm.ts";
+import { hibernate } from "./support/client.ts";
+import { serve, type Served } from "./support/endpoint.ts";
+import { within } from "./support/inside.ts";
+import { container } from "./support/worker.ts";
+
+beforeEach(() => void vi.spyOn(console, "error").mockImplementation(() => {}));
+afterEach(() => void vi.restoreAllMocks());
+
+/** A path whose clients choose their shard: `?2`. They are subscribed to what they send, and leave it with a "-" before it. */
+const divided = (more: WsEndpointMap<Cloudflare.Env, never> = {}) =>
+  serve({
+    shards: 8,
+    shard: (request: Request) => Number(new URL(request.url).search.slice(1).split(",")[0]),
+    onText: async (_: unknown, text: string, session: Session) => {
+      if (text.startsWith("-")) session.unsubscribe(text.slice(1));
+      else await session.subscribe(text);
+      await session.asyncRemote.sendText(`done ${text}`);
+    },
+    ...more,
+  });
+
+const shardOf = ({ path }: Served, shard: number) => ({ stub: env.Endpoints.getByName(`${path}#${shard}`) });
+
+it("S5: a shard whose sessions have all gone, as the root heard, is subscribed anew with its next ones", async () => {
+  const served = divided({ topics: { history: {} } });
+  const stub = container.stub(env, served.path);
+  const ann = await served.connect("?0");
+  await ann.ask("a");
+  await ann.close(1000);
+  await vi.waitUntil(async () => (await within(shardOf(served, 0), (all) => Object.keys(all))).length === 0);
+  expect(await stub.openSessionCount()).toBe(0);
+  const ben = await served.connect("?0");
+  await ben.ask("a");
+  await stub.publish("a", "new");
+  expect(await ben.next()).toBe("new");
+});
+
+it("S5: nothing stays in the storage of a shard whose sessions have all gone", async () => {
+  const served = divided({ topics: { history: {} } });
+  const ann = await served.connect("?0");
+  await ann.ask("a");
+  await ann.close(1000);
+  await vi.waitUntil(async () => (await within(shardOf(served, 0), (all) => Object.keys(all))).length === 0);
+  expect(await container.stub(env, served.path).openSessionCount()).toBe(0);
+  await vi.waitUntil(async () => (await rowsOf(shardOf(served, 0).stub)).length === 0, { timeout: 5000 });
+});
+
+it("S5: a topic without a history that all of a shard have left, and one comes to again, goes on being wanted", async () => {
+  const served = divided();
+  const stub = container.stub(env, served.path);
+  const ann = await served.connect("?0");
+  await ann.ask("a");
+  for (const text of ["1", "2", "3", "4"]) {
+    if (text < "3") {
+      await ann.ask("-a");
+      await ann.ask("a");
+    }
+    await stub.publish("a", text);
+    expect(await ann.next()).toBe(text);
+    // What the delivery found has been answered.
+    await stub.openSessionCount();
+  }
+});
+
+/** In a session of shard 0, with its path. */
+async function alone(topics: object) {
+  const served = divided({ topics });
+  const ann = await served.connect("?0");
+  const inside = <R>(use: (session: Session) => Promise<R>) =>
+    within(shardOf(served, 0), (all) => use(Object.values(all)[0]!));
+  return { served, ann, inside };
+}
+
+it("T1: who leaves while a second subscribe waits gets nothing more, and can subscribe again", async () => {
+  const { served, ann, inside } = await alone({ history: {} });
+  const again = await inside(async (session) => {
+    await session.subscribe("a");
+    void session.publish("a", "1");
+    const second = session.subscribe("a");
+    session.unsubscribe("a");
+    await second;
+    await session.publish("a", "2");
+    return session.subscribe("a", { last: 1 });
+  });
+  expect(again.replayed).toBe(1);
+  await container.stub(env, served.path).publish("a", "3");
+  expect(await ann.take(3)).toEqual(["1", "2", "3"]);
+});
+
+it("T1: of two subscribes with an unsubscribe between the second says what is replayed", async () => {
+  const { served, ann, inside } = await alone({ history: {} });
+  for (const text of ["1", "2"]) await container.stub(env, served.path).publish("a", text);
+  const results = await inside((session) => {
+    const first = session.subscribe("a");
+    session.unsubscribe("a");
+    return Promise.all([first, session.subscribe("a", { last: 2 })]);
+  });
+  expect(results.map(({ replayed }) => replayed)).toEqual([0, 2]);
+  expect(await ann.take(2)).toEqual(["1", "2"]);
+});
+
+/** Deliveries to shards wait until it is called. */
+function hold(): () => void {
+  // oxlint-disable-next-line typescript/unbound-method -- it is called with the object
+  const { socle } = Endpoint.prototype;
+  const gate = { isHeld: true };
+  vi.spyOn(Endpoint.prototype, "socle").mockImplementation(async function (this: Endpoint, told, form) {
+    while (gate.isHeld && told[0] === "deliver") await scheduler.wait(1);
+    return socle.call(this, told, form);
+  });
+  return () => void (gate.isHeld = false);
+}
+
+it("T7: who subscribes while a clear is on its way gets what came behind it, and who was there misses nothing", async () => {
+  const served = divided({ topics: { history: {} } });
+  const stub = container.stub(env, served.path);
+  const ann = await served.connect("?0,ann");
+  const ben = await served.connect("?0,ben");
+  await ann.ask("a");
+  const release = hold();
+  void stub.publish("a", "0");
+  await stub.clearTopic("a");
+  const subscribing = within(shardOf(served, 0), async (all, object) => {
+    void object.publish("a", "1");
+    void object.publish("a", "2");
+    return all["0,ben"]!.subscribe("a", { last: 1000 });
+  });
+  await vi.waitUntil(async () => (await stub.publications("a")).length === 2);
+  release();
+  expect(await subscribing).toMatchObject({ recovered: false, replayed: 2 });
+  await stub.publish("a", "3");
+  expect(await ann.take(4)).toEqual(["0", "1", "2", "3"]);
+  expect(await ben.take(3)).toEqual(["1", "2", "3"]);
+});
+
+it("T3: who is about to be subscribed gets nothing before it has its place, also when a shard first looks who is", async () => {
+  const served = divided({ topics: { history: {} } });
+  const stub = container.stub(env, served.path);
+  const ann = await served.connect("?0,ann");
+  const ben = await served.connect("?0,ben");
+  await ann.ask("a");
+  const release = hold();
+  void stub.publish("a", "0");
+  const subscribing = within(shardOf(served, 0), async (all, object) => {
+    void object.publish("a", "1");
+    void object.publish("a", "2");
+    return all["0,ben"]!.subscribe("a", { last: 1000 });
+  });
+  await vi.waitUntil(async () => (await stub.publications("a")).length === 3);
+  release();
+  expect(await subscribing).toMatchObject({ recovered: false, replayed: 3 });
+  await stub.publish("a", "3");
+  expect(await ben.take(4)).toEqual(["0", "1", "2", "3"]);
+  expect(await ann.take(4)).toEqual(["0", "1", "2", "3"]);
+});
+
+it.each([
+  ["a history", { history: {} }],
+  ["no history", {}],
+])("S4: a session that slept gets what comes while another of its shard subscribes, %s", async (_, topics) => {
+  const served = divided({ topics });
+  const stub = container.stub(env, served.path);
+  const ann = await served.connect("?0,ann");
+  const ben = await served.connect("?0,ben");
+  await ann.ask("a");
+  // The root knows that it has the topic's deliveries.
+  await stub.publish("a", "0");
+  expect(await ann.next()).toBe("0");
+  await hibernate(shardOf(served, 0).stub);
+  await Promise.all([ben.ask("a"), stub.publish("a", "1")]);
+  await stub.publish("a", "2");
+  expect(await ann.take(2)).toEqual(["1", "2"]);
+});
+
+it("T7: who comes back to a shard that is behind the one that it left misses nothing, and gets nothing twice", async () => {
+  const served = divided({ topics: { history: {} } });
+  const stub = container.stub(env, served.path);
+  const ann = await served.connect("?0,ann");
+  const ben = await served.connect("?0,ben");
+  await ann.ask("a");
+  const release = hold();
+  const { position } = await stub.publish("a", "1");
+  const subscribing = within(shardOf(served, 0), (all) => all["0,ben"]!.subscribe("a", { since: position! }));
+  release();
+  expect(await subscribing).toEqual({ recovered: true, position, replayed: 0 });
+  await stub.publish("a", "2");
+  expect(await ben.next()).toBe("2");
+});
