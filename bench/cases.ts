@@ -6,6 +6,7 @@ import { charged, connections, inRotation, inTurn, MOST, warm, type Case, type P
 import { FLOOR, KEEPING, PAST_ROUTER, PLAIN, type Contender } from "./contender.ts";
 import { memory, wake } from "./hibernation.ts";
 import type { Sample } from "./sample.ts";
+import { shardCases } from "./shards.ts";
 import { medians } from "./statistics.ts";
 import { topicCases } from "./topics.ts";
 
@@ -250,6 +251,7 @@ export function casesOf(pace: Pace): Case[] {
     burst(pace),
     echoFlow(pace),
     ...topicCases(pace),
+    ...shardCases(pace),
   ];
   // To open the thousands of connections of the other objects that wake would take too long.
   const quick = new Set([

@@ -170,6 +170,7 @@ const answers: Requests = {
     for (let time = 0; time < times; time++) {
       const waiting = new Set(sockets);
       let echoed = () => {};
+      const haveAll = () => waiting.size === 0;
       // The longer one is the broadcast.
       function hear(this: WebSocket, data: Buffer): void {
         if (data.length === 4) echoed();
@@ -179,7 +180,7 @@ const answers: Requests = {
       let longest = 0;
       const begun = performance.now();
       speaking.send("a message to everybody in the room");
-      while (waiting.size > 0) {
+      while (!haveAll()) {
         const start = performance.now();
         await new Promise<void>((heard) => {
           echoed = heard;

@@ -15,13 +15,14 @@ process.env.MINIFLARE_WORKERD_PATH = (createRequire(import.meta.url)("workerd") 
 /** What every contender does, if not said otherwise. */
 const COMMON = ["echo", "room", "slow", "wake", "opening"] as const;
 
-/** And what flow control is for, and costs; what a broadcast to thousands holds up; the echo of who keeps an object that changes; and what topics cost. */
+/** And what flow control is for, and costs; what a broadcast to thousands holds up; the echo of who keeps an object that changes; what topics cost; and shards. */
 export type Work =
   | (typeof COMMON)[number]
   | ("stalled" | "burst" | "echo-flow")
   | "crowd"
   | "object"
-  | ("publish" | "topic" | "history" | "subscription");
+  | ("publish" | "topic" | "history" | "subscription")
+  | "shards";
 
 export interface Entry {
   readonly name: string;
@@ -59,14 +60,16 @@ const ENTRIES: readonly Entry[] = [
   { name: again(FLOOR), file: "floor", works: [...COMMON, "crowd"] },
   { name: KEEPING, file: "floor-object", works: ["object"] },
   { name: again(KEEPING), file: "floor-object", works: ["object"] },
-  { name: TOPICS, file: "floor-topics", works: ["publish", "topic", "history", "subscription"] },
-  { name: again(TOPICS), file: "floor-topics", works: ["publish", "topic", "history", "subscription"] },
+  { name: TOPICS, file: "floor-topics", works: ["publish", "topic", "history", "subscription", "shards"] },
+  { name: again(TOPICS), file: "floor-topics", works: ["publish", "topic", "history", "subscription", "shards"] },
+  { name: "the floor, with shards", file: "floor-shards", works: ["shards"] },
   { name: PLAIN, file: "socle-channel", works: [...COMMON, "echo-flow"] },
   { name: again(PLAIN), file: "socle-channel", works: ["echo-flow"] },
   { name: "Socle, class", file: "socle-class", works: [...COMMON, "crowd"] },
   { name: "Socle, changed object", file: "socle-changed", works: ["object"] },
   { name: "Socle, flowControl", file: "socle-flow", works: ["stalled", "burst", "echo-flow"], protocol: "socle.v1" },
-  { name: "Socle, topics", file: "socle-topics", works: ["publish", "topic", "history", "subscription"] },
+  { name: "Socle, topics", file: "socle-topics", works: ["publish", "topic", "history", "subscription", "shards"] },
+  { name: "Socle, shards", file: "socle-shards", works: ["shards"] },
   { name: BROADCAST, file: "socle-broadcast", works: ["publish"] },
   { name: PAST_ROUTER, file: "socle-past-router", works: ["opening"] },
   { name: "PartyServer", file: "partyserver", works: [...COMMON, "crowd"] },

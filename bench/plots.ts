@@ -1,4 +1,4 @@
-// Draws a run: SVG for docs/performance.md.
+// Draws a run: SVG for docs/performance.md, and with `plot` for other pages.
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 
@@ -15,7 +15,7 @@ const CONFIG = {
   title: { anchor: "start", fontSize: 13 },
 } as const;
 
-async function plot(file: string, spec: Omit<TopLevelSpec, "$schema" | "config">): Promise<void> {
+export async function plot(file: string, spec: Omit<TopLevelSpec, "$schema" | "config">): Promise<void> {
   const { spec: vega } = compile({ ...spec, config: CONFIG } as TopLevelSpec);
   const view = new View(parse(vega), { renderer: "none" });
   await writeFile(file, `${await view.toSVG()}\n`);

@@ -8,7 +8,7 @@ export interface Attached {
 
 /** Hibernates, writes the attachment once, and answers each Close frame. */
 export abstract class Hibernating extends DurableObject {
-  override fetch(request: Request): Response {
+  override fetch(request: Request): Response | Promise<Response> {
     const { 0: webSocket, 1: socket } = new WebSocketPair();
     this.ctx.acceptWebSocket(socket);
     const attached = this.attached(request);

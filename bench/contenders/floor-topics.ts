@@ -14,9 +14,12 @@ export class Topic extends Hibernating {
   /** Undefined until somebody publishes after the object woke. */
   #subscribers: Map<string, Set<WebSocket>> | undefined;
 
+  /** It may say how many publications there are to be. */
   override webSocketMessage(_socket: WebSocket, message: string | ArrayBuffer): void {
     if (message === COLLECT) collect();
-    this.publish(NEWS, `${message as string} ${this.#instance}`);
+    for (let left = Number(message) || 1; left > 0; left--) {
+      this.publish(NEWS, `${message as string} ${this.#instance}`);
+    }
   }
 
   override webSocketClose(socket: WebSocket, code: number, reason: string): void {

@@ -21,9 +21,12 @@ let instances = 0;
 export class Topic extends Subscribed {
   readonly #instance = ++instances;
 
-  override onText(_: undefined, text: string, session: Session): Promise<Publication> {
+  /** It may say how many publications there are to be. */
+  override onText(_: undefined, text: string, session: Session): Promise<Publication | Publication[]> {
     if (text === COLLECT) collect();
-    return session.publish(NEWS, `${text} ${this.#instance}`);
+    const publish = () => session.publish(NEWS, `${text} ${this.#instance}`);
+    const count = Number(text) || 1;
+    return count === 1 ? publish() : Promise.all(Array.from({ length: count }, publish));
   }
 }
 

@@ -1,0 +1,56 @@
+// Socle, where the sessions of a path are divided over shards, of which the bench chooses.
+import { addEndpoints, Endpoint, ServerContainer, type EndpointOptions, type Publication, type Session } from "socle";
+
+import { KEPT, NEWS, PAYLOAD, topicsOf } from "./subscribed.ts";
+
+interface Env {
+  Topic: DurableObjectNamespace<Topic>;
+  History: DurableObjectNamespace<History>;
+}
+
+const container = new ServerContainer<Env>();
+
+const options: EndpointOptions = {
+  shards: 64,
+  shard: (request) => Number(new URL(request.url).searchParams.get("shard")),
+};
+
+abstract class Subscribed extends Endpoint<Env, undefined> {
+  override async onOpen(session: Session): Promise<undefined> {
+    await Promise.all(topicsOf(session.requestParameterMap).map((topic) => session.subscribe(topic)));
+  }
+
+  /** It says how many publications there are to be. */
+  override onText(_: undefined, text: string, session: Session): Promise<Publication[]> {
+    return Promise.all(Array.from({ length: Number(text) }, () => session.publish(NEWS, this.payload(text))));
+  }
+
+  protected abstract payload(text: string): string;
+}
+
+let instances = 0;
+
+export class Topic extends Subscribed {
+  static override options = options;
+  readonly #instance = ++instances;
+
+  protected override payload(text: string): string {
+    return `${text} ${this.#instance}`;
+  }
+}
+
+export class History extends Subscribed {
+  static override options: EndpointOptions = { ...options, topics: { history: { messages: KEPT } } };
+
+  protected override payload(): string {
+    return PAYLOAD;
+  }
+}
+
+// The bundler gives the classes other names: Socle has some of the same.
+addEndpoints(container, {
+  "/bench/topic/{room}": { durableObject: Topic, binding: "Topic" },
+  "/bench/history/{room}": { durableObject: History, binding: "History" },
+});
+
+export default container;

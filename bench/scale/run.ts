@@ -1,0 +1,67 @@
+// What a simulated run shows: how late publications are, and what the objects did for them.
+import { quantile } from "../statistics.ts";
+
+export type Kind = "root" | "relay" | "shard" | "node";
+
+/** An object after its run. Times are in microseconds. */
+export interface Worked {
+  readonly kind: Kind;
+  readonly busy: number;
+  /** It is billed for these. */
+  readonly awake: number;
+  /** The calls that it made. */
+  readonly calls: number;
+}
+
+export interface ObjectsOf {
+  readonly count: number;
+  /** The part of the time in which the busiest of them computed. */
+  readonly busiest: number;
+  /** The most that one of them called for a publication, at the mean. */
+  readonly calls: number;
+  /** Seconds awake for a publication, of all of them. */
+  readonly awake: number;
+}
+
+export interface Run {
+  /** From the call that publishes until the last listener's socket has it, in milliseconds. */
+  readonly median: number;
+  readonly p99: number;
+  readonly slowest: number;
+  /** Publications that came out, a second. */
+  readonly perSecond: number;
+  readonly objects: Partial<Record<Kind, ObjectsOf>>;
+  /** Of all objects, for a publication: billed requests, and seconds awake. */
+  readonly requests: number;
+  readonly awake: number;
+  /** In milliseconds, in the order of publishing. */
+  readonly latencies: readonly number[];
+}
+
+export function runOf(published: readonly number[], delivered: readonly number[], worked: readonly Worked[]): Run {
+  const count = published.length;
+  const latencies = published.map((at, index) => (delivered[index]! - at) / 1000);
+  const end = delivered.reduce((latest, at) => Math.max(latest, at), 0);
+  const objects: Partial<Record<Kind, ObjectsOf>> = {};
+  for (const { kind, busy, awake, calls } of worked) {
+    const former = objects[kind] ?? { count: 0, busiest: 0, calls: 0, awake: 0 };
+    objects[kind] = {
+      count: former.count + 1,
+      busiest: Math.max(former.busiest, busy / end),
+      calls: Math.max(former.calls, calls / count),
+      awake: former.awake + awake / count / 1e6,
+    };
+  }
+  const sum = (of: (one: Worked) => number) => worked.reduce((all, one) => all + of(one), 0);
+  return {
+    median: quantile(latencies, 0.5),
+    p99: quantile(latencies, 0.99),
+    slowest: quantile(latencies, 1),
+    perSecond: (count / end) * 1e6,
+    objects,
+    // The one that publishes is a request itself.
+    requests: 1 + sum(({ calls }) => calls) / count,
+    awake: sum(({ awake }) => awake) / count / 1e6,
+    latencies,
+  };
+}
