@@ -4,4 +4,5 @@ export interface Env {
   Endpoints: DurableObjectNamespace;
   Chat: DurableObjectNamespace;
   Ticker: DurableObjectNamespace;
+  Crowd: DurableObjectNamespace;
 }

@@ -1,10 +1,11 @@
 // How one's own endpoints are tested: in workerd, through the Worker, with `socle/testing`.
 import { runDurableObjectAlarm } from "cloudflare:test";
 import { env as bindings, exports } from "cloudflare:workers";
-import { connect, hibernate } from "socle/testing";
-import { describe, expect, it } from "vitest";
+import { connect, drop, hibernate, type Client } from "socle/testing";
+import { describe, expect, it, vi } from "vitest";
 
 import type { Chat, ChatMessage } from "./chat.ts";
+import type { Crowd, CrowdMessage } from "./crowd.ts";
 import type { Env } from "./env.ts";
 import { container } from "./index.ts";
 import type { Price, Ticker } from "./ticker.ts";
@@ -95,5 +96,113 @@ describe("a ticker", () => {
     take(1);
     expect(await number()).toBeGreaterThanOrEqual(9);
     await client.close(1000);
+  });
+});
+
+describe("a crowd", () => {
+  const heard = async (client: Client) => JSON.parse((await client.next()) as string) as CrowdMessage;
+
+  /** So many listeners of a hall, each with the shard that it was told. */
+  const gather = (hall: string, count: number) =>
+    Promise.all(
+      Array.from({ length: count }, async () => {
+        const client = await connect(exports.default, `/crowd/${hall}`, { timeoutMs: 30_000 });
+        const { shard } = (await heard(client)) as { shard: number };
+        return { client, shard };
+      }),
+    );
+
+  const announce = (hall: string, body: string | null, headers: Record<string, string> = {}, method = "POST") =>
+    exports.default.fetch(new Request(`https://socle.test/crowd/${hall}`, { method, body, headers }));
+
+  it("S1, S2, S7: grows into shards, none of them over full, and all hear all cheers in one order, which the root counts", async () => {
+    const listeners = await gather("arena", 60);
+    const places: Record<number, number> = {};
+    for (const { shard } of listeners) places[shard] = (places[shard] ?? 0) + 1;
+    expect(Object.keys(places).length).toBeGreaterThanOrEqual(3);
+    expect(Math.max(...Object.values(places))).toBeLessThanOrEqual(25);
+    expect(await container.stub<Crowd>(env, "/crowd/arena").openSessionCount()).toBe(60);
+
+    // Of listeners of all shards at once.
+    for (const { client } of listeners) client.send("round");
+    const all = await Promise.all(
+      listeners.map(async ({ client }) => {
+        const cheers = [];
+        for (let count = 0; count < listeners.length; count++) cheers.push(await heard(client));
+        return cheers as { number: number; shard: number }[];
+      }),
+    );
+    expect(all[0]!.map(({ number }) => number)).toEqual(listeners.map((_, index) => index + 1));
+    const cheered = (shard: number) => all[0]!.filter((cheer) => cheer.shard === shard).length;
+    for (const [shard, listening] of Object.entries(places)) expect(cheered(Number(shard))).toBe(listening);
+    for (const cheers of all) expect(cheers).toEqual(all[0]);
+    await Promise.all(listeners.map(({ client }) => client.close(1000)));
+  });
+
+  it("S4, S7: goes on counting after the root has slept, and after it was lost", async () => {
+    const root = container.stub<Crowd>(env, "/crowd/annals");
+    const [ann, bob] = (await gather("annals", 2)).map(({ client }) => client) as [Client, Client];
+    const numbers = [];
+    for (const end of [undefined, hibernate, drop]) {
+      await end?.(root);
+      ann.send("round");
+      numbers.push([await heard(ann), await heard(bob)].map((cheer) => (cheer as { number: number }).number));
+    }
+    expect(numbers).toEqual([
+      [1, 1],
+      [2, 2],
+      [3, 3],
+    ]);
+    await Promise.all([ann.close(1000), bob.close(1000)]);
+  });
+
+  it("T9: gives who comes back the cheers of meanwhile", async () => {
+    const root = container.stub<Crowd>(env, "/crowd/return");
+    await root.cheer(0, "before");
+    const { position } = await root.topic("cheers");
+    await root.cheer(0, "one");
+    await root.cheer(0, "two");
+    const seen = btoa(JSON.stringify({ cheers: position })).replaceAll("=", "");
+    const client = await connect(exports.default, "/crowd/return", { protocols: ["socle.v1", `socle.topics.${seen}`] });
+    const texts: string[] = [];
+    while (!texts.at(-1)?.includes("welcome")) {
+      const message = await client.next();
+      texts.push(typeof message === "string" ? message : new TextDecoder().decode(message));
+    }
+    expect(Array.from(texts.join().matchAll(/"round":"(\w+)"/g), ([, round]) => round)).toEqual(["one", "two"]);
+    await client.close(1000);
+  });
+
+  it("S2: hears what is announced in the root, by the Worker's own pages and once a second", async () => {
+    const listeners = await gather("market", 30);
+    expect(new Set(listeners.map(({ shard }) => shard)).size).toBeGreaterThan(1);
+    const now = Date.now();
+    const clock = vi.spyOn(Date, "now").mockReturnValue(now);
+    expect((await announce("market", "hello", { Origin: "https://socle.test" })).status).toBe(204);
+    for (const { client } of listeners)
+      expect(await heard(client)).toMatchObject({ type: "announcement", text: "hello" });
+
+    const refused = [
+      announce("market", "hello", { Origin: "https://elsewhere.test" }),
+      announce("market", "x".repeat(401)),
+      announce("market", " "),
+      announce("No Hall", "hello"),
+      announce("market", null, {}, "GET"),
+      announce("market", "too soon"),
+    ];
+    expect((await Promise.all(refused)).map(({ status }) => status)).toEqual([403, 413, 400, 404, 405, 429]);
+    clock.mockReturnValue(now + 1000);
+    expect((await announce("market", "again")).status).toBe(204);
+    clock.mockRestore();
+    for (const { client } of listeners) expect(await heard(client)).toMatchObject({ text: "again" });
+    await Promise.all(listeners.map(({ client }) => client.close(1000)));
+  });
+
+  it("opens no hall for a page of another origin, or of a name that is none", async () => {
+    const headers = { Origin: "https://elsewhere.test" };
+    await expect(connect(exports.default, "/crowd/arena", { headers })).rejects.toMatchObject({
+      response: { status: 403 },
+    });
+    await expect(connect(exports.default, "/crowd/No")).rejects.toMatchObject({ response: { status: 400 } });
   });
 });

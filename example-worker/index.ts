@@ -1,12 +1,13 @@
-// The Worker: an echo as a map, chat rooms and tickers as classes, what a room knows by RPC, and the page.
+// The Worker: an echo as a map, chat rooms, tickers and crowds as classes, what a room knows by RPC, and the pages.
 import { addEndpoints, onOpenStartWsConnection, ServerContainer } from "socle";
 
 import { Chat } from "./chat.ts";
+import { Crowd } from "./crowd.ts";
 import type { Env } from "./env.ts";
 import { sameOrigin } from "./origin.ts";
 import { Ticker } from "./ticker.ts";
 
-export { Chat, Ticker };
+export { Chat, Crowd, Ticker };
 
 export const container = new ServerContainer<Env>();
 
@@ -24,6 +25,7 @@ addEndpoints(container, {
   },
   "/chat/{room}": Chat,
   "/ticker/{symbol}": Ticker,
+  "/crowd/{hall}": Crowd,
 });
 
 /** The objects behind the container's maps. */

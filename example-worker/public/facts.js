@@ -1,4 +1,6 @@
 // What the object behind a room knows of itself, asked by RPC.
+import { describe } from "./describe.js";
+
 const seconds = (time) => `${((Date.now() - time) / 1000).toFixed(0)} s`;
 
 export function startFacts(section) {
@@ -19,13 +21,6 @@ export function startFacts(section) {
       "times it woke": wakes,
       "since its last hibernation": seconds(awakeSince),
     };
-    list.replaceChildren(
-      ...Object.entries(shown).flatMap(([name, value]) => {
-        const [term, details] = [document.createElement("dt"), document.createElement("dd")];
-        term.textContent = name;
-        details.textContent = value;
-        return [term, details];
-      }),
-    );
+    describe(list, shown);
   });
 }

@@ -1,61 +1,16 @@
 // The example's page in a real browser, as its users meet it.
-import { mkdir } from "node:fs/promises";
-import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 
-import axe, { type AxeResults } from "axe-core";
-import type { Browser, BrowserContext, Locator, Page } from "playwright-core";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import type { Locator, Page } from "playwright-core";
+import { describe, expect, it } from "vitest";
 
 import type { ChatMessage } from "../../example-worker/chat.ts";
-import { wranglerDev, type Server } from "../e2e/server.ts";
-import { launch } from "./chromium.ts";
+import { expectText, picture, serveExample, violations } from "./example.ts";
 
-const RESULTS = join(import.meta.dirname, "../../test-results");
+const example = serveExample();
+const { open } = example;
 
-let server: Server;
-let browser: Browser;
-let contexts: BrowserContext[] = [];
-/** What no page may do: errors on its console, requests to another host. */
-let faults: string[] = [];
 let count = 0;
-
-beforeAll(async () => {
-  [server, browser] = await Promise.all([wranglerDev("wrangler.toml"), launch(), mkdir(RESULTS, { recursive: true })]);
-});
-afterAll(() => Promise.allSettled([browser?.close(), server?.stop()]));
-
-beforeEach(() => {
-  faults = [];
-});
-afterEach(async () => {
-  await Promise.all(contexts.map((context) => context.close()));
-  contexts = [];
-  if (faults.length > 0) throw new Error(faults.join("\n"));
-});
-
-/** A page of somebody's own: nothing is shared with the others. */
-async function open(path = "/", options: { colorScheme?: "light" | "dark"; isOffline?: boolean } = {}): Promise<Page> {
-  const { isOffline = false, ...context } = options;
-  const own = await browser.newContext(context);
-  contexts.push(own);
-  const page = await own.newPage();
-  page.on("pageerror", (error) => faults.push(String(error)));
-  page.on("console", (message) => {
-    // Who goes offline is told so by the browser too.
-    if (message.type() === "error" && !(isOffline && /ERR_INTERNET_DISCONNECTED/.test(message.text()))) {
-      faults.push(message.text());
-    }
-  });
-  const check = (url: string) => {
-    if (new URL(url).host !== server.host && !url.startsWith("data:")) faults.push(`a request to ${url}`);
-  };
-  page.on("request", (request) => check(request.url()));
-  page.on("websocket", (socket) => check(socket.url()));
-  await page.goto(`http://${server.host}${path}`);
-  return page;
-}
-
 const freshRoom = () => `room-${++count}`;
 const chat = (page: Page) => page.getByRole("region", { name: "Chat" });
 const messages = (page: Page): Locator => page.getByRole("log", { name: "Messages" });
@@ -78,8 +33,6 @@ async function goOffline(page: Page): Promise<void> {
   await page.context().setOffline(true);
   await expectText(status(page), "You are offline");
 }
-
-const expectText = (locator: Locator, text: string | RegExp) => expect.poll(() => locator.textContent()).toMatch(text);
 
 /** What was said, without the times. */
 const said = async (page: Page): Promise<string[]> =>
@@ -186,7 +139,7 @@ describe("the chat", () => {
     // More than the room gives to one who is new.
     const lines = Array.from({ length: 60 }, (_, index) => `${index}`);
     for (let start = 0; start < lines.length; start += 30) {
-      const bob = await server.connect(`/chat/${room}?name=Bob${start}`);
+      const bob = await example.server.connect(`/chat/${room}?name=Bob${start}`);
       for (const text of lines.slice(start, start + 30)) bob.send(JSON.stringify({ type: "message", text }));
       while (((await bob.json()) as ChatMessage & { text?: string }).text !== lines[start + 29]);
       await bob.close();
@@ -333,9 +286,7 @@ describe("accessibility", () => {
     await ticker.getByRole("switch", { name: "Slow me down" }).check();
     await ticker.getByRole("button", { name: "Subscribe" }).click();
     await expectText(ticker.locator("output"), /^SOCLE \d+\.\d\d at /);
-    await page.screenshot({ path: join(RESULTS, `page-${colorScheme}.png`), fullPage: true });
-    await page.evaluate(axe.source);
-    const { violations } = await page.evaluate<AxeResults>("axe.run()");
-    expect(violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join()}`)).toEqual([]);
+    await picture(page, `page-${colorScheme}`);
+    expect(await violations(page)).toEqual([]);
   });
 });

@@ -1,0 +1,86 @@
+// A hall whose listeners are divided over shards: `/crowd/{hall}#0` and on, of which the object `/crowd/{hall}` is the root. The
+// shards are small, so that one sees more come into use.
+import { Endpoint, type EndpointOptions, type Session } from "socle";
+
+import type { Env } from "./env.ts";
+import { sameOrigin } from "./origin.ts";
+
+/** What a hall sends, as JSON. */
+export type CrowdMessage =
+  /** At first: in which shard the listener is. */
+  | { type: "welcome"; shard: number }
+  /** A publication. `number` is one more than the last cheer's of the hall; `shard` is that of the listener who cheers. */
+  | { type: "cheer"; number: number; shard: number; round: string }
+  /** A broadcast from the root. */
+  | { type: "announcement"; id: string; text: string };
+
+/** The topic of the cheers. */
+const CHEERS = "cheers";
+
+/** Between two announcements, in milliseconds. */
+const PAUSE = 1000;
+
+/** How long an announcement may be, in bytes. */
+const LONGEST = 400;
+
+const isHall = (name: string | undefined): boolean => /^[a-z0-9-]{1,40}$/.test(name ?? "");
+const json = (message: CrowdMessage): string => JSON.stringify(message);
+const refuse = (status: number, text: string): Response => new Response(text, { status });
+
+export class Crowd extends Endpoint<Env, undefined, "/crowd/{hall}"> {
+  static override options: EndpointOptions = {
+    shards: { max: 8, sessions: 25 },
+    topics: { history: { messages: 1000 } },
+    allowedOrigins: sameOrigin,
+    onHandshake: (_request, { pathParameters: { hall } }) =>
+      isHall(hall) ? undefined : refuse(400, "A hall has a name of at most 40 small letters, digits and hyphens"),
+    maxTextMessageBufferSize: 64,
+    rateLimit: { messages: 60, perMs: 10_000 },
+    // A page that has gone to sleep doesn't answer, and would keep its places.
+    clientTimeoutMs: 120_000,
+  };
+
+  /** In memory: an object that has forgotten it was idle for longer. */
+  #announcedAt = 0;
+
+  /** In a shard, which is full of its own sessions and knows no others. */
+  override async onOpen(session: Session): Promise<undefined> {
+    // A client that comes back says what it has seen, and is given what it missed: perhaps by another shard.
+    await session.subscribe(CHEERS, { since: "client" });
+    void session.asyncRemote.sendText(json({ type: "welcome", shard: this.shard! }));
+  }
+
+  /** In a shard. The number is one that all shards share: the root counts. */
+  override async onText(_: undefined, round: string): Promise<void> {
+    await this.root.cheer(this.shard!, round);
+  }
+
+  /** In the root, by RPC. It counts and publishes at once, so that the numbers are in the topic's order. */
+  async cheer(shard: number, round: string): Promise<void> {
+    const { kv } = this.ctx.storage;
+    const number = (kv.get<number>("cheers") ?? 0) + 1;
+    kv.put("cheers", number);
+    await this.publish(CHEERS, json({ type: "cheer", number, shard, round }));
+  }
+
+  /** In the root, for what is no WebSocket. Nothing was checked before. */
+  override async onRequest(request: Request): Promise<Response> {
+    const { headers, method, url } = request;
+    if (method !== "POST") return new Response("POST an announcement", { status: 405, headers: { Allow: "POST" } });
+    if (!isHall(new URL(url).pathname.split("/")[2])) return refuse(404, "There is no such hall");
+    const origin = headers.get("Origin");
+    if (origin !== null && !sameOrigin(origin, request)) return refuse(403, "This origin may not announce");
+    if (!(Number(headers.get("Content-Length") ?? NaN) <= LONGEST)) return refuse(413, "An announcement is short");
+    const text = (await request.text()).trim();
+    if (!text) return refuse(400, "Announce something");
+    if (Date.now() - this.#announcedAt < PAUSE) return refuse(429, "One announcement a second");
+    this.#announcedAt = Date.now();
+    this.broadcast(json({ type: "announcement", id: crypto.randomUUID(), text }));
+    return new Response(null, { status: 204 });
+  }
+
+  /** A client that exceeds a limit is closed by Socle; the log need not have it. */
+  override onError(_: undefined, session: Session, error: Error): void {
+    if (error.name !== "LimitExceededError") console.error(`${session.requestURI.pathname}:`, error);
+  }
+}

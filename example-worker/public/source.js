@@ -1,0 +1,9 @@
+// The server's source, which is asked for when it is to be shown.
+export function startSource(section) {
+  const code = section.querySelector("pre");
+  section.querySelector("details").addEventListener("toggle", async () => {
+    if (code.textContent) return;
+    const response = await fetch("/crowd-source.txt");
+    code.textContent = response.ok ? await response.text() : "It can't be read";
+  });
+}

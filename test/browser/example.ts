@@ -1,0 +1,93 @@
+// The example as `wrangler dev` serves it, and its pages, of which each is somebody's own and does nothing that it may not.
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+
+import axe, { type AxeResults } from "axe-core";
+import type { Browser, BrowserContext, Locator, Page } from "playwright-core";
+import { afterAll, afterEach, beforeAll, beforeEach, expect } from "vitest";
+
+import { wranglerDev, type Server } from "../e2e/server.ts";
+import { launch } from "./chromium.ts";
+
+const RESULTS = join(import.meta.dirname, "../../test-results");
+
+/** How a page is opened. */
+interface Look {
+  colorScheme?: "light" | "dark";
+  viewport?: { width: number; height: number };
+  isOffline?: boolean;
+}
+
+export interface Example {
+  readonly server: Server;
+  /** A page of somebody's own: nothing is shared with the others. */
+  readonly open: (path?: string, look?: Look) => Promise<Page>;
+}
+
+/** Serves the example to the tests of a file. */
+export function serveExample(): Example {
+  let server: Server;
+  let browser: Browser;
+  let contexts: BrowserContext[] = [];
+  /** What no page may do: errors on its console, requests to another host. */
+  let faults: string[] = [];
+
+  beforeAll(async () => {
+    [server, browser] = await Promise.all([
+      wranglerDev("wrangler.toml"),
+      launch(),
+      mkdir(RESULTS, { recursive: true }),
+    ]);
+  });
+  afterAll(() => Promise.allSettled([browser?.close(), server?.stop()]));
+
+  beforeEach(() => {
+    faults = [];
+  });
+  afterEach(async () => {
+    await Promise.all(contexts.map((context) => context.close()));
+    contexts = [];
+    if (faults.length > 0) throw new Error(faults.join("\n"));
+  });
+
+  async function open(path = "/", { isOffline = false, ...context }: Look = {}): Promise<Page> {
+    const own = await browser.newContext(context);
+    contexts.push(own);
+    const page = await own.newPage();
+    page.on("pageerror", (error) => faults.push(String(error)));
+    page.on("console", (message) => {
+      // Who goes offline is told so by the browser too.
+      if (message.type() === "error" && !(isOffline && /ERR_INTERNET_DISCONNECTED/.test(message.text()))) {
+        faults.push(message.text());
+      }
+    });
+    const check = (url: string) => {
+      if (new URL(url).host !== server.host && !url.startsWith("data:")) faults.push(`a request to ${url}`);
+    };
+    page.on("request", (request) => check(request.url()));
+    page.on("websocket", (socket) => check(socket.url()));
+    await page.goto(`http://${server.host}${path}`);
+    return page;
+  }
+
+  return {
+    get server() {
+      return server;
+    },
+    open,
+  };
+}
+
+export const expectText = (locator: Locator, text: string | RegExp): Promise<void> =>
+  expect.poll(() => locator.textContent()).toMatch(text);
+
+/** Keeps a picture of a page, all of it, in test-results. */
+export const picture = (page: Page, name: string): Promise<Buffer> =>
+  page.screenshot({ path: join(RESULTS, `${name}.png`), fullPage: true });
+
+/** What axe finds in a page. */
+export async function violations(page: Page): Promise<string[]> {
+  await page.evaluate(axe.source);
+  const { violations: found } = await page.evaluate<AxeResults>("axe.run()");
+  return found.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join()}`);
+}
