@@ -3,6 +3,7 @@ import { runInDurableObject } from "cloudflare:test";
 import { afterEach, expect, it, vi } from "vitest";
 
 import { alone, serve } from "./support/endpoint.ts";
+import { TopicClient } from "./support/topic-client.ts";
 import { TopicsClient } from "./support/topics-client.ts";
 import type { Endpoints } from "./support/worker.ts";
 
@@ -158,3 +159,27 @@ alone(
     ]);
   },
 );
+
+it("T3: a publication that is small before its envelope doesn't overtake a larger one that waits", async () => {
+  const envelope = ({ payload }: { payload: string | ArrayBuffer }) =>
+    `${(payload as string).slice(0, 1)}${"-".repeat((payload as string).length * 2)}`;
+  const served = serve({
+    flowControl: { window: 300 },
+    topics: { history: {}, envelope },
+    onOpen: async (session) => void (await session.subscribe("a")),
+  });
+  const client = new TopicClient(await served.connect("", { "Sec-WebSocket-Protocol": "socle.v1" }));
+  const sizes = [110, 20, 110, 1, 1];
+  await runInDurableObject(served.stub, (object: Endpoints) =>
+    Promise.all(sizes.map((size, n) => object.publish("a", `${n}`.padEnd(size, ".")))),
+  );
+  let taken = 0;
+  const haveAll = () => {
+    const came = client.texts.length;
+    if (came > taken) client.acknowledge(came);
+    taken = came;
+    return came === sizes.length;
+  };
+  await vi.waitUntil(haveAll, { timeout: 10_000, interval: 1 }).catch(() => {});
+  expect(client.texts.map((text) => (text as string).slice(0, 1))).toEqual(["0", "1", "2", "3", "4"]);
+});

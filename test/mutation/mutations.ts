@@ -1271,14 +1271,14 @@ export const mutations: readonly Mutation[] = [
     "T10",
     "a slow topic of a client starves its others",
     "options/flow-control/flow-remote.ts",
-    "(this.#waiting.length === 0 || this.#isServing)",
-    "(this.#waiting.length === 0)",
+    "this.#waiting.length === this.#serving &&",
+    "this.#waiting.length === 0 &&",
   ),
   mutation(
     "T10",
     "an envelope that unsubscribes loses what waits behind it",
     "options/flow-control/flow-remote.ts",
-    "    if (this.#isServing) return;\n",
+    "    if (this.#serving > 0) return;\n",
     "",
   ),
   mutation(
@@ -2056,5 +2056,12 @@ export const mutations: readonly Mutation[] = [
     "shards/root.ts",
     '|| (kind as string) === "newest"',
     "",
+  ),
+  mutation(
+    "S4",
+    "a call without an answer is waited for",
+    "shards/link.ts",
+    "const TIMEOUT = 30_000;",
+    "const TIMEOUT = 3_000_000;",
   ),
 ];

@@ -59,8 +59,8 @@ export class FlowRemote extends Remote {
   #isDue = false;
   /** Messages that the client has no credit for. */
   readonly #waiting: Waiting[] = [];
-  /** What waits is being sent, each in its turn. */
-  #isServing = false;
+  /** What waits is being sent, each in its turn: how many waited when this turn began. Otherwise 0. */
+  #serving = 0;
   /** When it last took something, or the first began to wait. */
   #since = 0;
   #stall: ReturnType<typeof setTimeout> = 0 as never;
@@ -91,7 +91,8 @@ export class FlowRemote extends Remote {
 
   override isFree(bytes: number): boolean {
     const { credit } = this.#link;
-    return !credit || ((this.#waiting.length === 0 || this.#isServing) && credit.has(bytes));
+    // In its turn, unless something has come to wait in it: an envelope is larger than what it holds.
+    return !credit || (this.#waiting.length === this.#serving && credit.has(bytes));
   }
 
   override queue(bytes: number, go: () => void): void {
@@ -100,7 +101,7 @@ export class FlowRemote extends Remote {
 
   override unqueue(go: () => void): void {
     // Its turn comes, and it does nothing: what is being gone through is not to be changed.
-    if (this.#isServing) return;
+    if (this.#serving > 0) return;
     const index = this.#waiting.findIndex((one) => one.go === go);
     if (index < 0) return;
     const [one] = this.#waiting.splice(index, 1);
@@ -174,17 +175,17 @@ export class FlowRemote extends Remote {
   /** Goes on with what waits, in turn. Who has its messages elsewhere takes what credit there is, and then waits behind the others. */
   #serve(credit: Credit): void {
     let gone = 0;
-    this.#isServing = true;
     for (const { message, length, settle } of this.#waiting) {
       if (!credit.has(length)) break;
       gone++;
+      this.#serving = this.#waiting.length;
       if (message) {
         this.bufferedAmount -= message.length;
         this.#add(message);
       }
       settle();
     }
-    this.#isServing = false;
+    this.#serving = 0;
     // All at once: to shift a long array takes as long as the array.
     this.#waiting.splice(0, gone);
     if (this.#waiting.length === 0) clearTimeout(this.#stall);
