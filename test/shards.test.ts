@@ -346,6 +346,34 @@ describe("what can't be reached", () => {
     expect(await client!.next()).toBe("2");
   });
 
+  it.each(["ask", "deliver"])(
+    "S4: a call that has no answer in time is tried again, and nothing comes twice (%s)",
+    async (way) => {
+      const served = divided({ topics: { history: (topic) => (topic === "a" ? {} : undefined) } });
+      const clients = await audience(served, 2);
+      for (const client of clients) await client.ask("subscribe b");
+      // Half a minute is a twentieth of a second.
+      const { setTimeout: later } = globalThis;
+      vi.spyOn(globalThis, "setTimeout").mockImplementation((then: () => void, ms?: number) =>
+        later(then, ms === 30_000 ? 50 : ms),
+      );
+      let lost = 0;
+      disturb((told, call) => {
+        if (told[0] !== way || lost === 4) return call();
+        lost++;
+        // It arrives, but for the first.
+        if (lost > 1) call().catch(() => {});
+        return new Promise(() => {});
+      });
+      await within(shardOf(served, 0), async (_, object) => {
+        for (const text of texts(6)) await object.publish(Number(text) % 2 ? "a" : "b", text);
+        object.broadcast("end");
+      });
+      for (const client of clients) expect(await until(client, "end")).toEqual([...texts(6), "end"]);
+      expect(lost).toBe(4);
+    },
+  );
+
   it("S4: a root that dies when it has done what it was asked, and has not answered: nothing comes twice", async () => {
     const served = divided({ topics: { history: (topic) => (topic === "a" ? {} : undefined) } });
     const clients = await audience(served, 2);

@@ -30,8 +30,8 @@ export class Followed {
   readonly #owner: Owner;
   /** The root knows that the shard wants it, as this life of the shard has said. */
   #isJoined = false;
-  /** The root is being asked where it is. */
-  isAsking = false;
+  /** The root is being asked where it is: settles when it is known, or can't be. */
+  #asking: Promise<void> | undefined;
   /** Its place is from the row, and what has come since may have been written nowhere. */
   #isFromRow = false;
   /** The newest that the root has told of: who subscribes waits for it. */
@@ -42,8 +42,6 @@ export class Followed {
   #awaited = 0;
   /** The last question by which the shard has published on it. */
   published = 0;
-  /** What came while the root was asked where it is. */
-  readonly #early: { readonly delivery: Publication; readonly number: number; readonly isSure: boolean }[] = [];
   readonly waiting: Subscriber[] = [];
   /** Sessions that get only what comes behind a delivery. */
   readonly after = new Map<WebSocket, number>();
@@ -57,6 +55,10 @@ export class Followed {
     const place = owner.shard.row.places.get(topic.name);
     this.#isFromRow = place !== undefined;
     if (place) this.#window.begin(...place, 1);
+  }
+
+  get isAsking(): boolean {
+    return this.#asking !== undefined;
   }
 
   /** Subscribes those that wait, in their order, as far as it is known where the topic is and what they get. */
@@ -81,11 +83,11 @@ export class Followed {
   /** @param isSure all before it has arrived */
   take(delivery: Delivery, number: number, isSure: boolean): Promise<void> | undefined {
     const { history } = this.topic;
-    if (delivery[0] !== "publication") {
-      if (history && delivery[0] === "newest") return this.reach(delivery[2], delivery[3]);
-      if (history && delivery[0] === "cleared") this.#clear(history, delivery[2]);
-    } else if (!this.isAsking || history !== null) return this.#take(delivery, number, isSure);
-    else this.#early.push({ delivery, number, isSure });
+    // It keeps its place among what is behind it.
+    if (history === null && this.#asking) return this.#asking.then(() => this.take(delivery, number, isSure));
+    if (delivery[0] === "publication") return this.#take(delivery, number, isSure);
+    if (history && delivery[0] === "newest") return this.reach(delivery[2], delivery[3]);
+    if (history && delivery[0] === "cleared") this.#clear(history, delivery[2]);
     return undefined;
   }
 
@@ -142,14 +144,13 @@ export class Followed {
 
   /** Asks the root where it is, and what may be replayed of it. */
   #ask(range: Range): void {
-    if (this.isAsking) return;
-    this.isAsking = true;
+    if (this.#asking) return;
     const { name } = this.topic;
     const those = [...this.waiting];
-    this.#owner.shard
+    this.#asking = this.#owner.shard
       .ask<"join" | "replay">([this.#isJoined ? "replay" : "join", name, range])
       .then((place) => {
-        this.isAsking = false;
+        this.#asking = undefined;
         this.#isJoined = true;
         this.#locate(place);
         for (const one of those) {
@@ -159,10 +160,9 @@ export class Followed {
         this.serve();
       })
       .catch((error: unknown) => {
-        this.isAsking = false;
+        this.#asking = undefined;
         for (const { reject } of this.waiting.splice(0)) reject(error);
-        // Others may be subscribed.
-        if (!this.#owner.release(name)) this.#hurry();
+        this.#owner.release(name);
       });
   }
 
@@ -171,7 +171,7 @@ export class Followed {
     if (epoch && history?.isKnown && history.epoch !== epoch && sent > this.#owner.shard.received) {
       // What is behind it comes in its place, and so does the clear.
       this.#awaited = sent;
-      return this.#hurry();
+      return;
     }
     if (!epoch) this.topic.history = undefined;
     else if (!history?.isKnown) {
@@ -184,20 +184,7 @@ export class Followed {
     this.topic.history?.extend(kept, isWhole);
     this.#sent = sent;
     for (const one of this.waiting) one.sent = Math.max(one.sent, sent);
-    this.#settle(this.reach(epoch, newest));
-    this.#hurry();
-  }
-
-  /** What came before it was known where the topic is. */
-  #hurry(): void {
-    const early = this.#early.splice(0);
-    if (early.length === 0) return;
-    // Those that subscribe now get it too.
-    this.serve();
-    for (const { delivery, number, isSure } of early) this.#settle(this.#take(delivery, number, isSure));
-  }
-
-  #settle(fetching: Promise<void> | undefined): void {
+    const fetching = this.reach(epoch, newest);
     fetching
       ?.then(() => this.serve())
       .catch((error: unknown) => report("a topic can't be gone on with", error, this.#owner.place));
