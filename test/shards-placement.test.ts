@@ -412,6 +412,16 @@ describe("a Worker's guess", () => {
     expect(await at(1)).toEqual([[0, 1, 7]]);
   });
 
+  it("S1: is not remembered of a path that is longer than any need be: its clients may have chosen it", async () => {
+    const path = serve({ shards: { max: 16, sessions: 7 } }, "/{room}");
+    vi.spyOn(Math, "random").mockReturnValue(0.99);
+    const at = (room: string, answer = taken) => asking(path.replace("{room}", room), answer);
+    const meet = (shard?: number) => (shard === 0 ? full(4) : taken());
+    for (const room of ["short", "l".repeat(1000)]) await at(room, meet);
+    expect(await at("short")).toEqual([[3, 4, 7]]);
+    expect(await at("l".repeat(1000))).toEqual([[0, 1, 7]]);
+  });
+
   it("S1, R8: leaves a shard that fails to the platform's retries, and an overloaded one is 503", async () => {
     const path = serve({ shards: { max: 4, sessions: 7 } });
     let tries = 0;

@@ -491,6 +491,37 @@ describe("a slow shard", () => {
     expect(await client!.next()).toBe("and on");
   });
 
+  it("S3: what waits for all shards together is bounded too, each thing once", async () => {
+    const served = divided({});
+    const names = ["a", "b", "c"];
+    const clients = await Promise.all(names.map((_, shard) => served.connect(`?${shard}`)));
+    for (const [shard, client] of clients.entries()) {
+      for (const topic of [names[shard]!, "all"]) await client.ask(`subscribe ${topic}`);
+    }
+    const { promise, resolve } = Promise.withResolvers<void>();
+    // oxlint-disable-next-line typescript/unbound-method -- it is called with the object
+    const { socle } = Endpoint.prototype;
+    vi.spyOn(Endpoint.prototype, "socle").mockImplementation(async function (this: Endpoint, told, form) {
+      if (told[0] === "deliver") await promise;
+      return socle.call(this, told, form);
+    });
+    const text = (n: number) => `${n}`.padEnd(1_000_000, ".");
+    const seen = await within({ stub: served.root }, async (_, object) => {
+      const publish = (topic: string, count: number) =>
+        Promise.all(Array.from({ length: count }, (__, n) => failure(object.publish(topic, text(n)))));
+      // To three shards, and there once.
+      const together = await publish("all", 4);
+      const alone = [await publish("a", 11), await publish("b", 11), await publish("c", 11)];
+      return [...together, ...alone.flat()].map((one) => one.slice(0, 15));
+    });
+    expect(seen.filter((one) => one === "nothing")).toHaveLength(33);
+    expect(seen.slice(33)).toEqual(["OverloadedError", "OverloadedError", "OverloadedError", "OverloadedError"]);
+    resolve();
+    expect(await clients[2]!.take(11)).toEqual([0, 1, 2, 3, 0, 1, 2, 3, 4, 5, 6].map(text));
+    await served.root.publish("c", "and on");
+    expect(await clients[2]!.next()).toBe("and on");
+  });
+
   it("S3, S6: what a shard was given together leaves other events their time between", async () => {
     const seen: unknown[] = [];
     const envelope = ({ payload }: { payload: string | ArrayBuffer }) => {

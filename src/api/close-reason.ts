@@ -75,3 +75,11 @@ export class CloseReason {
     }
   }
 }
+
+/** A reason as it is given to close many, 1000 if absent: a code, or what has the two properties, as by RPC. @throws {@link CloseReasonError} */
+export function reasonFor(given: number | { closeCode: number; reasonPhrase?: string } = 1000): CloseReason {
+  const { closeCode, reasonPhrase } = typeof given === "number" ? { closeCode: given } : given;
+  const reason = new CloseReason(closeCode, reasonPhrase);
+  reason.check();
+  return reason;
+}

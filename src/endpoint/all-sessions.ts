@@ -1,5 +1,5 @@
 // The stub of a root, on which `broadcast`, `openSessionCount` and `closeAll` speak of all sessions of the path, not of the root's own.
-import { CloseReason } from "../api/close-reason.ts";
+import { reasonFor } from "../api/close-reason.ts";
 import type { PublishOptions } from "../api/topics.ts";
 import { FORM } from "../hibernation/form.ts";
 import { checkData } from "../sending/data.ts";
@@ -15,11 +15,9 @@ const METHODS: Record<string, (...given: never[]) => readonly [kind: string, ...
     return ["broadcast", payload, except && [...idsOf(except)], tag];
   },
   openSessionCount: (tag?: string) => ["sessions", tag],
-  closeAll(reason: number | { closeCode: number; reasonPhrase?: string } = 1000) {
-    const { closeCode, reasonPhrase } = typeof reason === "number" ? { closeCode: reason } : reason;
-    const closeReason = new CloseReason(closeCode, reasonPhrase);
-    closeReason.check();
-    return ["close", closeReason.closeCode, closeReason.reasonPhrase];
+  closeAll(reason?: Parameters<typeof reasonFor>[0]) {
+    const { closeCode, reasonPhrase } = reasonFor(reason);
+    return ["close", closeCode, reasonPhrase];
   },
 };
 

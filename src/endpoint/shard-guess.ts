@@ -2,6 +2,8 @@
 
 /** How many paths are remembered: those that were asked for last. */
 const MOST_PATHS = 1000;
+/** Of how many characters they are at most: clients may choose what stands in a path. A longer one is guessed anew each time. */
+const LONGEST = 1000;
 /** How long a guess holds without a full shard, in milliseconds. */
 const LIFETIME = 60_000;
 
@@ -52,6 +54,7 @@ const guesses = new Map<string, ShardGuess>();
 /** What a Worker's isolate takes to be in use of a path. */
 export function guessAt(key: string): ShardGuess {
   const guess = guesses.get(key) ?? new ShardGuess();
+  if (key.length > LONGEST) return guess;
   guesses.delete(key);
   guesses.set(key, guess);
   if (guesses.size > MOST_PATHS) guesses.delete(guesses.keys().next().value!);

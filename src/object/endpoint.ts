@@ -2,7 +2,7 @@
 import { DurableObject } from "cloudflare:workers";
 
 import type { Callbacks } from "../api/callbacks.ts";
-import { CloseReason } from "../api/close-reason.ts";
+import { CloseReason, reasonFor } from "../api/close-reason.ts";
 import type { ContainerEvent, EventListener } from "../api/container-event.ts";
 import type { EndpointOptions } from "../api/endpoint-options.ts";
 import type { Session } from "../api/session.ts";
@@ -166,11 +166,8 @@ export class Endpoint<Env = Cloudflare.Env, T = unknown, Path extends string = s
    * @returns how many it closed
    * @throws {@link CloseReasonError} for a code that may not be sent, or a phrase over 123 bytes of UTF-8
    */
-  closeAll(reason: number | { closeCode: number; reasonPhrase?: string } = 1000): number {
-    const { closeCode, reasonPhrase } = typeof reason === "number" ? { closeCode: reason } : reason;
-    const closeReason = new CloseReason(closeCode, reasonPhrase);
-    closeReason.check();
-    return closeAll(this.#sessions, closeReason);
+  closeAll(reason?: number | { closeCode: number; reasonPhrase?: string }): number {
+    return closeAll(this.#sessions, reasonFor(reason));
   }
 
   /**

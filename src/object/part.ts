@@ -154,10 +154,6 @@ export class Part {
     }
   }
 
-  leave(session: Subject): void {
-    this.topics.leave(session);
-  }
-
   /** All in storage was deleted. */
   reset(): void {
     this.root?.reset();

@@ -7,7 +7,7 @@ import { check, defined, FUNCTION, isWhole, type Checks } from "./check.ts";
 import type { Option } from "./option.ts";
 
 /** No path has more: one publication is a request to each. */
-export const MOST_SHARDS = 64;
+const MOST_SHARDS = 64;
 
 const isCount = isWhole(1, MOST_SHARDS);
 

@@ -33,11 +33,14 @@ export interface Batch<Thing> {
   readonly isAgain: boolean;
 }
 
+export const overloaded = (who: string): OverloadedError =>
+  new OverloadedError(`Overloaded: too much waits for ${who}. Publish less, or later.`);
+
 export class Link<Thing, Result> {
   /** Each time a new stub: one that has failed goes on failing. */
   readonly #connect: () => (batch: Batch<Thing>) => Promise<readonly Result[]>;
   readonly #keepAwake: (pending: Promise<unknown>) => void;
-  readonly #failed: (error: unknown) => void;
+  readonly #failed: ((error: unknown) => void) | undefined;
   #waiting: Waiting<Thing, Result>[] = [];
   /** What is under way. */
   #sending: readonly Waiting<Thing, Result>[] = [];
@@ -54,7 +57,7 @@ export class Link<Thing, Result> {
   constructor(
     connect: () => (batch: Batch<Thing>) => Promise<readonly Result[]>,
     keepAwake: (pending: Promise<unknown>) => void,
-    failed: (error: unknown) => void = () => {},
+    failed?: (error: unknown) => void,
   ) {
     this.#connect = connect;
     this.#keepAwake = keepAwake;
@@ -77,10 +80,7 @@ export class Link<Thing, Result> {
 
   /** @throws {@link OverloadedError} if too much waits */
   admit(bytes: number, who: string): void {
-    if (this.admits(bytes)) return;
-    throw new OverloadedError(
-      `Overloaded: ${this.#waiting.length} messages of ${this.#bytes} bytes wait for ${who}. Publish less, or try again later.`,
-    );
+    if (!this.admits(bytes)) throw overloaded(who);
   }
 
   /** What the other object makes of it, in its turn. Rejects if it can't be reached. */
@@ -129,7 +129,7 @@ export class Link<Thing, Result> {
       for (const [index, { resolve }] of batch.entries()) resolve(results[index] as Result);
     } catch (error) {
       this.#sending = [];
-      this.#failed(error);
+      this.#failed?.(error);
       for (const { reject } of batch) reject(error);
     }
   }

@@ -1,7 +1,7 @@
 // The links of a root to its shards.
 import { placeOf, report } from "../reporting/log.ts";
 import type { TopicPlace } from "../topics/outlet.ts";
-import { Link, type Batch } from "./link.ts";
+import { Link, overloaded, type Batch } from "./link.ts";
 import type { Delivered, Delivery, Taken } from "./message.ts";
 
 /** What they need of the root. */
@@ -14,6 +14,9 @@ interface Host {
   taken(shard: number, taken: Taken): void;
   place(topic: string): TopicPlace;
 }
+
+/** How many bytes may wait for all shards together: what goes to several is there once. */
+const MOST_BYTES = 33_554_432;
 
 interface Down {
   readonly link: Link<Delivery, number | undefined>;
@@ -28,6 +31,8 @@ interface Down {
 export class RootLinks {
   readonly #host: Host;
   readonly #links = new Map<number, Down>();
+  /** How much waits for them together. */
+  #bytes = 0;
 
   constructor(host: Host) {
     this.#host = host;
@@ -38,17 +43,21 @@ export class RootLinks {
     return this.#links.keys();
   }
 
-  put(shard: number, delivery: Delivery, bytes: number): Promise<number | undefined> {
-    return this.#to(shard).link.put(delivery, bytes);
+  /** To each of them, in its turn. */
+  put(shards: Iterable<number>, delivery: Delivery, bytes = 0): Promise<number | undefined>[] {
+    const puts = Array.from(shards, (shard) => this.#to(shard).link.put(delivery, bytes));
+    this.#bytes += bytes;
+    void Promise.allSettled(puts).then(() => (this.#bytes -= bytes));
+    return puts;
   }
 
   admits(shard: number, bytes: number): boolean {
-    return this.#to(shard).link.admits(bytes);
+    return this.#bytes + bytes <= MOST_BYTES && this.#to(shard).link.admits(bytes);
   }
 
   /** @throws {@link OverloadedError} */
   admit(shard: number, bytes: number): void {
-    this.#to(shard).link.admit(bytes, `shard ${shard}`);
+    if (!this.admits(shard, bytes)) throw overloaded("the shards");
   }
 
   /** How many deliveries there were. */

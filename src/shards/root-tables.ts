@@ -55,6 +55,7 @@ export class RootTables implements Written {
     const those = this.#of(topic);
     this.#create();
     those.set(shard, said);
+    this.#wants.set(topic, those);
     this.#putWant(topic, shard, said);
   }
 
@@ -105,7 +106,8 @@ export class RootTables implements Written {
       const rows =
         this.#all().size > 0 ? this.#read("SELECT shard, life, number FROM socle_wants WHERE topic = ?", topic) : [];
       those = new Map(rows.map(({ shard, ...said }) => [shard, said]));
-      this.#wants.set(topic, those);
+      // Of a topic that nobody wants nothing is kept: whoever publishes may choose its name.
+      if (those.size > 0) this.#wants.set(topic, those);
     }
     return those;
   }

@@ -1,5 +1,4 @@
 // The root of a path whose sessions are in shards: it answers what they ask, and what is published goes by it to those that want it.
-import type { CloseReason } from "../api/close-reason.ts";
 import { report, placeOf } from "../reporting/log.ts";
 import { toError } from "../reporting/thrown.ts";
 import { settle, sizeOf, type Data } from "../sending/data.ts";
@@ -35,6 +34,9 @@ export interface RootHost {
 
 /** How soon is looked whether what was published has arrived, in milliseconds: before an idle root is evicted, so that it mostly knows. */
 const LOOK = 5000;
+
+const sumOf = (counts: readonly (number | undefined)[], own: number): number =>
+  counts.reduce<number>((sum, count) => sum + (count ?? 0), own);
 
 export class Root implements Outlet {
   readonly #host: RootHost;
@@ -91,18 +93,13 @@ export class Root implements Outlet {
         }),
       ),
     );
-    return counts.reduce<number>((sum, count) => sum + (count ?? 0), 0);
+    return sumOf(counts, 0);
   }
 
   /** To all sessions. @throws {@link OverloadedError} */
   broadcast(payload: Data, except: readonly string[], tag: string | undefined, origin?: Origin): void {
     this.#topics.flush();
     void this.#toAll(["broadcast", settle(payload), except, tag, origin]);
-  }
-
-  /** Closes all sessions. */
-  closeAll({ closeCode, reasonPhrase }: CloseReason): Promise<number> {
-    return this.all(["close", closeCode, reasonPhrase]);
   }
 
   /**
@@ -112,8 +109,8 @@ export class Root implements Outlet {
    */
   async subscribers(topic: string, own?: readonly [shard: number, count: number]): Promise<number> {
     const others = [...this.#tables.wanting(topic).keys()].filter((shard) => shard !== own?.[0]);
-    const counts = await Promise.all(others.map((shard) => this.#links.put(shard, ["subscribers", topic], 0)));
-    return counts.reduce<number>((sum, count) => sum + (count ?? 0), own?.[1] ?? 0);
+    const counts = await Promise.all(this.#links.put(others, ["subscribers", topic]));
+    return sumOf(counts, own?.[1] ?? 0);
   }
 
   admit(topic: string, bytes: number, isKept: boolean): void {
@@ -128,21 +125,21 @@ export class Root implements Outlet {
     if (those.size === 0) return;
     const delivery: Delivery = ["publication", topic, epoch, offset, payload, time, size, except, origin];
     const bytes = sizeOf(payload);
+    const ready: number[] = [];
     for (const shard of those.keys()) {
-      if (epoch && except === undefined && !this.#links.admits(shard, bytes)) this.#links.leave(shard, topic);
-      else void this.#links.put(shard, delivery, bytes);
+      if (epoch && !except && !this.#links.admits(shard, bytes)) this.#links.leave(shard, topic);
+      else ready.push(shard);
     }
+    void this.#links.put(ready, delivery, bytes);
     if (epoch) this.#look();
   }
 
   renewed({ topic, epoch, offset }: Place): void {
-    for (const shard of this.#tables.wanting(topic).keys()) {
-      void this.#links.put(shard, ["newest", topic, epoch, offset], 0);
-    }
+    void this.#links.put(this.#tables.wanting(topic).keys(), ["newest", topic, epoch, offset]);
   }
 
   cleared(topic: string, epoch: string): void {
-    for (const shard of this.#tables.wanting(topic).keys()) void this.#links.put(shard, ["cleared", topic, epoch], 0);
+    void this.#links.put(this.#tables.wanting(topic).keys(), ["cleared", topic, epoch]);
     this.#look();
   }
 
@@ -165,9 +162,11 @@ export class Root implements Outlet {
     if (!isNew && this.#lookAt > now) return this.#lookAt;
     this.#lookAt = 0;
     // It looks itself what it has not got.
-    for (const shard of isNew ? this.#tables.shards.keys() : this.#links.shards) {
-      if (this.#links.isUnsure(shard)) void this.#links.put(shard, ["sessions", undefined], 0);
-    }
+    const all = [...(isNew ? this.#tables.shards.keys() : this.#links.shards)];
+    void this.#links.put(
+      all.filter((shard) => this.#links.isUnsure(shard)),
+      ["sessions", undefined],
+    );
     return undefined;
   }
 
@@ -182,7 +181,7 @@ export class Root implements Outlet {
     const bytes = delivery[0] === "broadcast" ? sizeOf(delivery[1]) : 0;
     const all = [...this.#tables.shards.keys()];
     for (const shard of all) this.#links.admit(shard, bytes);
-    return all.map((shard) => this.#links.put(shard, delivery, bytes));
+    return this.#links.put(all, delivery, bytes);
   }
 
   #taken(shard: number, { gone, isEmpty, life, asked }: Taken): void {
@@ -232,11 +231,10 @@ export class Root implements Outlet {
   #places(shard: number, topics: readonly string[]): [epoch: string, newest: number][] {
     const pending = this.#links.pending(shard);
     const under = new Map<string, [epoch: string, newest: number]>();
-    for (const [kind, topic, epoch, offset] of pending as Extract<Delivery, readonly ["publication", ...unknown[]]>[]) {
-      if (under.has(topic)) continue;
+    for (const one of pending) {
+      if (one[0] === "publication" && !under.has(one[1])) under.set(one[1], [one[2], one[3] - 1]);
       // What these bring is fetched in their place.
-      if ((kind as string) === "cleared" || (kind as string) === "newest") under.set(topic, ["", 0]);
-      else if (kind === "publication") under.set(topic, [epoch, offset - 1]);
+      if ((one[0] === "cleared" || one[0] === "newest") && !under.has(one[1])) under.set(one[1], ["", 0]);
     }
     return topics.map((topic) => {
       const { epoch, newest } = this.#topics.place(topic);

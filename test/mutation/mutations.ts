@@ -2054,8 +2054,8 @@ export const mutations: readonly Mutation[] = [
     "S4",
     "a root publishes at once again what is on its way",
     "shards/root.ts",
-    '|| (kind as string) === "newest"',
-    "",
+    '(one[0] === "cleared" || one[0] === "newest")',
+    'one[0] === "cleared"',
   ),
   mutation(
     "S4",
@@ -2063,5 +2063,12 @@ export const mutations: readonly Mutation[] = [
     "shards/link.ts",
     "const TIMEOUT = 30_000;",
     "const TIMEOUT = 3_000_000;",
+  ),
+  mutation(
+    "S3",
+    "all shards together hold what there is",
+    "shards/root-links.ts",
+    "this.#bytes + bytes <= MOST_BYTES && ",
+    "",
   ),
 ];
