@@ -9,6 +9,7 @@ import { alone, freshPath, serve, type Served } from "./support/endpoint.ts";
 import { FlowClient } from "./support/flow-client.ts";
 import { failure, within, type Inside } from "./support/inside.ts";
 import { TopicClient } from "./support/topic-client.ts";
+import { TopicsClient } from "./support/topics-client.ts";
 import { Clock, container, listener, watched } from "./support/worker.ts";
 
 beforeEach(() => void vi.spyOn(console, "error").mockImplementation(() => {}));
@@ -140,6 +141,41 @@ it.each(["clearTopic", "deleteAll"])("T11: %s while a session is in onOpen leave
   await served.stub.publish("a", "2");
   const got = await Promise.race([client.take(2), client.closed]);
   expect(got).toEqual(["1", "2"]);
+});
+
+it("T11: a client whose topic was published on and cleared during its onOpen is told that something is gone", async () => {
+  let go!: () => void;
+  const gate = new Promise<void>((resolve) => (go = resolve));
+  let subscribed!: () => void;
+  const isSubscribed = new Promise<void>((resolve) => (subscribed = resolve));
+  const served = room(
+    {},
+    {},
+    {
+      onOpen: async (session: Session) => {
+        await session.subscribe("a");
+        subscribed();
+        await gate;
+      },
+    },
+  );
+  await served.stub.publish("a", "0");
+  const connecting = served.connect("?ann", { "Sec-WebSocket-Protocol": "socle.v1, socle.topics." });
+  await isSubscribed;
+  await served.stub.publish("a", "1");
+  await served.stub.clearTopic("a");
+  go();
+  const read = new TopicsClient(await connecting, "topics");
+  const come = (count: number) =>
+    vi.waitUntil(() => (read.read(), read.events.length >= count), { timeout: 10_000, interval: 1 });
+  await come(2);
+  await served.stub.publish("a", "2");
+  await come(3);
+  expect(read.events.map((event) => [event.type, event.position?.split(".")[1]])).toEqual([
+    ["place", "1"],
+    ["place", "0"],
+    ["message", "1"],
+  ]);
 });
 
 it("T1: the replay keeps its place among what onOpen sends, while another tracked session's callback is under way", async () => {

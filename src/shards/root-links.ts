@@ -57,6 +57,7 @@ export class RootLinks {
 
   /** @throws {@link OverloadedError} */
   admit(shard: number, bytes: number): void {
+    this.#to(shard).link.admit(bytes, `shard ${shard}`);
     if (!this.admits(shard, bytes)) throw overloaded("the shards");
   }
 

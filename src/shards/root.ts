@@ -229,12 +229,12 @@ export class Root implements Outlet {
 
   /** Where topics are for a shard. What is on its way there comes by the link, in its place among all else. */
   #places(shard: number, topics: readonly string[]): [epoch: string, newest: number][] {
-    const pending = this.#links.pending(shard);
     const under = new Map<string, [epoch: string, newest: number]>();
-    for (const one of pending) {
-      if (one[0] === "publication" && !under.has(one[1])) under.set(one[1], [one[2], one[3] - 1]);
+    // The first of a topic says where it is.
+    for (const one of this.#links.pending(shard).toReversed()) {
+      if (one[0] === "publication") under.set(one[1], [one[2], one[3] - 1]);
       // What these bring is fetched in their place.
-      if ((one[0] === "cleared" || one[0] === "newest") && !under.has(one[1])) under.set(one[1], ["", 0]);
+      if (one[0] === "cleared" || one[0] === "newest") under.set(one[1], ["", 0]);
     }
     return topics.map((topic) => {
       const { epoch, newest } = this.#topics.place(topic);

@@ -169,7 +169,7 @@ describe("React, by the hook of docs/react.md under StrictMode", () => {
 
   it("C2: closes its client when it is unmounted, and connects no more", async () => {
     await show(room);
-    await expect.poll(() => sessions(room)).toBe(1);
+    await expect.poll(status).toBe("open");
     await page.evaluate("application.unmount()");
     await expect.poll(() => sessions(room)).toBe(0);
     await page.context().setOffline(true);
