@@ -119,7 +119,7 @@ describe("the package", () => {
 describe("the starter", () => {
   it("is the README's first Worker", async () => {
     const readme = await readFile(join(root, "README.md"), "utf8");
-    for (const path of ["src/index.ts", "wrangler.toml"]) {
+    for (const path of ["src/index.ts", "wrangler.jsonc"]) {
       expect(readme).toContain(await readFile(join(template, path), "utf8"));
     }
   });
@@ -151,7 +151,7 @@ describe("the starter", () => {
   ])("serves sessions, %s", async (_, date) => {
     let server: Server | undefined;
     try {
-      server = await wranglerDev("wrangler.toml", folder, date);
+      server = await wranglerDev("wrangler.jsonc", folder, date);
       const echo = await server.connect("/echo");
       echo.send("hello");
       expect(await echo.next()).toBe("echo: hello");
@@ -292,15 +292,16 @@ describe("socle/channel, socle/client and flowControl", () => {
   it("F1: a Worker speaks socle.v1 with nothing imported beside socle, as wrangler builds it", async () => {
     await writeFile(join(folder, "flow.ts"), WORKER);
     await writeFile(
-      join(folder, "flow.toml"),
-      `name = "flow"
-main = "flow.ts"
-compatibility_date = "2026-10-01"
-durable_objects.bindings = [{ name = "Endpoints", class_name = "Endpoints" }]
-migrations = [{ tag = "v1", new_sqlite_classes = ["Endpoints"] }]
-`,
+      join(folder, "flow.jsonc"),
+      JSON.stringify({
+        name: "flow",
+        main: "flow.ts",
+        compatibility_date: "2026-10-01",
+        durable_objects: { bindings: [{ name: "Endpoints", class_name: "Endpoints" }] },
+        migrations: [{ tag: "v1", new_sqlite_classes: ["Endpoints"] }],
+      }),
     );
-    const server = await wranglerDev("flow.toml", folder);
+    const server = await wranglerDev("flow.jsonc", folder);
     try {
       const client = new Client(new WebSocket(`ws://${server.host}/echo`, ["socle.v1"]));
       expect((await client.settings())[0]).toBe(65_536);
