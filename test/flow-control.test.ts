@@ -132,7 +132,10 @@ describe("what is agreed on", () => {
     [{ stallTimeoutMs: 0 }, "wrong stallTimeoutMs: it must be a whole number from 1 to 2147483647."],
     [{ stallTimeoutMs: Infinity }, "wrong stallTimeoutMs:"],
     [{ batchMs: -1 }, "wrong batchMs: it must be a whole number from 0 to 2147483647."],
-    [{ windows: 1 }, "unknown option windows: use window, maxBufferedAmount, stallTimeoutMs, batchMs."],
+    [
+      { windows: 1 },
+      "unknown option windows: did you mean window? Or use window, maxBufferedAmount, stallTimeoutMs, batchMs.",
+    ],
   ])("F1: flowControl: %j is refused, with what is wrong in it", (flowControl, what) => {
     expect(refused({ flowControl })).toThrow(/^The flowControl of the endpoint at "[^"]*" has (a|the) /);
     expect(refused({ flowControl })).toThrow(what);

@@ -68,6 +68,26 @@ describe("registration", () => {
     expect(add("/a", { toString: 1 })).toThrow("the unknown option toString");
   });
 
+  it.each([
+    ["onTxt", "onText"],
+    ["onTetx", "onText"],
+    ["onbinary", "onBinary"],
+    ["idleTimeout", "idleTimeoutMs"],
+    ["allowedOrigin", "allowedOrigins"],
+    ["tag", "tags"],
+  ])("R1: for the misspelt option %s it asks whether %s was meant", (name, near) => {
+    expect(add("/a", { [name]: 1 })).toThrow(
+      `The endpoint at "/a" has the unknown option ${name}: did you mean ${near}? Or use onOpen, onText,`,
+    );
+  });
+
+  it("R1: it asks for no name that is far: of a short one by two letters, of a long one by three", () => {
+    expect(add("/a", { tigs: 1, onT: 1 })).toThrow("tigs: did you mean tags?");
+    for (const name of ["tigz", "onT", "onTeeext1", "onMessage", "toString", ""]) {
+      expect(add("/a", { [name]: 1 }), name).toThrow(`the unknown option ${name}: use onOpen`);
+    }
+  });
+
   it("R1: what is refused changes nothing: the first at a path goes on", async () => {
     const answering = (answer: string) => ({
       onText: (_: unknown, __: string, session: Session) => session.asyncRemote.sendText(answer),

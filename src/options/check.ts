@@ -60,6 +60,19 @@ export const oneOf = (values: string, given: string): Check => [
 export const defined = <T extends object>(options: T): T =>
   Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as T;
 
+/** Whether as many edits at most, each a letter more, less or another, lead from one text to the other. */
+function isNear(one: string, other: string, edits: number): boolean {
+  if (one === other) return true;
+  let at = 0;
+  while (one[at] === other[at]) at++;
+  const rest = (ofOne: number, ofOther: number) => isNear(one.slice(at + ofOne), other.slice(at + ofOther), edits - 1);
+  return edits > 0 && (rest(1, 1) || rest(1, 0) || rest(0, 1));
+}
+
+/** The name that was meant, if one is near, whatever its case. In a short name one edit is much already. */
+const meant = (name: string, names: readonly string[]): string | undefined =>
+  names.find((one) => isNear(name.toLowerCase(), one.toLowerCase(), name.length < 6 ? 1 : 2));
+
 /**
  * Checks what is given against what there may be. What is undefined counts as absent.
  *
@@ -70,7 +83,9 @@ export function check(owner: string, given: object, checks: Checks): void {
   const names = Object.keys(checks);
   for (const [name, value] of Object.entries(given)) {
     if (!names.includes(name)) {
-      throw new DeploymentError(`${owner} has the unknown option ${name}: use ${names.join(", ")}.`);
+      const near = meant(name, names);
+      const question = near ? `did you mean ${near}? Or ` : "";
+      throw new DeploymentError(`${owner} has the unknown option ${name}: ${question}use ${names.join(", ")}.`);
     }
     const [what, ...fits] = checks[name]!;
     if (value !== undefined && !fits.some((fit) => fit(value))) {
