@@ -1,5 +1,5 @@
 // Hibernation, and the end of an object, when a test wants it.
-import { HibernationError } from "./errors.ts";
+import { HibernationError, TestEnvironmentError } from "./errors.ts";
 import { platformFor } from "./platform.ts";
 
 /** How long an object may take, in milliseconds: less than a test may take by Vitest's default. */
@@ -20,7 +20,7 @@ export interface HibernateOptions {
  * ```
  *
  * @throws {@link HibernationError} if the object stays awake; the platform's error if it is not running;
- * {@link TestEnvironmentError} where there is no `cloudflare:test`
+ * {@link TestEnvironmentError} where there is no `cloudflare:test`, or one without `evictDurableObject`
  */
 export const hibernate = (stub: DurableObjectStub, options?: HibernateOptions): Promise<void> =>
   evict("hibernate", stub, options);
@@ -34,7 +34,7 @@ export const hibernate = (stub: DurableObjectStub, options?: HibernateOptions): 
  * ```
  *
  * @throws {@link HibernationError} if the object stays awake; the platform's error if it is not running;
- * {@link TestEnvironmentError} where there is no `cloudflare:test`
+ * {@link TestEnvironmentError} where there is no `cloudflare:test`, or one without `evictDurableObject`
  */
 export const drop = (stub: DurableObjectStub, options?: HibernateOptions): Promise<void> =>
   evict("drop", stub, options);
@@ -45,6 +45,12 @@ async function evict(
   { timeoutMs = PATIENCE }: HibernateOptions = {},
 ): Promise<void> {
   const { evictDurableObject } = platformFor(name);
+  // `@cloudflare/vitest-pool-workers` 0.16.20 has it, 0.16.15 does not.
+  if (!evictDurableObject) {
+    throw new TestEnvironmentError(
+      `${name} needs evictDurableObject, which this cloudflare:test doesn't have: update to @cloudflare/vitest-plugin.`,
+    );
+  }
   const { promise, reject } = Promise.withResolvers<never>();
   const awake = () =>
     reject(

@@ -200,13 +200,18 @@ export async function wranglerDev(config: string, folder = root, date = DATE): P
 }
 
 /** A Worker as one module, and the names of the classes that it exports. */
-async function bundle(entry: string, minify = false): Promise<{ contents: string; classes: string[] }> {
+async function bundle(
+  entry: string,
+  minify = false,
+  alias: Record<string, string> = {},
+): Promise<{ contents: string; classes: string[] }> {
   const { outputFiles, metafile } = await build({
     entryPoints: [join(root, entry)],
     bundle: true,
     format: "esm",
     target: "es2024",
     minify,
+    alias,
     external: ["cloudflare:*", "workerd:*", "node:*"],
     metafile: true,
     write: false,
@@ -220,6 +225,7 @@ async function bundle(entry: string, minify = false): Promise<{ contents: string
  *
  * @param minify as builds for production do, which gives the classes other names
  * @param vars texts that its `env` has
+ * @param alias files in the place of modules
  */
 export async function workerd(
   entry: string,
@@ -227,9 +233,15 @@ export async function workerd(
     minify = false,
     compatibilityDate = DATE,
     vars = {},
-  }: { minify?: boolean; compatibilityDate?: string; vars?: Record<string, string> } = {},
+    alias = {},
+  }: {
+    minify?: boolean;
+    compatibilityDate?: string;
+    vars?: Record<string, string>;
+    alias?: Record<string, string>;
+  } = {},
 ): Promise<Server> {
-  const { contents, classes } = await bundle(entry, minify);
+  const { contents, classes } = await bundle(entry, minify, alias);
   const durableObject = { type: "durable-object", storage: "sqlite" } as const;
   const miniflare = new Miniflare({
     workers: [

@@ -1,4 +1,4 @@
-// A Worker that has `socle/testing` in it, where there is no `cloudflare:test`.
+// A Worker that has `socle/testing` in it, where there is no `cloudflare:test`, or an older one.
 import { ServerContainer, type Session } from "socle";
 import * as testing from "socle/testing";
 
@@ -9,7 +9,13 @@ container.addEndpoint("/echo", {
 export class Endpoints extends container.Endpoint {}
 
 const stub = {} as DurableObjectStub;
-const uses: Record<string, () => unknown> = {
+const uses: Record<string, (server: testing.Fetches) => Promise<testing.Message | void> | void> = {
+  async connect(server) {
+    const client = await testing.connect(server, "/echo");
+    const answer = await client.ask("hello");
+    await client.close();
+    return answer;
+  },
   hibernate: () => testing.hibernate(stub),
   drop: () => testing.drop(stub),
   redeploy: () => testing.redeploy(container, "/echo", undefined),
@@ -20,8 +26,8 @@ export default {
     const use = uses[new URL(request.url).pathname.slice(1)];
     if (!use) return container.fetch(request, env as never, ctx);
     try {
-      await use();
-      return new Response("done");
+      const server = { fetch: (one: Request) => container.fetch(one, env as never, ctx) };
+      return new Response((await use(server)) ?? "done");
     } catch (error) {
       return new Response(`${(error as Error).name}: ${(error as Error).message}`);
     }

@@ -1,11 +1,18 @@
-// `socle/testing` where no test runs: it can be imported, and does nothing.
+// `socle/testing` where no test runs, and under an older test runner: it can be imported, and what can't be done says so.
+import { join } from "node:path";
+
 import { afterAll, beforeAll, expect, it } from "vitest";
 
 import { workerd, type Server } from "./server.ts";
 
 let server: Server;
-beforeAll(async () => void (server = await workerd("test/e2e/testing-worker.ts")));
-afterAll(() => server.stop());
+let older: Server;
+beforeAll(async () => {
+  const alias = { "cloudflare:test": join(import.meta.dirname, "testing-older.ts") };
+  server = await workerd("test/e2e/testing-worker.ts");
+  older = await workerd("test/e2e/testing-worker.ts", { alias });
+});
+afterAll(() => Promise.all([server, older].map((one) => one?.stop())));
 
 it.each(["hibernate", "drop", "redeploy"])("D4: %s throws by name where there is no cloudflare:test", async (name) => {
   expect(await server.text(`/${name}`)).toBe(
@@ -15,4 +22,19 @@ it.each(["hibernate", "drop", "redeploy"])("D4: %s throws by name where there is
   const client = await server.connect("/echo");
   client.send("a");
   expect(await client.next()).toBe("a");
+});
+
+it.each(["hibernate", "drop"])(
+  "D4: %s throws by name where cloudflare:test has no evictDurableObject",
+  async (name) => {
+    expect(await older.text(`/${name}`)).toBe(
+      `TestEnvironmentError: ${name} needs evictDurableObject, which this cloudflare:test doesn't have: update to @cloudflare/vitest-plugin.`,
+    );
+  },
+);
+
+it("D4: what needs no evictDurableObject works without it", async () => {
+  expect(await older.text("/connect")).toBe("hello");
+  expect(await older.text("/redeploy")).toBe("done");
+  expect((await older.fetch("/echo")).status).toBe(404);
 });
