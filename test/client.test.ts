@@ -83,7 +83,7 @@ describe("the client", () => {
     const endpoint = counting();
     const socket = open(endpoint);
     const seen: unknown[] = [];
-    socket.addEventListener("message", ({ data }) => seen.push(data));
+    socket.addEventListener("message", ({ data }) => void seen.push(data));
     socket.addEventListener("open", () => socket.send("5"));
     await expect.poll(() => seen).toEqual(numbers(5));
     expect(await untold(endpoint)).toBe(0);
@@ -95,7 +95,7 @@ describe("the client", () => {
     const socket = open(endpoint);
     const messages = socket[Symbol.asyncIterator]();
     const seen: unknown[] = [];
-    socket.onmessage = ({ data }) => seen.push(data);
+    socket.onmessage = ({ data }) => void seen.push(data);
     socket.onopen = () => socket.send("5");
     await expect.poll(() => seen).toEqual(["0"]);
     for (let count = 1; count < 5; count++) {
@@ -219,8 +219,8 @@ describe("the client", () => {
     const socket = open(endpoint);
     const seen: unknown[] = [];
     const closes: number[] = [];
-    socket.addEventListener("message", ({ data }) => seen.push(data));
-    socket.addEventListener("close", ({ code }) => closes.push(code));
+    socket.addEventListener("message", ({ data }) => void seen.push(data));
+    socket.addEventListener("close", ({ code }) => void closes.push(code));
     socket.addEventListener("open", () => socket.send("end"));
     await expect.poll(() => [closes, seen.map(shown)]).toEqual([[], expected]);
     expect(await untold(endpoint)).toBe(0);
@@ -299,7 +299,7 @@ describe("the client, with a class under it of which the test tells the events",
     const { socket, told } = opened();
     socket.binaryType = "arraybuffer";
     const seen: unknown[] = [];
-    socket.addEventListener("message", ({ data, topic, position }) => seen.push([shown(data), topic, position]));
+    socket.addEventListener("message", ({ data, topic, position }) => void seen.push([shown(data), topic, position]));
     socket.onrecovery = ({ topic, position, recovered }) => void seen.push([recovered, topic, position]);
     for (const frame of [
       bytes(3, 1),
@@ -332,8 +332,8 @@ describe("the client, with a class under it of which the test tells the events",
   ])("T9: %s is malformed", (_, frame) => {
     const { socket, told } = opened();
     const seen: unknown[] = [];
-    socket.addEventListener("message", (event) => seen.push(event));
-    socket.addEventListener("recovery", (event) => seen.push(event));
+    socket.addEventListener("message", (event) => void seen.push(event));
+    socket.addEventListener("recovery", (event) => void seen.push(event));
     told.receive(frame);
     expect(told.closes).toEqual([4002]);
     expect(seen).toEqual([]);

@@ -8,9 +8,10 @@ import {
   SessionClosedError,
   type Session,
 } from "socle";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 
 import { hibernating, Log, modes, recorded } from "./support/endpoint.ts";
+import { logEntry } from "./support/log.ts";
 
 describe.each(modes)("the client closes, hibernate: $hibernate", ({ serve }) => {
   it("R15: a close without a code is answered at once, and onClose gets 1005", async () => {
@@ -174,6 +175,7 @@ describe.each(modes)("onClose, hibernate: $hibernate", ({ hibernate, serve }) =>
   };
   for (const [way, end] of Object.entries(ways)) {
     it(`R14: runs once and last after ${way}, with nothing behind it`, async () => {
+      const logged = vi.spyOn(console, "error").mockImplementation(() => {});
       const log = new Log();
       const endpoint = serve({
         onOpen: onOpenStartWsConnection(),
@@ -202,6 +204,10 @@ describe.each(modes)("onClose, hibernate: $hibernate", ({ hibernate, serve }) =>
       await log.has("again");
       expect(log.entries.filter((entry) => entry === "closed")).toHaveLength(1);
       expect(log.entries.slice(-3)).toEqual(["closed", "other", "again"]);
+      expect(logged.mock.calls).toEqual(
+        way === "an exception without onError" ? [[logEntry("onText failed"), new Error("expected")]] : [],
+      );
+      logged.mockRestore();
     });
   }
 

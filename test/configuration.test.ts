@@ -5,6 +5,7 @@ import {
   addEndpoint,
   DeploymentError,
   Endpoint,
+  LimitExceededError,
   ServerContainer,
   type EndpointConfig,
   type EndpointOptions,
@@ -12,10 +13,11 @@ import {
   type Session,
 } from "socle";
 import * as testing from "socle/testing";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 
 import { connect, upgrade } from "./support/client.ts";
 import { freshPath, Log, modes, serve } from "./support/endpoint.ts";
+import { logEntry } from "./support/log.ts";
 import { container, Exported, Room } from "./support/worker.ts";
 
 /** The paths of what can be written to, of all that is reached by properties. */
@@ -338,6 +340,7 @@ describe("two containers with one class", () => {
 
   it("P27: where one's path matches the other's too, the one that was asked holds, with its limits and its hook", async () => {
     const path = freshPath();
+    const logged = vi.spyOn(console, "error").mockImplementation(() => {});
     const [wide, exact] = [new ServerContainer(), new ServerContainer()];
     wide.addEndpoint(`${path}/{x}`, { durableObject: Room, maxTextMessageBufferSize: 1000, onHandshake: () => {} });
     exact.addEndpoint(`${path}/b`, { durableObject: Room, maxTextMessageBufferSize: 5 });
@@ -348,6 +351,8 @@ describe("two containers with one class", () => {
     const other = await testing.connect(through(wide), `${path}/b`, { timeoutMs: 50_000 });
     expect(await other.ask("ten bytes.")).toBe("reached 0");
     await other.close(1000);
+    expect(logged.mock.calls).toEqual([[logEntry("a limit was exceeded"), expect.any(LimitExceededError)]]);
+    logged.mockRestore();
   });
 
   it("P27: are seen behind a wrapper of the class too", () => {

@@ -7,6 +7,7 @@ import {
   LimitExceededError,
   onOpenStartWsConnection,
   ProtocolError,
+  SessionClosedError,
   slidingBuffer,
   startWsConnection,
   type EndpointOptions,
@@ -884,6 +885,7 @@ describe.each(modes)("a client that takes nothing, hibernate: $hibernate", (mode
   });
 
   it("F6: lets a callback that waits for its put go on, and onClose comes after it", async () => {
+    const logged = vi.spyOn(console, "error").mockImplementation(() => {});
     const log = new Log();
     const endpoint = mode.serve({
       flowControl: { window: 1, stallTimeoutMs: 50 },
@@ -899,6 +901,8 @@ describe.each(modes)("a client that takes nothing, hibernate: $hibernate", (mode
     expect(await client.client.closed).toMatchObject({ code: 1008 });
     await log.has(1008);
     expect(log.entries).toEqual([true, true, false, "LimitExceededError", 1008]);
+    const entry = [logEntry("a message was not sent"), expect.any(SessionClosedError)];
+    expect(logged.mock.calls).toEqual([entry, entry]);
   });
 
   it("F6: does not hold the others of the object", async () => {

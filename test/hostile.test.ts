@@ -474,7 +474,7 @@ describe("a session that ends in onOpen", () => {
     expect(await sockets()).toBe(1);
     const messages: unknown[] = [];
     const closed = new Promise<number>((resolve) => webSocket!.addEventListener("close", ({ code }) => resolve(code)));
-    webSocket!.addEventListener("message", ({ data }) => messages.push(data));
+    webSocket!.addEventListener("message", ({ data }) => void messages.push(data));
     // It doesn't answer its Close frame.
     webSocket!.accept({ allowHalfOpen: true });
     expect(await closed).toBe(4401);

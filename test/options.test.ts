@@ -3,7 +3,7 @@ import { evictDurableObject, runInDurableObject } from "cloudflare:test";
 import {
   onOpenStartWsConnection,
   type EndpointConfig,
-  type LimitExceededError,
+  LimitExceededError,
   type Session,
   type WsEndpointMap,
 } from "socle";
@@ -16,6 +16,7 @@ import { hasLostSessions } from "../src/options/track-sessions/lost-sessions.ts"
 import type { ServerSession } from "../src/session/session.ts";
 import { Log, serve } from "./support/endpoint.ts";
 import { batch, FlowClient } from "./support/flow-client.ts";
+import { logEntry } from "./support/log.ts";
 
 /** Not how a session is accepted, and what a message passes. */
 const OTHERS = new Set(["accept", "receive", "take"]);
@@ -93,6 +94,7 @@ describe("a session with a limit of its own", () => {
   });
 
   it("R18, R19: has the part of that option, also after hibernation, and the others of its endpoint don't", async () => {
+    const logged = vi.spyOn(console, "error").mockImplementation(() => {});
     const sessions = new Map<string, ServerSession>();
     const endpoint = serve({
       onOpen: (session) => session.queryString,
@@ -119,6 +121,8 @@ describe("a session with a limit of its own", () => {
     own.send("hello, which is longer");
     expect(await own.closed).toMatchObject({ code: 1009 });
     await other.close();
+    expect(logged.mock.calls).toEqual([[logEntry("a limit was exceeded"), expect.any(LimitExceededError)]]);
+    logged.mockRestore();
   });
 
   it("R18: one that a setter refuses leaves the parts as they were", async () => {

@@ -570,6 +570,7 @@ describe("a send channel in an object that hibernates", () => {
   });
 
   it("R29: a payload that never settles keeps the object awake no longer than its session", async () => {
+    const logged = vi.spyOn(console, "error").mockImplementation(() => {});
     const endpoint = commanded({
       go(send) {
         void send.put({ [WebSocketSendAsync]: () => new Promise<void>(() => {}) });
@@ -585,6 +586,8 @@ describe("a send channel in an object that hibernates", () => {
     await endpoint.hibernate();
     expect(await runInDurableObject(endpoint.stub, (object) => object === before.deref())).toBe(false);
     other.socket.close();
+    expect(logged.mock.calls).toEqual([[logEntry("a message was not sent"), expect.any(SessionClosedError)]]);
+    logged.mockRestore();
   });
 });
 

@@ -14,6 +14,7 @@ import { WebSocket } from "ws";
 
 import { FrameReader, SETTINGS } from "../../src/wire/frame.ts";
 import { readSettings, type Settings } from "../../src/wire/settings.ts";
+import { tell } from "./worker-log.ts";
 
 const root = join(import.meta.dirname, "../..");
 
@@ -244,6 +245,7 @@ export async function workerd(
   const { contents, classes } = await bundle(entry, minify, alias);
   const durableObject = { type: "durable-object", storage: "sqlite" } as const;
   const miniflare = new Miniflare({
+    handleStructuredLogs: tell,
     workers: [
       {
         config: {
