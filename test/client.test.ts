@@ -134,7 +134,7 @@ describe("the client", () => {
       });
       const socket = open(endpoint);
       const seen: unknown[] = [];
-      listen(socket, (data) => seen.push(data));
+      listen(socket, (data) => void seen.push(data));
       socket.addEventListener("open", () => ["ping", "a", "ping", "b"].forEach((text) => socket.send(text)));
       await expect.poll(() => seen).toHaveLength(8);
       expect(seen.filter((data) => data !== "pong")).toEqual(["a", "b"]);

@@ -81,6 +81,12 @@ describe("registration", () => {
     );
   });
 
+  it("R1: so does a container, for an option of its own", () => {
+    expect(() => new ServerContainer({ onEvnt() {} } as object)).toThrow(
+      "A ServerContainer has the unknown option onEvnt: did you mean onEvent? Or use endpoint,",
+    );
+  });
+
   it("R1: it asks for no name that is far: of a short one by two letters, of a long one by three", () => {
     expect(add("/a", { tigs: 1, onT: 1 })).toThrow("tigs: did you mean tags?");
     for (const name of ["tigz", "onT", "onTeeext1", "onMessage", "toString", ""]) {
