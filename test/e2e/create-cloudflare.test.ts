@@ -89,6 +89,13 @@ describe("npm create cloudflare with the template", () => {
     expect(await file("wrangler.jsonc")).toMatch('"name": "tea-house"');
   });
 
+  it("commits all but what git ignores", async () => {
+    expect((await run("git", ["status", "--porcelain"], project)).stdout).toBe("");
+    const { stdout } = await run("git", ["ls-files"], project);
+    expect(stdout.split("\n")).toEqual(expect.arrayContaining(["src/index.ts", "worker-configuration.d.ts"]));
+    expect(stdout).not.toMatch("node_modules");
+  });
+
   it("has the scripts of Cloudflare's own templates", async () => {
     const { scripts } = JSON.parse(await file("package.json")) as { scripts: Record<string, string> };
     expect(scripts).toMatchObject({
