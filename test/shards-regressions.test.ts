@@ -1,4 +1,5 @@
 // What the random sequences of test/shards-model.test.ts have found, each by itself.
+import { runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { Endpoint, type Session, type WsEndpointMap } from "socle";
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
@@ -105,6 +106,22 @@ it("T1: of two subscribes with an unsubscribe between the second says what is re
   expect(await ann.take(2)).toEqual(["1", "2"]);
 });
 
+it.each(["hibernates", "is ended"])(
+  "T1: a position that is gone is answered by a shard that %s behind the last delivery",
+  async (how) => {
+    const { served, ann, inside } = await alone({ history: {} });
+    await ann.ask("a");
+    await container.stub(env, served.path).publish("a", "1");
+    expect(await ann.next()).toBe("1");
+    const { stub } = shardOf(served, 0);
+    if (how === "hibernates") await hibernate(stub);
+    else await runInDurableObject(stub, (_, state) => state.abort("crash")).catch(() => {});
+    if (how === "is ended") await served.connect("?0");
+    const subscription = await inside((session) => session.subscribe("b", { since: "0123456789ab.5" }));
+    expect(subscription).toMatchObject({ recovered: false, replayed: 0 });
+  },
+);
+
 /** Deliveries to shards wait until it is called. */
 function hold(): () => void {
   // oxlint-disable-next-line typescript/unbound-method -- it is called with the object
@@ -137,6 +154,42 @@ it("T7: who subscribes while a clear is on its way gets what came behind it, and
   await stub.publish("a", "3");
   expect(await ann.take(4)).toEqual(["0", "1", "2", "3"]);
   expect(await ben.take(3)).toEqual(["1", "2", "3"]);
+});
+
+it("T11: a shard that died when a clear had come subscribes to the topic as it is now, with deliveries on their way", async () => {
+  const served = divided({ topics: { history: {} } });
+  const stub = container.stub(env, served.path);
+  const ann = await served.connect("?0,ann");
+  const shard = shardOf(served, 0).stub;
+  await ann.ask("a");
+  await vi.waitUntil(() =>
+    runInDurableObject(shard, (_, { storage }) =>
+      /\["a"/.test(JSON.stringify([...storage.kv.list()]).replaceAll("\\", "")),
+    ),
+  );
+  const { position } = await stub.publish("a", "0");
+  expect(await ann.next()).toBe("0");
+  // So soon behind another it is not in the shard's row.
+  await stub.clearTopic("a");
+  expect(await stub.openSessionCount()).toBe(1);
+  await runInDurableObject(shard, (_, state) => state.abort("crash")).catch(() => {});
+  await served.connect("?0,ben");
+  const release = hold();
+  const broadcasting = stub.broadcast("all");
+  // oxlint-disable-next-line typescript/unbound-method -- it is looked at
+  const { mock } = vi.mocked(Endpoint.prototype.socle);
+  await vi.waitUntil(() => mock.calls.some(([told]) => told[0] === "deliver"));
+  const subscribing = within(shardOf(served, 0), async (all) => {
+    const subscription = all["0,ben"]!.subscribe("a", { since: position });
+    // Asked behind it, and answered.
+    await all["0,ben"]!.subscribe("c");
+    release();
+    return subscription;
+  });
+  const subscription = await subscribing;
+  await broadcasting;
+  const next = await stub.publish("a", "1");
+  expect(subscription).toEqual({ recovered: false, position: next.position!.replace(/1$/, "0"), replayed: 0 });
 });
 
 it("T3: who is about to be subscribed gets nothing before it has its place, also when a shard first looks who is", async () => {

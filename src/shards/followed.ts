@@ -40,6 +40,8 @@ export class Followed {
   #sent = 0;
   /** Who subscribes waits for so many deliveries: what some of them had of another shard, or a clear, is on its way. */
   #awaited = 0;
+  /** The epoch that was to come with them. */
+  #expected = "";
   /** The last question by which the shard has published on it. */
   published = 0;
   readonly waiting: Subscriber[] = [];
@@ -68,11 +70,11 @@ export class Followed {
       const [first] = waiting;
       const { history } = topic;
       const { range, behind, isChecked } = first!;
+      // It is on its way.
+      if (this.#awaited > this.#owner.shard.received) return;
       if (!this.#isJoined || history === null) return this.#ask(range);
       if (behind > this.#owner.shard.answered) return this.#ask([history?.epoch ?? "", Infinity, 0]);
       if (history && !isChecked && history.isBehind(range)) return this.#ask(range);
-      // It is on its way.
-      if (this.#awaited > this.#owner.shard.received) return;
       if (history && history.newest < this.newest) return;
       if (history && !history.covers(range)) return this.#ask([history.epoch, 0, Infinity]);
       waiting.shift();
@@ -168,9 +170,12 @@ export class Followed {
 
   #locate({ epoch, newest, first, kept, isWhole, sent }: Located): void {
     const { history } = this.topic;
-    if (epoch && history?.isKnown && history.epoch !== epoch && sent > this.#owner.shard.received) {
-      // What is behind it comes in its place, and so does the clear.
+    const isOther = epoch && history?.isKnown && history.epoch !== epoch && epoch !== this.#expected;
+    if (isOther && sent > this.#owner.shard.received) {
+      // What is behind it comes in its place, and so does the clear: if this life of the shard's has not had it, it is asked for again.
       this.#awaited = sent;
+      this.#expected = epoch;
+      this.#isJoined = false;
       return;
     }
     if (!epoch) this.topic.history = undefined;

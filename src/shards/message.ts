@@ -56,6 +56,8 @@ export interface Answered {
   readonly life: string;
   /** How many deliveries to this shard there were before the answer, on their way or arrived. */
   readonly sent: number;
+  /** Up to which of them none is on its way any more. */
+  readonly arrived: number;
 }
 
 /** What the root has for a shard. */

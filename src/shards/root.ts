@@ -199,7 +199,9 @@ export class Root implements Outlet {
         return [undefined, name, message];
       }
     });
-    return { results: await Promise.all(results), life: this.#life, sent: this.#links.sent(shard) };
+    const all = await Promise.all(results);
+    const sent = this.#links.sent(shard);
+    return { results: all, life: this.#life, sent, arrived: sent - this.#links.pending(shard).length };
   }
 
   // oxlint-disable-next-line typescript/consistent-return -- the compiler knows that these are all

@@ -161,6 +161,11 @@ export class Shard {
     const answer = await ask({ shard, life: this.#life, first, isAgain, questions: things });
     this.#meet(answer.life);
     this.sent = Math.max(this.sent, answer.sent);
+    if (answer.arrived > this.received) {
+      // Those before this life of the shard's come no more.
+      this.received = answer.arrived;
+      this.topics.arrived(this.received);
+    }
     this.answered = first + things.length - 1;
     return answer.results;
   }
