@@ -11,7 +11,7 @@ import { evaluation } from "../bench/evaluation.ts";
  * a feature is said to cost is added here in the feature's own commit, which says what it is for; where a bundle has become
  * smaller, so does its number.
  */
-const WORKER_BYTES = 48_717;
+const WORKER_BYTES = 48_737;
 const CLIENT_BYTES = 3_072;
 const RETURNING_BYTES = 5_113;
 

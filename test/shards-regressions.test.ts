@@ -122,14 +122,19 @@ it.each(["hibernates", "is ended"])(
   },
 );
 
-/** Deliveries to shards wait until it is called. */
-function hold(): () => void {
+/** Deliveries to shards, or only the answers to them, wait until it is called. */
+function hold(what: "deliveries" | "answers" = "deliveries"): () => void {
   // oxlint-disable-next-line typescript/unbound-method -- it is called with the object
   const { socle } = Endpoint.prototype;
   const gate = { isHeld: true };
   vi.spyOn(Endpoint.prototype, "socle").mockImplementation(async function (this: Endpoint, told, form) {
-    while (gate.isHeld && told[0] === "deliver") await scheduler.wait(1);
-    return socle.call(this, told, form);
+    const released = async () => {
+      while (gate.isHeld && told[0] === "deliver") await scheduler.wait(1);
+    };
+    if (what === "deliveries") await released();
+    const answer = await socle.call(this, told, form);
+    await released();
+    return answer;
   });
   return () => void (gate.isHeld = false);
 }
@@ -190,6 +195,29 @@ it("T11: a shard that died when a clear had come subscribes to the topic as it i
   await broadcasting;
   const next = await stub.publish("a", "1");
   expect(subscription).toEqual({ recovered: false, position: next.position!.replace(/1$/, "0"), replayed: 0 });
+});
+
+it("T2: who is excepted gets nothing while another of its shard subscribes behind a clear", async () => {
+  const served = divided({ topics: { history: {} } });
+  const stub = container.stub(env, served.path);
+  const ann = await served.connect("?0,ann");
+  await served.connect("?0,ben");
+  await ann.ask("a");
+  const inside = <R>(use: (all: Record<string, Session>) => R) => within(shardOf(served, 0), (all) => use(all));
+  const except = await inside((all) => all["0,ann"]!.id);
+  const release = hold("answers");
+  await stub.clearTopic("a");
+  await stub.publish("a", "1", { except });
+  const subscribing = inside(async (all) => {
+    const subscription = all["0,ben"]!.subscribe("a", { since: "0123456789ab.5" });
+    // Asked behind it, and answered.
+    await all["0,ben"]!.subscribe("c");
+    release();
+    return subscription;
+  });
+  expect(await subscribing).toMatchObject({ recovered: false });
+  await stub.publish("a", "2");
+  expect(await ann.next()).toBe("2");
 });
 
 it("T3: who is about to be subscribed gets nothing before it has its place, also when a shard first looks who is", async () => {

@@ -246,10 +246,13 @@ export class Root implements Outlet {
 
   #locate(shard: number, topic: string, range: Range | undefined): Located {
     const place = this.#topics.place(topic, range);
-    const [[epoch, newest]] = this.#places(shard, [topic]) as [[string, number]];
-    const sent = this.#links.sent(shard);
-    if (epoch !== place.epoch) return { ...place, sent };
-    return { ...place, newest, kept: place.kept.filter(([offset]) => offset <= newest), sent };
+    let { newest } = place;
+    // What is on its way comes in its place, with what it is to be kept from.
+    for (const one of this.#links.pending(shard)) {
+      if (one[0] === "publication" && one[1] === topic && one[2] === place.epoch) newest = Math.min(newest, one[3] - 1);
+    }
+    const kept = place.kept.filter(([offset]) => offset <= newest);
+    return { ...place, newest, kept, sent: this.#links.sent(shard) };
   }
 
   async #publish(
