@@ -1,10 +1,10 @@
-// What a study shows, as Markdown tables: docs/scale.md has them.
+// Prints a study as the Markdown tables of docs/scale.md.
 import type { Loss } from "./loss.ts";
 import { RATES, SOON, type AtRate, type Studied, type Study } from "./study.ts";
 
 const whole = (value: number) => Math.round(value).toLocaleString("en-US");
 
-/** Two digits that count, or all before the point. */
+/** Two significant digits, or all before the point. */
 const rough = (value: number) => (value >= 100 ? whole(value) : String(Number(value.toPrecision(2))));
 
 const percent = (part: number) => (part < 0.005 ? "0 %" : `${Math.round(part * 100)} %`);
