@@ -1,4 +1,4 @@
-// Hibernation, and the end of an object, when a test wants it.
+// Makes an object hibernate or end, when a test needs it.
 import { HibernationError } from "./errors.ts";
 import { platformFor } from "./platform.ts";
 
@@ -12,29 +12,30 @@ export interface HibernateOptions {
 }
 
 /**
- * Has an object hibernate: what it has in memory is gone, and its sockets stay open. The next event wakes it.
+ * Makes an object hibernate. Its memory is lost, and its sockets stay open. The next event wakes it.
  *
  * ```ts
  * await hibernate(container.stub(env, "/chat/lobby"));
  * expect(await ann.next()).toBe("still here");
  * ```
  *
- * @throws {@link HibernationError} if the object stays awake; the platform's error if it is not running;
- * {@link TestEnvironmentError} where there is no `cloudflare:test`
+ * @throws {@link HibernationError} if the object stays awake; the platform's error if it is not running; {@link
+ * TestEnvironmentError} if there is no `cloudflare:test`
  */
 export const hibernate = (stub: DurableObjectStub, options?: HibernateOptions): Promise<void> =>
   evict("hibernate", stub, options);
 
 /**
- * Ends an object and all of its sockets, as a crash does, and a deploy that doesn't wait. The next request makes it anew.
+ * Ends an object and all of its sockets, as a crash does, or a deploy that doesn't wait. The next request creates it
+ * again.
  *
  * ```ts
  * await drop(container.stub(env, "/chat/lobby"));
  * expect(await ann.closed).toMatchObject({ code: 1006 });
  * ```
  *
- * @throws {@link HibernationError} if the object stays awake; the platform's error if it is not running;
- * {@link TestEnvironmentError} where there is no `cloudflare:test`
+ * @throws {@link HibernationError} if the object stays awake; the platform's error if it is not running; {@link
+ * TestEnvironmentError} if there is no `cloudflare:test`
  */
 export const drop = (stub: DurableObjectStub, options?: HibernateOptions): Promise<void> =>
   evict("drop", stub, options);
