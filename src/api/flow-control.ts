@@ -11,8 +11,8 @@ export interface FlowControl {
    */
   window?: number;
   /**
-   * How many bytes may be queued for the client before a send outside a {@link SendChannel} fails with a {@link
-   * BufferFullError}; 1,048,576 if absent. Each message counts 32 bytes extra.
+   * How many bytes may be queued for the client before a send outside a {@link SendChannel} fails with a
+   * {@link BufferFullError}; 1,048,576 if absent. Each message counts 32 bytes extra.
    */
   maxBufferedAmount?: number;
   /**

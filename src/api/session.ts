@@ -137,9 +137,9 @@ export interface Session<Path extends string = string, T = unknown, Env = unknow
    * Never pass a topic that a client chose without checking it.
    *
    * @returns a promise that resolves when the session's position is fixed, not when the replay is sent
-   * @throws {@link TopicError} for a topic that is not a string of 1 to 256 bytes, and for invalid options; {@link
-   * TopicLimitError} past 1,000 topics of the session, or past `maxTopics`; {@link SessionClosedError}; under `shards`
-   * {@link UnreachableError}
+   * @throws {@link TopicError} for a topic that is not a string of 1 to 256 bytes, and for invalid options;
+   * {@link TopicLimitError} past 1,000 topics of the session, or past `maxTopics`; {@link SessionClosedError}; under
+   * `shards` {@link UnreachableError}
    */
   subscribe(topic: string, options?: SubscribeOptions): Promise<Subscription>;
   /**
@@ -162,9 +162,9 @@ export interface Session<Path extends string = string, T = unknown, Env = unknow
    * @param payload a text or bytes, copied at the call
    * @returns a promise that resolves when the publication has its position and, with a history, is stored. If it
    * rejects, the publication may still have happened
-   * @throws {@link PayloadError} for anything but a payload, and for one that is too large for a history; {@link
-   * TopicError}; {@link TopicLimitError} past `maxTopics` or `maxBytes`; under `shards` {@link OverloadedError} and
-   * {@link UnreachableError}
+   * @throws {@link PayloadError} for anything but a payload, and for one that is too large for a history;
+   * {@link TopicError}; {@link TopicLimitError} past `maxTopics` or `maxBytes`; under `shards` {@link OverloadedError}
+   * and {@link UnreachableError}
    */
   publish(
     topic: string,

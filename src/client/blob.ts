@@ -7,7 +7,6 @@ export function blobOf(bytes: ArrayBuffer): Blob | undefined {
   return blob?.size === bytes.byteLength ? blob : undefined;
 }
 
-/** The frame of a binary message. */
 export function binaryFrame(data: ArrayBuffer | ArrayBufferView | Blob): Uint8Array | Blob {
   // Doesn't mention the global Blob, which may be missing.
   if ((data as Blob).size === undefined) return dataFrame(data as ArrayBuffer);

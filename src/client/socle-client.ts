@@ -335,7 +335,10 @@ export class SocleClient
       this.#outboxBytes -= this.#outbox.shift()!.length;
   }
 
-  /** A newer message of a topic has arrived. */
+  /**
+   * A server that closes drops arrived messages that wait for a callback, at most `most`; after an exceeded limit it
+   * may drop all.
+   */
   #move(topic: string | undefined, position: string | undefined): void {
     if (!topic) return;
     const others = this.#positions.filter(([one]) => one !== topic);

@@ -28,8 +28,8 @@ export interface WsConnectionOptions {
  * }
  * ```
  *
- * @throws {@link BufferSizeError} for an invalid buffer; {@link PayloadError} for anything but a session; {@link
- * SessionClosedError} if the session is not open
+ * @throws {@link BufferSizeError} for an invalid buffer; {@link PayloadError} for anything but a session;
+ * {@link SessionClosedError} if the session is not open
  * @see Pedestal: `start-ws-connection`
  */
 export function startWsConnection(session: Session, { sendBufferOrN = 10 }: WsConnectionOptions = {}): SendChannel {

@@ -19,8 +19,8 @@ export interface HibernateOptions {
  * expect(await ann.next()).toBe("still here");
  * ```
  *
- * @throws {@link HibernationError} if the object stays awake; the platform's error if it is not running; {@link
- * TestEnvironmentError} if there is no `cloudflare:test`
+ * @throws {@link HibernationError} if the object stays awake; the platform's error if it is not running;
+ * {@link TestEnvironmentError} if there is no `cloudflare:test`
  */
 export const hibernate = (stub: DurableObjectStub, options?: HibernateOptions): Promise<void> =>
   evict("hibernate", stub, options);
@@ -34,8 +34,8 @@ export const hibernate = (stub: DurableObjectStub, options?: HibernateOptions): 
  * expect(await ann.closed).toMatchObject({ code: 1006 });
  * ```
  *
- * @throws {@link HibernationError} if the object stays awake; the platform's error if it is not running; {@link
- * TestEnvironmentError} if there is no `cloudflare:test`
+ * @throws {@link HibernationError} if the object stays awake; the platform's error if it is not running;
+ * {@link TestEnvironmentError} if there is no `cloudflare:test`
  */
 export const drop = (stub: DurableObjectStub, options?: HibernateOptions): Promise<void> =>
   evict("drop", stub, options);

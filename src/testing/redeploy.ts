@@ -28,8 +28,8 @@ import { platformFor } from "./platform.ts";
  *
  * @param path as it was registered
  * @param endpoint undefined removes the endpoint
- * @throws {@link DeploymentError} if there is no endpoint at the path, and as `addEndpoint` does; {@link
- * TestEnvironmentError} if there is no `cloudflare:test`
+ * @throws {@link DeploymentError} if there is no endpoint at the path, and as `addEndpoint` does;
+ * {@link TestEnvironmentError} if there is no `cloudflare:test`
  */
 export function redeploy<Env, T, const Path extends string>(
   container: ServerContainer<Env>,
