@@ -138,8 +138,8 @@ interface CommonOptions<Env, Path extends string> {
    */
   shard?: ShardOf<Path>["shard"];
   /**
-   * The subprotocols that the endpoint speaks, the preferred one first. Client and endpoint agree on the first one that
-   * the client offers.
+   * The subprotocols that the endpoint speaks, the preferred one first. Client and endpoint agree on the first one in
+   * this list that the client offers.
    *
    * @see Pedestal: `:subprotocols`
    */
@@ -190,9 +190,9 @@ interface CommonOptions<Env, Path extends string> {
   idleTimeoutMs?: number;
   /**
    * Milliseconds without anything from the client after which a session closes with 1001; 0, the default, for never.
-   * The client's messages count, the requests that {@link autoResponse} answers, and under {@link flowControl} its
-   * acknowledgements. Messages to the client don't count, so a client that vanished is noticed in a busy room. As exact
-   * as {@link idleTimeoutMs}, with which it may be combined. Needs a class with SQLite storage.
+   * The client's messages count, and so do the requests that {@link autoResponse} answers and, under
+   * {@link flowControl}, its acknowledgements. Messages to the client don't count, so a client that vanished is noticed
+   * in a busy room. As exact as {@link idleTimeoutMs}, with which it may be combined. Needs a class with SQLite storage.
    */
   clientTimeoutMs?: number;
   /**
