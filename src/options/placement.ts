@@ -20,14 +20,14 @@ export const placement = {
   },
 } as const satisfies Option<"durableObject" | "binding" | "instance" | "locationHint" | "jurisdiction">;
 
-/** The name of the object for a request, and where it is to be. */
+/** The name and place of the object for a request. */
 interface Location {
   readonly name: string;
   readonly jurisdiction: DurableObjectJurisdiction | undefined;
   readonly locationHint: DurableObjectLocationHint | undefined;
 }
 
-/** @throws {@link DeploymentError} if a function returns what can't be; what it throws */
+/** @throws {@link DeploymentError} if a function returns an invalid value; what it throws */
 export function locationOf(
   { instance, jurisdiction, locationHint, shards }: EndpointConfig,
   request: Request,

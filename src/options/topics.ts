@@ -1,4 +1,4 @@
-// `topics`: what becomes of publications beside their subscribers. What subscribes and publishes is in the folder topics.
+// `topics`: the settings of histories and envelopes. The folder topics subscribes and publishes.
 import type { EndpointConfig } from "../api/endpoint-options.ts";
 import { DeploymentError } from "../api/errors.ts";
 import type { HistorySettings, TopicSettings } from "../api/topics.ts";
@@ -49,9 +49,9 @@ export const topics = {
 } as const satisfies Option<"topics">;
 
 /**
- * What of a topic is kept; undefined if nothing is.
+ * The settings of a topic's history; undefined if it has none.
  *
- * @throws {@link DeploymentError} if the function of the option gives what can't be; what it throws
+ * @throws {@link DeploymentError} if the option's function returns an invalid value; what it throws
  */
 export function historyOf({ history }: TopicSettings, topic: string): History | undefined {
   if (typeof history !== "function") return history as History | undefined;
@@ -61,7 +61,7 @@ export function historyOf({ history }: TopicSettings, topic: string): History | 
   throw new DeploymentError("The option history of topics must return an object of settings, or nothing.");
 }
 
-/** Whether two endpoints say the same of the topics of an object that both may have. */
+/** Whether two endpoints that may share an object have the same settings of topics. */
 export function agree({ topics: one }: EndpointConfig, { topics: other }: EndpointConfig): boolean {
   const isSame = (a: unknown, b: unknown): boolean =>
     a === b || (isPlain(a) && isPlain(b) && Object.keys({ ...a, ...b }).every((name) => isSame(a[name], b[name])));

@@ -1,4 +1,4 @@
-// What `subscribe` and `publish` are given, looked at before anything is done.
+// Checks the arguments of `subscribe` and `publish` before anything is done.
 import { PayloadError, TopicError } from "../api/errors.ts";
 import { MAX_ROW } from "../hibernation/row.ts";
 import { isOver } from "../sending/data.ts";
@@ -27,10 +27,10 @@ export function checkRange({ since, last }: { since?: unknown; last?: unknown })
   }
 }
 
-/** The rest of a row is the numbers beside it. */
+/** The rest of a row is for its numbers. */
 const MAX_RECORD = MAX_ROW - 128;
 
-/** @throws {@link PayloadError} for what no history can keep */
+/** @throws {@link PayloadError} for a publication that no history can store */
 export function checkRecord({ length }: Uint8Array): void {
   if (length <= MAX_RECORD) return;
   throw new PayloadError(
