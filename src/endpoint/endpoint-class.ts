@@ -59,7 +59,7 @@ const METHODS = {
   webSocketClose: "onClose",
   webSocketError: "onError",
   // By it the objects of a path under `shards` talk to each other.
-  socle: "otherwise",
+  socle: "something else",
 };
 
 /** Those that were looked at. */
@@ -82,7 +82,7 @@ export function checkMethods(type: ClassOfEndpoints, base: ClassOfEndpoints, bes
     const isProperty = properties.has(method);
     if (method === besides || !(isOwn || isProperty)) continue;
     throw new DeploymentError(
-      `The class ${type.name} has a method ${method}: name it ${ours}, or declare static overrides = true if it calls super.${method}.`,
+      `The class ${type.name} has a method ${method}: rename it ${ours}, or declare static overrides = true if it calls super.${method}.`,
     );
   }
   checked.add(type);

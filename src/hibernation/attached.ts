@@ -42,7 +42,7 @@ export function attach(socket: WebSocket, attached: Attached & Formed): number {
 
 /** From here on events that the platform delivers for the socket are nobody's. */
 export const markEnd = (socket: WebSocket, place: Place): void =>
-  attempt("a socket took no mark of its end", () => attach(socket, [ENDED]), place);
+  attempt("a socket can't be marked as ended", () => attach(socket, [ENDED]), place);
 
 /** @throws {@link SessionVersionError} for a form that is not known */
 export function attachedTo(socket: WebSocket): Attached | undefined {

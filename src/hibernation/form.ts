@@ -24,5 +24,5 @@ export function formed<T extends object>(kept: T & Formed, form = FORM): T & For
 /** Of another version of Socle, after a rollback. */
 export const unknownForm = ({ socle }: Formed): SessionVersionError =>
   new SessionVersionError(
-    `It was kept in form ${socle}, and this version of Socle knows up to ${SUBSCRIBED}: deploy one that knows it.`,
+    `It was saved in form ${socle}, and this version of Socle reads up to ${SUBSCRIBED}: deploy a later version of Socle.`,
   );

@@ -28,7 +28,7 @@ export function closeSocket(
     }
   };
   // The session ends all the same.
-  attempt("a socket took no Close frame", close, place);
+  attempt("a Close frame can't be sent", close, place);
 }
 
 /** Why a socket failed: the platform tells the code in the text only. */

@@ -180,7 +180,7 @@ export class ServerContainer<Env = Cloudflare.Env> {
   stub<Class extends Rpc.DurableObjectBranded = Endpoint<Env>>(env: Env, path: string): DurableObjectStub<Class> {
     // As it is: a URL would take a segment "..", encoded or not, for a way up.
     const match = this.#routes.match(path.split(/[?#]/, 1)[0]!);
-    if (!match) throw new DeploymentError(`No endpoint at ${path}: give a session's path, such as /chat/lobby.`);
+    if (!match) throw new DeploymentError(`No endpoint at ${path}: pass a concrete path, such as /chat/lobby.`);
     // The dot keeps it a path, however it begins.
     const request = new Request(`https://socle.invalid/.${path}`);
     return stubOf(env, request, match) as unknown as DurableObjectStub<Class>;
