@@ -10,9 +10,9 @@ import { evaluation } from "../bench/evaluation.ts";
  * The size limit of each bundle, in bytes, gzipped. Each limit equals the bundle's current size, so nothing grows unnoticed. A
  * feature's own commit adds the feature's cost here and says what it is for. If a bundle gets smaller, lower its limit.
  */
-const WORKER_BYTES = 48_737;
-const CLIENT_BYTES = 3_072;
-const RETURNING_BYTES = 5_113;
+const WORKER_BYTES = 48_585;
+const CLIENT_BYTES = 3_056;
+const RETURNING_BYTES = 5_108;
 
 const WORKER = `
 import { ServerContainer, addEndpoint, onOpenStartWsConnection } from "socle";

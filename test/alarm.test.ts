@@ -571,7 +571,7 @@ describe("by a clock that is set", () => {
     passTime(2 * MINUTES);
     expect(await ring(clock.stub)).toBe(true);
     expect(onAlarm).toHaveBeenCalledTimes(1);
-    expect(logged.mock.calls).toEqual([[logEntry("the idle timeouts have no alarm"), new Error("refused")]]);
+    expect(logged.mock.calls).toEqual([[logEntry("the alarm for idle timeouts can't be set"), new Error("refused")]]);
     expect(await client.ask("in")).toBe("in");
     await expect.poll(() => alarmOf(clock.stub)).not.toBe(null);
     expect(onAlarm).toHaveBeenCalledTimes(1);
@@ -793,14 +793,14 @@ it("R18: a class with a method alarm is refused at registration, and the message
   for (const type of [Alarmed, Inherits]) {
     expect(() => own.addEndpoint("/a", type)).toThrow(DeploymentError);
     expect(() => own.addEndpoint("/a", { durableObject: type })).toThrow(
-      `The class ${type.name} has a method alarm: name it onAlarm`,
+      `The class ${type.name} has a method alarm: rename it onAlarm`,
     );
   }
   class Own extends own.Endpoint {
     override async alarm() {}
   }
   await runInDurableObject(object().stub, (_, ctx) => {
-    expect(() => new Own(ctx, env)).toThrow("The class Own has a method alarm: name it onAlarm");
+    expect(() => new Own(ctx, env)).toThrow("The class Own has a method alarm: rename it onAlarm");
   });
 });
 
@@ -834,7 +834,10 @@ describe("a class without SQLite", () => {
     await clock.hibernate();
     expect(await client.ask("in")).toBe("in");
     expect(logged.mock.calls).toEqual([
-      [logEntry("the idle timeouts have no alarm"), expect.objectContaining({ message: expect.stringMatching(/SQL/) })],
+      [
+        logEntry("the alarm for idle timeouts can't be set"),
+        expect.objectContaining({ message: expect.stringMatching(/SQL/) }),
+      ],
     ]);
   });
 

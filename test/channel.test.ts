@@ -99,7 +99,7 @@ describe("chan", () => {
     const channel = chan<number>(1);
     const puts = Array.from({ length: 1025 }, (_, n) => channel.put(n));
     expect(() => channel.put(-1)).toThrow(PendingLimitError);
-    expect(() => channel.put(-1)).toThrow("1,024 puts wait on this channel: await each put, or use a dropping");
+    expect(() => channel.put(-1)).toThrow("1,024 puts are pending on this channel: await each put, or use a dropping");
     for (let n = 0; n < 1025; n++) expect(await channel.take()).toBe(n);
     expect(new Set(await Promise.all(puts))).toEqual(new Set([true]));
   });
@@ -116,9 +116,9 @@ describe("chan", () => {
   it("R30: a size that no buffer has is refused", () => {
     for (const size of [-1, 1.5, Number.NaN, Infinity, "3", null, {}]) {
       expect(() => chan(size as never), String(size)).toThrow(BufferSizeError);
-      expect(() => fixedBuffer(size as never)).toThrow("No buffer has the size");
+      expect(() => fixedBuffer(size as never)).toThrow("Invalid buffer size");
     }
-    expect(() => droppingBuffer(0)).toThrow("from 1 if it drops or slides");
+    expect(() => droppingBuffer(0)).toThrow("from 1 for a dropping or sliding buffer");
     expect(() => slidingBuffer(0)).toThrow(BufferSizeError);
     expect(() => fixedBuffer(0)).not.toThrow();
   });
@@ -308,7 +308,7 @@ describe("giving up", () => {
       const channel = chan<string>(1);
       for (const act of [() => channel.take(options), () => channel.put("a", options)]) {
         expect(act).toThrow(SignalError);
-        expect(act).toThrow("take and put are given up by { signal }: give an AbortSignal");
+        expect(act).toThrow("The signal of take and put must be an AbortSignal");
       }
       expect(channel.poll()).toBeUndefined();
     }

@@ -285,7 +285,7 @@ it.each(["in", "ping"])("P28: %s from a client whose session has ended leaves no
 it.each([-1, 1.5, NaN, Infinity, "20", null])("P28: %s is refused", (timeout) => {
   const register = () => serve({ clientTimeoutMs: timeout as number });
   expect(register).toThrow(DeploymentError);
-  expect(register).toThrow("has a wrong clientTimeoutMs: it must be a whole number of milliseconds, 0 for never");
+  expect(register).toThrow("has an invalid clientTimeoutMs: it must be a whole number of milliseconds, 0 for never");
 });
 
 it("P28: is never by default, also where the container has an idle timeout", async () => {

@@ -134,7 +134,7 @@ describe.each(modes)("session.close, hibernate: $hibernate", ({ serve }) => {
     for (const code of codes) client.send(JSON.stringify([code, ""]));
     client.send(JSON.stringify([1000, "€".repeat(42)]), JSON.stringify([1000, "x".repeat(124)]));
     const refused = (code: number) => [
-      `No Close frame carries ${code}: use 1000-1003, 1007-1014 or 3000-4999.`,
+      `A Close frame can't carry ${code}: use 1000-1003, 1007-1014 or 3000-4999.`,
       true,
       true,
     ];

@@ -275,14 +275,14 @@ describe("two containers with one class", () => {
       const adding = twice(one!, two!, `${path}/{x}`, `${path}/:x`);
       expect(adding).toThrow(DeploymentError);
       expect(adding).toThrow(
-        `"${path}/{x}" and "${path}/:x" have the class Exported in two containers, with another ${name}: give both`,
+        `"${path}/{x}" and "${path}/:x" have the class Exported in two containers, and differ in ${name}: make`,
       );
     }
   });
 
   it("P27: with other names for the same parameters are refused", () => {
     const path = freshPath();
-    expect(twice({}, {}, `${path}/{x}`, `${path}/{y}`)).toThrow("with another path: ");
+    expect(twice({}, {}, `${path}/{x}`, `${path}/{y}`)).toThrow("differ in path: ");
   });
 
   it("P27: whose defaults or listeners differ are refused, and the first keeps its own", async () => {
@@ -293,9 +293,9 @@ describe("two containers with one class", () => {
     expect(() => new ServerContainer().addEndpoint(path, Room)).toThrow(DeploymentError);
     const plain = freshPath();
     first.addEndpoint(plain, Room);
-    expect(() => new ServerContainer().addEndpoint(plain, Room)).toThrow("with another onEvent: ");
+    expect(() => new ServerContainer().addEndpoint(plain, Room)).toThrow("differ in onEvent: ");
     const other = new ServerContainer({ defaultMaxSessionIdleTimeout: 5 });
-    expect(() => other.addEndpoint(plain, Room)).toThrow("with another idleTimeoutMs: ");
+    expect(() => other.addEndpoint(plain, Room)).toThrow("differ in idleTimeoutMs: ");
     const asked = new Request(`https://socle.test${path}`, { headers: { Upgrade: "websocket" } });
     // Past the router the object knows of the hook.
     expect((await env.Room.getByName(path).fetch(asked)).status).toBe(403);

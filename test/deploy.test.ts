@@ -187,7 +187,7 @@ describe("a changed version", () => {
     expect(await other.ask("a")).toBe("1 bob: a");
     expect(log.entries).toEqual([["close", undefined, 1012, ""]]);
     const [[entry, error]] = entries() as [[string, Error]];
-    expect(entry).toBe(`socle: sessions of other code can't go on at ${endpoint.path}:`);
+    expect(entry).toBe(`socle: sessions saved by other code can't continue at ${endpoint.path}:`);
     expect(error).toBeInstanceOf(SessionVersionError);
     expect((error.cause as Error).message).toContain(cause);
     expect(entries()).toHaveLength(1);
@@ -208,8 +208,8 @@ describe("a changed version", () => {
     await expect.poll(() => log.entries).toEqual(Array.from({ length: 3 }, () => ["close", undefined, 1012, ""]));
     expect(entries().map(([entry, { message }]) => [entry, message])).toEqual([
       [
-        `socle: sessions of other code can't go on at ${endpoint.path}:`,
-        "The code that kept it was another: its version is 0, that of the endpoint 1, and there is no migrateSession.",
+        `socle: sessions saved by other code can't continue at ${endpoint.path}:`,
+        "Other code saved the session: its version is 0, the endpoint's is 1, and migrateSession is missing.",
       ],
     ]);
     expect(events.filter(({ type }) => type === "error")).toHaveLength(3);
@@ -362,7 +362,7 @@ describe("a changed version", () => {
     ["migrateSession", {}],
   ])("D2: %s can't be %o", (name, value) => {
     expect(() => container.addEndpoint(freshPath() as `/${string}`, { [name]: value } as Map)).toThrow(
-      new RegExp(`has a wrong ${name}: it must be a`),
+      new RegExp(`has an invalid ${name}: it must be a`),
     );
   });
 });
@@ -376,12 +376,18 @@ describe("an endpoint that has changed", () => {
   const codec = { serializeSession: (user: User) => [user], deserializeSession: ([user]: [User]) => user };
 
   it.each<[string, object, object, string, string[]?]>([
-    ["hibernate is false now", {}, { hibernate: false }, "hibernate is false now"],
-    ["a codec has come", {}, codec, "serializeSession has come, and the version is the same"],
-    ["a codec has gone", codec, {}, "serializeSession has gone, and the version is the same"],
-    ["flowControl has come", {}, { flowControl: true }, "flowControl has come"],
-    ["flowControl has gone", { flowControl: true }, {}, "flowControl has gone"],
-    ["flowControl has gone, for its clients too", { flowControl: true }, {}, "flowControl has gone", ["socle.v1"]],
+    ["hibernate is now false", {}, { hibernate: false }, "hibernate is now false"],
+    ["a codec was added", {}, codec, "serializeSession was added, but version is the same"],
+    ["a codec was removed", codec, {}, "serializeSession was removed, but version is the same"],
+    ["flowControl was added", {}, { flowControl: true }, "flowControl was added"],
+    ["flowControl was removed", { flowControl: true }, {}, "flowControl was removed"],
+    [
+      "flowControl was removed, for its clients too",
+      { flowControl: true },
+      {},
+      "flowControl was removed",
+      ["socle.v1"],
+    ],
   ])(
     "D3: where %s its sessions end with 1012, once, and nothing is misread",
     async (_, before, after, why, offered) => {
@@ -406,7 +412,7 @@ describe("an endpoint that has changed", () => {
       expect([await cat.next(), cat.unread]).toEqual(["hello", []]);
       expect(await endpoint.stub.openSessionCount()).toBe(1);
       await expect.poll(() => log.entries).toEqual(Array.from({ length: 2 }, () => ["close", undefined, 1012, ""]));
-      expect(entries().map(([, { message }]) => message)).toEqual([`The code that kept it was another: ${why}.`]);
+      expect(entries().map(([, { message }]) => message)).toEqual([`Other code saved the session: ${why}.`]);
       expect([...ann.unread, ...bob.unread]).toEqual([]);
       // Nor is an end told twice, after hibernation.
       if (!("hibernate" in after)) await hibernate(endpoint.stub, { timeoutMs });
@@ -437,8 +443,8 @@ describe("an endpoint that has changed", () => {
     expect([(await ann.closed).code, (await bob.closed).code]).toEqual([1012, 1012]);
     expect(entries().map(([entry, { message }]) => [entry, message])).toEqual([
       [
-        `socle: sessions of other code can't go on at ${endpoint.path}:`,
-        "The code that kept it was another: its path is not registered: register it while the Worker's module loads.",
+        `socle: sessions saved by other code can't continue at ${endpoint.path}:`,
+        "Other code saved the session: its path is not registered: register it while the Worker's module loads.",
       ],
     ]);
     await expect.poll(() => events.filter(({ type }) => type === "close")).toHaveLength(2);
@@ -838,7 +844,7 @@ describe("redeploy", () => {
   it("D4: refuses a path that has no endpoint, and an endpoint that addEndpoint would refuse", () => {
     expect(() => redeploy(watched, "/nothing-here", {})).toThrow(DeploymentError);
     const endpoint = new Deployed(first());
-    expect(() => redeploy(watched, endpoint.path as `/${string}`, { version: -1 })).toThrow(/wrong version/);
+    expect(() => redeploy(watched, endpoint.path as `/${string}`, { version: -1 })).toThrow(/invalid version/);
     expect(watched.stub(env, endpoint.path)).toBeDefined();
   });
 });

@@ -368,7 +368,7 @@ describe("the recovery after a crash", () => {
     expect(answers).toEqual(["failed", "failed", "failed", "open"]);
     expect(log.entries).toEqual(["bad", "bad", "bad"]);
     const given = [
-      logEntry("a lost session is given up"),
+      logEntry("a lost session was given up"),
       expect.objectContaining({ message: expect.stringContaining("3 times") }),
     ];
     expect(logged.mock.calls).toContainEqual(given);

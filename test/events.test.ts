@@ -156,7 +156,7 @@ describe("onEvent", () => {
 
   it("must be a function", () => {
     expect(() => new ServerContainer({ onEvent: "log" as never })).toThrow(
-      "A ServerContainer has a wrong onEvent: it must be a function.",
+      "A ServerContainer has an invalid onEvent: it must be a function.",
     );
   });
 });

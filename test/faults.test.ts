@@ -197,7 +197,7 @@ describe("storage that throws", () => {
       await failKv("delete", SESSION_ROW);
       client.socket.close(4000);
       expect(await client.closed).toMatchObject({ code: 4000 });
-      await expect.poll(messages).toEqual([[logEntry("the row of an ended session is left"), "refused"]]);
+      await expect.poll(messages).toEqual([[logEntry("the row of an ended session can't be deleted"), "refused"]]);
       expect(scene.log.entries).toEqual([["close", `0 ${size}`, 4000, ""]]);
       await scene.goesOn();
     },
@@ -246,7 +246,7 @@ describe("storage that throws", () => {
       const mend = await failKv(method, SESSION_ROW);
       // It is not held.
       await runInDurableObject(scene.endpoint.stub, () => {});
-      await expect.poll(messages).toEqual([[logEntry("a lost session's onClose can't run"), "refused"]]);
+      await expect.poll(messages).toEqual([[logEntry("onClose of a lost session can't run"), "refused"]]);
       mend();
       expect(scene.log.entries).toEqual([]);
       await scene.crash();
@@ -267,7 +267,7 @@ describe("storage that throws", () => {
     await failKv("delete", SESSION_ROW);
     await scene.open();
     expect(scene.log.entries).toEqual([["close", "0 1", 1006, ""]]);
-    expect(messages()).toEqual([[logEntry("the row of an ended session is left"), "refused"]]);
+    expect(messages()).toEqual([[logEntry("the row of an ended session can't be deleted"), "refused"]]);
     await scene.goesOn();
   });
 
@@ -284,8 +284,8 @@ describe("storage that throws", () => {
     await scene.open();
     await scene.goesOn();
     expect(messages().map(([what]) => what)).toEqual([
-      logEntry("a lost session's onClose can't run"),
-      logEntry("the row of an ended session is left"),
+      logEntry("onClose of a lost session can't run"),
+      logEntry("the row of an ended session can't be deleted"),
     ]);
   });
 
@@ -301,7 +301,7 @@ describe("storage that throws", () => {
       return Promise.resolve(() => failing.mockRestore());
     },
   };
-  const line = [logEntry("the idle timeouts have no alarm"), "refused"];
+  const line = [logEntry("the alarm for idle timeouts can't be set"), "refused"];
   const storageOf = ({ endpoint }: Scene) => runInDurableObject(endpoint.stub, (_, { storage }) => storage);
 
   describe.each(Object.entries(alarmFaults))("under an idle timeout: %s", (method, fail) => {
@@ -421,7 +421,7 @@ describe("an attachment that throws", () => {
       client.socket.close(4000);
       expect(await client.closed).toMatchObject({ code: 4000 });
       await scene.log.has(["close", "0 0", 4000, ""]);
-      await expect.poll(messages).toEqual([[logEntry("a socket took no mark of its end"), "refused"]]);
+      await expect.poll(messages).toEqual([[logEntry("a socket can't be marked as ended"), "refused"]]);
       expect(scene.closes).toHaveLength(1);
       await scene.goesOn();
     },
@@ -441,7 +441,7 @@ describe("an attachment that throws", () => {
     expect(await client.closed).toMatchObject({ code: 4001 });
     await scene.goesOn();
     expect(scene.log.entries).toEqual([["close", "0 0", 4001, ""]]);
-    expect(messages()).toEqual([[logEntry("a socket took no mark of its end"), "refused"]]);
+    expect(messages()).toEqual([[logEntry("a socket can't be marked as ended"), "refused"]]);
   });
 
   it("R12, R18: with a limit is told to the log, and no message is lost", async () => {
@@ -454,7 +454,7 @@ describe("an attachment that throws", () => {
     await vi.waitUntil(() => scene.log.entries.length > 0, 30_000);
     expect(messages().length).toBeGreaterThan(0);
     for (const message of messages())
-      expect(message).toEqual([logEntry("a session's limits can't be kept"), "refused"]);
+      expect(message).toEqual([logEntry("a session's limits can't be saved"), "refused"]);
     // In memory they hold.
     passTime(6 * MINUTES);
     await ring(scene.endpoint.stub);
@@ -606,7 +606,7 @@ describe.each(modes)("a socket that throws, hibernate: $hibernate", (mode) => {
     await scene.goesOn();
   });
 
-  const line = [logEntry("a socket took no Close frame"), "refused"];
+  const line = [logEntry("a Close frame can't be sent"), "refused"];
 
   it("R14: at session.close is logged; onClose runs once, and nobody waits for a send", async () => {
     const scene = failing("close", async (session, log) => {

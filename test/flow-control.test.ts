@@ -119,28 +119,28 @@ describe("what is agreed on", () => {
 
   it.each([[1], ["yes"], [null], [[]]])("F1: flowControl: %j is refused, with what it may be", (flowControl) => {
     expect(refused({ flowControl })).toThrow(
-      "has a wrong flowControl: it must be true, false, or an object of settings.",
+      "has an invalid flowControl: it must be true, false, or an object of settings.",
     );
   });
 
   it.each([
-    [{ window: 0 }, "wrong window: it must be a whole number from 1 to 2147483647."],
-    [{ window: 1.5 }, "wrong window:"],
-    [{ window: "1" }, "wrong window:"],
-    [{ window: 2 ** 31 }, "wrong window:"],
-    [{ maxBufferedAmount: -1 }, "wrong maxBufferedAmount: it must be a whole number from 0 to 2147483647."],
-    [{ stallTimeoutMs: 0 }, "wrong stallTimeoutMs: it must be a whole number from 1 to 2147483647."],
-    [{ stallTimeoutMs: Infinity }, "wrong stallTimeoutMs:"],
-    [{ batchMs: -1 }, "wrong batchMs: it must be a whole number from 0 to 2147483647."],
+    [{ window: 0 }, "invalid window: it must be a whole number from 1 to 2147483647."],
+    [{ window: 1.5 }, "invalid window:"],
+    [{ window: "1" }, "invalid window:"],
+    [{ window: 2 ** 31 }, "invalid window:"],
+    [{ maxBufferedAmount: -1 }, "invalid maxBufferedAmount: it must be a whole number from 0 to 2147483647."],
+    [{ stallTimeoutMs: 0 }, "invalid stallTimeoutMs: it must be a whole number from 1 to 2147483647."],
+    [{ stallTimeoutMs: Infinity }, "invalid stallTimeoutMs:"],
+    [{ batchMs: -1 }, "invalid batchMs: it must be a whole number from 0 to 2147483647."],
     [{ windows: 1 }, "unknown option windows: use window, maxBufferedAmount, stallTimeoutMs, batchMs."],
   ])("F1: flowControl: %j is refused, with what is wrong in it", (flowControl, what) => {
-    expect(refused({ flowControl })).toThrow(/^The flowControl of the endpoint at "[^"]*" has (a|the) /);
+    expect(refused({ flowControl })).toThrow(/^The flowControl of the endpoint at "[^"]*" has (an|the) /);
     expect(refused({ flowControl })).toThrow(what);
   });
 
   it.each(["socle.v1", "chat+socle.v1"])("F1: the subprotocol %j beside flowControl is refused", (name) => {
     expect(refused({ flowControl: true, subprotocols: ["chat", name] })).toThrow(
-      "has flowControl, and a subprotocol that ends in socle.v1: leave that to it",
+      "has flowControl, which adds socle.v1 itself: remove it from subprotocols",
     );
     expect(refused({ subprotocols: [name] })).not.toThrow();
   });
@@ -195,8 +195,8 @@ describe.each(modes)("what comes in, hibernate: $hibernate", (mode) => {
     ["of a batch without messages", bytes(1)],
     ["of a batch that ends within a message", bytes(1, 6, 65)],
     ["of a batch that ends within a number", bytes(1, 130)],
-    ["of a batch with a text that is no UTF-8", bytes(1, 4, 0xc3, 0x28)],
-    ["of a batch with a number of over 53 bits", bytes(1, [255, 255, 255, 255, 255, 255, 255, 31])],
+    ["of a batch with a text not in UTF-8", bytes(1, 4, 0xc3, 0x28)],
+    ["of a batch with a number over 53 bits", bytes(1, [255, 255, 255, 255, 255, 255, 255, 31])],
     [
       "of a number of more bytes than any needs",
       bytes(
@@ -234,7 +234,7 @@ describe.each(modes)("what comes in, hibernate: $hibernate", (mode) => {
       await log.has(["close", 1002]);
       expect(log.entries[2]).toEqual([
         "ProtocolError",
-        `The client acknowledged ${counts[1]} messages, of 2 that were sent and 2 acknowledged before.`,
+        `The client acknowledged ${counts[1]} messages, but 2 were sent and 2 acknowledged before.`,
       ]);
     }
   });
@@ -383,12 +383,7 @@ describe.each(modes)("what comes in, hibernate: $hibernate", (mode) => {
     await log.has("a");
     await runInDurableObject(endpoint.stub, () => held.resolve());
     await log.has(1009);
-    expect(log.entries).toEqual([
-      "a",
-      "b",
-      "The client sent a batch of over 4096 messages: it has to send several.",
-      1009,
-    ]);
+    expect(log.entries).toEqual(["a", "b", "The client sent a batch of over 4096 messages: split it.", 1009]);
   });
 
   it("F2: an acknowledgement is no message: no rate limit counts it, and no slow callback holds it", async () => {
@@ -701,7 +696,7 @@ describe.each(modes)("past the channel, hibernate: $hibernate", (mode) => {
     client.client.send("7 0");
     await client.has(2);
     const full =
-      "Not sent: 204 bytes in 3 messages wait for the client, each of which counts 32 more, and with the 68 of this one that is more than maxBufferedAmount. Send by a channel, whose put waits, or look at bufferedAmount first.";
+      "Not sent: 68 bytes more exceed maxBufferedAmount: 204 bytes in 3 messages are queued for the client, and each message counts 32 more. Send by a channel, whose put waits, or check bufferedAmount first.";
     expect(log.entries).toEqual([
       204,
       [0, "sent"],
@@ -831,7 +826,7 @@ describe.each(modes)("a client that takes nothing, hibernate: $hibernate", (mode
     await log.has(["close", 1008]);
     expect(log.entries.slice(-3)).toEqual([
       [1, "SessionClosedError"],
-      ["LimitExceededError", 1008, "The client took nothing for 50 ms: see stallTimeoutMs."],
+      ["LimitExceededError", 1008, "The client acknowledged nothing for 50 ms: see stallTimeoutMs."],
       ["close", 1008],
     ]);
     expect(client.messages).toEqual(texts(1));

@@ -299,9 +299,9 @@ describe("a form that is not known", () => {
     expect(await other.ask("b")).toBe("b undefined");
     expect(await endpoint.stub.openSessionCount()).toBe(1);
     expect(log.entries).toEqual([]);
-    expect(entries()).toEqual([`socle: sessions of other code can't go on at ${endpoint.path}:`]);
+    expect(entries()).toEqual([`socle: sessions saved by other code can't continue at ${endpoint.path}:`]);
     expect(String(logged.mock.calls[0]![1])).toContain(
-      "It was kept in form 3, and this version of Socle knows up to 2",
+      "It was saved in form 3, and this version of Socle reads up to 2",
     );
   });
 
@@ -329,7 +329,7 @@ describe("a form that is not known", () => {
     await endpoint.hibernate();
     client.send("a");
     expect((await client.closed).code).toBe(1012);
-    expect(entries()).toEqual([`socle: sessions of other code can't go on at ${endpoint.path}:`]);
+    expect(entries()).toEqual([`socle: sessions saved by other code can't continue at ${endpoint.path}:`]);
     expect(await rows(() => {})).toEqual([2]);
   });
 
@@ -342,7 +342,7 @@ describe("a form that is not known", () => {
     });
     await endpoint.hibernate();
     expect((await client.closed).code).toBe(1001);
-    expect(entries()[0]).toContain("the row of the alarm can't be read, and all of it counts as due");
+    expect(entries()[0]).toContain("the alarm's row can't be read, so all of it counts as due");
   });
 });
 
@@ -394,7 +394,7 @@ describe("shards", () => {
   it("D1: a root that has its shards in a form that it doesn't know publishes nothing, and says so", async () => {
     const [served] = await asleep(({ root }) => void (root.shards[0]![3] = 9));
     const publishing = runInDurableObject(served.root, (object) => failure(object.publish("a", "2")));
-    expect(await publishing).toMatch(/^SessionVersionError: It was kept in form 9/);
+    expect(await publishing).toMatch(/^SessionVersionError: It was saved in form 9/);
   });
 
   it("D1: a shard whose row has a form that is not known asks the root anew", async () => {

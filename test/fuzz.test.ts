@@ -65,7 +65,7 @@ it("R1, R2: each path finds the template that the rules say, or none, and no two
       for (const segments of all) {
         const named = `/${segments.map((one, index) => (one === "{}" ? `{p${index}}` : one)).join("/")}`;
         const shape = JSON.stringify(segments.map(decoded));
-        if (taken.has(shape)) assert.throws(() => router.add(named, named), /matches the same as/);
+        if (taken.has(shape)) assert.throws(() => router.add(named, named), /matches the same paths as/);
         else router.add(named, named);
         if (!taken.has(shape)) taken.set(shape, segments);
       }

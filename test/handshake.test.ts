@@ -290,7 +290,7 @@ describe("onHandshake", () => {
       expect(where).toBe(`socle: 500 for ${path}:`);
       expect(error).toBeInstanceOf(DeploymentError);
       const { message } = error as Error;
-      expect(message).toContain("onHandshake must return nothing, a Response or { headers, userProperties,");
+      expect(message).toContain("onHandshake must return nothing, a Response, { headers, userProperties,");
       expect(message.split(", not ").at(-1)).toMatch(new RegExp(`^${named.replace(/[.()]/g, "\\$&")}[ ,.]`));
       expect(await wasWoken(path)).toBe(false);
     });
@@ -381,7 +381,7 @@ describe("what the hook decides beside", () => {
   });
 
   it.each([
-    [{ closeCode: 1006 }, "No Close frame carries 1006"],
+    [{ closeCode: 1006 }, "A Close frame can't carry 1006"],
     [{ closeCode: 4000, reasonPhrase: "x".repeat(124) }, "The reason phrase is over 123 bytes"],
     [{ closeCode: 4000, userPrincipal: "ann" }, "not something else."],
     [{ reasonPhrase: "alone" }, "not something else."],
@@ -707,10 +707,14 @@ describe("configure", () => {
   const bad: [what: string, map: EndpointOptions, message: string][] = [
     ["an unknown option", forbidden((config) => (config.onMessage = 1)), "has the unknown option onMessage: use"],
     ["a callback", forbidden((config) => (config.onText = () => {})), "onText"],
-    ["a wrong value", forbidden((config) => (config.idleTimeoutMs = -1)), "a wrong idleTimeoutMs: it must be a whole"],
-    ["a wrong list", forbidden((config) => (config.subprotocols = "v1")), "a wrong subprotocols"],
-    ["another path", forbidden((config) => (config.path = "/b")), "needs the same path after its configure"],
-    ["no path", forbidden((config) => delete config.path), "needs the same path after its configure"],
+    [
+      "a wrong value",
+      forbidden((config) => (config.idleTimeoutMs = -1)),
+      "an invalid idleTimeoutMs: it must be a whole",
+    ],
+    ["a wrong list", forbidden((config) => (config.subprotocols = "v1")), "an invalid subprotocols"],
+    ["another path", forbidden((config) => (config.path = "/b")), "must keep its path in configure"],
+    ["no path", forbidden((config) => delete config.path), "must keep its path in configure"],
     ["a contradiction", { configure: (config) => void (config.serializeSession = () => 1) }, "needs both"],
     [
       "another contradiction",
@@ -720,12 +724,12 @@ describe("configure", () => {
     [
       "an instance to keep",
       { configure: (config) => void (config.userProperties.at = new (class Point {})()) },
-      "needs plain data as userProperties.at",
+      "needs plain data in userProperties.at",
     ],
     [
       "a function to keep",
       { configure: (config) => void (config.userProperties.f = () => {}) },
-      "needs plain data as userProperties.f",
+      "needs plain data in userProperties.f",
     ],
     [
       "a number for properties",
@@ -748,7 +752,7 @@ describe("configure", () => {
       "needs a plain object as userProperties",
     ],
     ["a promise", forbidden(async () => {}), "needs a synchronous configure"],
-    ["something that is no function", { configure: "later" as never }, "a wrong configure: it must be a function"],
+    ["something that is no function", { configure: "later" as never }, "an invalid configure: it must be a function"],
   ];
   for (const [what, map, message] of bad) {
     it(`R1: ${what} in or as configure is refused, and nothing is registered`, () => {

@@ -413,7 +413,7 @@ describe("limits", () => {
       ]);
       expect(seen).toEqual([
         expect.stringMatching(
-          /^PayloadError: Not published: with its id and time it has 2097\d{3} bytes, and a row of a history takes 2097024/,
+          /^PayloadError: Not published: with its id and time it has 2097\d{3} bytes, and a row takes 2097024/,
         ),
         0,
         expect.stringMatching(/\.1$/),
@@ -435,7 +435,7 @@ describe("limits", () => {
         (await object.publish("b", "1")).position,
       ];
     });
-    const refused = "TopicLimitError: The object has histories of 2 topics, which is maxTopics.";
+    const refused = "TopicLimitError: The object already has histories of 2 topics: see maxTopics.";
     expect(seen).toEqual([refused, refused, ["b"], expect.any(String)]);
     expect(await served.stub.publications("c")).toEqual([]);
   });
@@ -449,7 +449,7 @@ describe("limits", () => {
     });
     expect(seen).toEqual([
       "nothing",
-      expect.stringMatching(/^TopicLimitError: The object's histories have \d+ bytes, and with 200\d\d more/),
+      expect.stringMatching(/^TopicLimitError: The object's histories have \d+ bytes, and 200\d\d more/),
       "nothing",
     ]);
     expect(await client.take(2)).toEqual(["1", "2"]);
@@ -552,7 +552,7 @@ describe("storage", () => {
     const [second] = await publish(served, "2");
     expect(second!.split(".")[0]).not.toBe(first!.split(".")[0]);
     expect(logged.mock.calls.map(([entry]) => String(entry))).toContain(
-      `socle: the history of "a" begins anew at ${served.path}:`,
+      `socle: the history of "a" is reset at ${served.path}:`,
     );
   });
 

@@ -452,7 +452,10 @@ describe("by a clock that is set", () => {
     const client = await endpoint.connect();
     expect(await alarmOf(endpoint.stub)).toBe(null);
     expect(logged.mock.calls).toEqual([
-      [logEntry("the idle timeouts have no alarm"), expect.objectContaining({ message: "storage is overloaded" })],
+      [
+        logEntry("the alarm for idle timeouts can't be set"),
+        expect.objectContaining({ message: "storage is overloaded" }),
+      ],
     ]);
     passTime(30 * MINUTES);
     expect(await client.ask("in")).toBe("in");
@@ -490,7 +493,7 @@ describe("by a clock that is set", () => {
   it.each([-1, 1.5, NaN, Infinity, "20", null])("R18: %s is refused", async (timeout) => {
     expect(register({ idleTimeoutMs: timeout })).toThrow(DeploymentError);
     expect(register({ idleTimeoutMs: timeout })).toThrow(
-      "has a wrong idleTimeoutMs: it must be a whole number of milliseconds, 0 for never",
+      "has an invalid idleTimeoutMs: it must be a whole number of milliseconds, 0 for never",
     );
     const endpoint = serve({
       idleTimeoutMs: 10 * MINUTES,
@@ -567,7 +570,7 @@ describe("autoResponse", () => {
   ])("R18: a wrong one is refused at registration (%#)", (wrong) => {
     expect(register({ autoResponse: wrong })).toThrow(DeploymentError);
     expect(register({ autoResponse: wrong })).toThrow(
-      "has a wrong autoResponse: it must be { request, response } of strings of at most 2,048 bytes",
+      "has an invalid autoResponse: it must be { request, response } of strings of at most 2,048 bytes",
     );
   });
 });

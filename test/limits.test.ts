@@ -261,7 +261,7 @@ describe("maxPendingMessages", () => {
 
   it.each([0, -1, 1.5, NaN, Infinity, "20", null])("R12: %s is refused at registration", (maxPendingMessages) => {
     expect(register({ maxPendingMessages })).toThrow(DeploymentError);
-    expect(register({ maxPendingMessages })).toThrow("has a wrong maxPendingMessages: it must be a whole number");
+    expect(register({ maxPendingMessages })).toThrow("has an invalid maxPendingMessages: it must be a whole number");
   });
 });
 
@@ -380,7 +380,7 @@ describe("maxTextMessageBufferSize and maxBinaryMessageBufferSize", () => {
   it.each([0, -1, 1.5, NaN, Infinity, "20", null])("R19: %s is refused", async (bytes) => {
     for (const name of ["maxTextMessageBufferSize", "maxBinaryMessageBufferSize"] as const) {
       expect(register({ [name]: bytes })).toThrow(DeploymentError);
-      expect(register({ [name]: bytes })).toThrow(`has a wrong ${name}: it must be a whole number of bytes from 1`);
+      expect(register({ [name]: bytes })).toThrow(`has an invalid ${name}: it must be a whole number of bytes from 1`);
       const endpoint = serve({
         onText(_, __, session) {
           const before = session[name];
@@ -529,6 +529,6 @@ describe("rateLimit", () => {
     { messages: 5, perMs: 5, per: "s" },
   ])("R12: %j is refused at registration", (rateLimit) => {
     expect(register({ rateLimit })).toThrow(DeploymentError);
-    expect(register({ rateLimit })).toThrow("has a wrong rateLimit: it must be { messages, perMs }");
+    expect(register({ rateLimit })).toThrow("has an invalid rateLimit: it must be { messages, perMs }");
   });
 });

@@ -123,7 +123,7 @@ describe("two classes of one name", () => {
     const container = new ServerContainer().addEndpoint("/chat/{room}", First);
     expect(() => container.addEndpoint("/game/{x}", Second)).toThrow(DeploymentError);
     expect(() => container.addEndpoint("/game/{x}", Second)).toThrow(
-      '"/chat/{room}" and "/game/{x}" have two classes of the name Room: give each its binding, as in { durableObject: Room, binding: "NAME" }.',
+      '"/chat/{room}" and "/game/{x}" have two classes named Room: give each its binding, as in { durableObject: Room, binding: "NAME" }.',
     );
   });
 
@@ -142,10 +142,10 @@ describe("two classes of one name", () => {
   it("P1: a binding is a name, and one of a class", () => {
     const add = (endpoint: object) => () => new ServerContainer().addEndpoint("/a", endpoint);
     expect(add({ durableObject: Room, binding: "" })).toThrow(
-      `The endpoint at "/a" has a wrong binding: it must be the name of a class's binding.`,
+      `The endpoint at "/a" has an invalid binding: it must be the name of a class's binding.`,
     );
     expect(add({ binding: "CHAT" })).toThrow(
-      'The endpoint at "/a" has a binding, and no class: name it as durableObject.',
+      'The endpoint at "/a" has a binding but no class: use durableObject instead.',
     );
   });
 });
@@ -298,9 +298,9 @@ describe("where the object is", () => {
     addEndpoint(shared, path, { locationHint: () => "mars" as never });
     addEndpoint(shared, `${path}/j`, { jurisdiction: () => "de" as never });
     expect((await shared.fetch(upgrading(path))).status).toBe(500);
-    expect(lastLogged()).toMatch(/^The option locationHint has returned something else: it must be wnam, enam/);
+    expect(lastLogged()).toMatch(/^The option locationHint returned an invalid value: it must be wnam, enam/);
     expect((await shared.fetch(upgrading(`${path}/j`))).status).toBe(500);
-    expect(lastLogged()).toMatch(/^The option jurisdiction has returned something else: it must be eu, us/);
+    expect(lastLogged()).toMatch(/^The option jurisdiction returned an invalid value: it must be eu, us/);
   });
 });
 
@@ -313,14 +313,14 @@ describe("a class", () => {
     webSocketError: "onError",
     fetch: "onRequest",
     alarm: "onAlarm",
-    socle: "otherwise",
+    socle: "something else",
   };
 
   it.each(Object.entries(methods))("P5: with a %s of its own is refused, with what to write", (method, ours) => {
     class Dead extends Endpoint {}
     Object.defineProperty(Dead.prototype, method, { value() {} });
     expect(add(Dead)).toThrow(
-      `The class Dead has a method ${method}: name it ${ours}, or declare static overrides = true if it calls super.${method}.`,
+      `The class Dead has a method ${method}: rename it ${ours}, or declare static overrides = true if it calls super.${method}.`,
     );
     class Further extends Dead {}
     expect(add(Further)).toThrow(DeploymentError);
@@ -334,7 +334,7 @@ describe("a class", () => {
     class Property extends Endpoint {
       override webSocketMessage = () => {};
     }
-    expect(add(Property)).toThrow("The class Property has a method webSocketMessage: name it onText or onBinary");
+    expect(add(Property)).toThrow("The class Property has a method webSocketMessage: rename it onText or onBinary");
     class Speaking extends Endpoint {
       override async onText(_: unknown, text: string) {
         let alarm: number | null;

@@ -51,7 +51,7 @@ describe("toError", () => {
   it("P24: says what it can", () => {
     expect(toError(undefined)).toMatchObject({ message: "Not an Error: see cause", cause: undefined });
     expect(toError("text")).toMatchObject({ message: "Not an Error: see cause", cause: "text" });
-    expect(toError(odd["a revoked proxy"]!())).toMatchObject({ message: "What was thrown can't be read" });
+    expect(toError(odd["a revoked proxy"]!())).toMatchObject({ message: "The thrown value can't be read" });
     expect(toError(odd["an Error with a stack that throws"]!())).toMatchObject({ name: "Error", message: "odd" });
     expect(toError(odd["an Error with a then that throws"]!()).stack).toContain("Error: odd\n");
     const whole = new RangeError("as it is");

@@ -67,7 +67,7 @@ it("R19: a message is delivered where the rate's budget can't be kept, for want 
   }
   // The larger ones can't be opened.
   expect([...answers]).toEqual(["hello", 1011]);
-  expect(logged.mock.calls.map(([what]) => String(what))).toContainEqual(logEntry("a session's limits can't be kept"));
+  expect(logged.mock.calls.map(([what]) => String(what))).toContainEqual(logEntry("a session's limits can't be saved"));
 });
 
 it("R1: an object is configured once, whatever paths its clients come by", async () => {

@@ -96,7 +96,7 @@ describe("what may be given", () => {
     "S1: shards %j is refused",
     (shards) => {
       expect(add({ shards })).toThrow(
-        /The endpoint at "\/a" has a wrong shards: it must be a whole number from 1 to 64/,
+        /The endpoint at "\/a" has an invalid shards: it must be a whole number from 1 to 64/,
       );
     },
   );
@@ -107,15 +107,15 @@ describe("what may be given", () => {
     { max: 2, sessions: "5" },
   ])("S1: shards %j is refused", (shards) => {
     expect(add({ shards })).toThrow(
-      'The shards of the endpoint at "/a" has a wrong sessions: it must be a whole number from 1 to 32768.',
+      'The shards of the endpoint at "/a" has an invalid sessions: it must be a whole number from 1 to 32768.',
     );
   });
 
   it("S1: an unknown setting, a shard that is no function, and a shard without shards are refused", () => {
     expect(add({ shards: { max: 2, min: 1 } })).toThrow("the unknown option min: use max, sessions");
-    expect(add({ shards: 2, shard: 1 })).toThrow("a wrong shard: it must be a function");
+    expect(add({ shards: 2, shard: 1 })).toThrow("an invalid shard: it must be a function");
     expect(add({ shard: () => 0 })).toThrow(DeploymentError);
-    expect(add({ shard: () => 0 })).toThrow('The endpoint at "/a" has shard, and no shards');
+    expect(add({ shard: () => 0 })).toThrow('The endpoint at "/a" has shard but no shards');
   });
 
   it.each([
@@ -142,8 +142,8 @@ describe("what may be given", () => {
     const instance = () => "one";
     const both = (one: object, other: object) => () =>
       new ServerContainer().addEndpoint("/a", one).addEndpoint("/b", other);
-    expect(both({ instance, shards: 2 }, {})).toThrow(/"\/a" and "\/b" are both of the class .* have different shards/);
-    expect(both({ shards: 3 }, { instance, shards: 2 })).toThrow("have different shards");
+    expect(both({ instance, shards: 2 }, {})).toThrow(/"\/a" and "\/b" have the class .* differ in shards/);
+    expect(both({ shards: 3 }, { instance, shards: 2 })).toThrow("differ in shards");
     expect(both({ instance, shards: 2 }, { shards: { max: 2, sessions: 2000 } })).not.toThrow();
     expect(both({ shards: 2 }, {})).not.toThrow();
   });
@@ -211,7 +211,7 @@ describe("the shards of a path", () => {
     await ask("?room=a");
     expect(asked.map(({ name }) => name)).toEqual(["a#0"]);
     expect((await ask("?room=a%231")).status).toBe(500);
-    expect(lastLogged()).toMatch(/^The option instance has returned "a#1": under shards a name has no "#"/);
+    expect(lastLogged()).toMatch(/^The option instance returned "a#1": with shards a name must not contain "#"/);
     expect(() => own.stub(bindings, `${path}?room=a%231`)).toThrow(DeploymentError);
     expect(asked).toHaveLength(1);
     const other = new ServerContainer({ endpoint: "Watched" }).addEndpoint(path, { instance: () => "a#1" });
@@ -544,7 +544,7 @@ describe("past the router", () => {
     const stub = exports.Watched.get(exports.Watched.newUniqueId());
     expect((await stub.fetch(upgrading(path))).status).toBe(500);
     expect(lastLogged()).toBe(
-      `An object without a name was asked for a session of "${path}", which has shards: get the object by its name, as container.stub does.`,
+      `"${path}" has shards, and the object has no name: get it by name, as container.stub does.`,
     );
   });
 });
@@ -632,8 +632,8 @@ describe("another number of shards", () => {
   it("S8: what 0.1.0 has kept, and versions that knew of none, counts as without shards", () => {
     const [without, sharded] = [{}, { shards: 2 }].map((options) => define("/a", options, false).made);
     const facts = { negotiatedSubprotocol: "" } as SessionFacts;
-    expect(obstacle(formerOf(facts, sharded!), sharded!, true)).toBe("shards has come");
-    expect(obstacle(formerOf({ ...facts, made: "0" }, sharded!), sharded!, true)).toBe("shards has come");
+    expect(obstacle(formerOf(facts, sharded!), sharded!, true)).toBe("shards was added");
+    expect(obstacle(formerOf({ ...facts, made: "0" }, sharded!), sharded!, true)).toBe("shards was added");
     expect(obstacle(formerOf(facts, without!), without!, true)).toBeUndefined();
     expect([without, define("/a", { shards: { max: 9, sessions: 1 } }, false).made]).toEqual(["0", sharded]);
   });
@@ -662,7 +662,7 @@ describe("another number of shards", () => {
     const [path, client] = await deployed(before, after, shard);
     // It has no answer.
     expect(await client.ask("hi").catch(() => client.closed)).toMatchObject({ code: 1012 });
-    expect(lastLogged()).toContain(`shards has ${change === "come" ? "come" : "gone"}`);
+    expect(lastLogged()).toContain(`shards was ${change === "come" ? "added" : "removed"}`);
     const next = await open(path);
     await next.next();
     expect(await next.ask("hi")).toBe("hi");

@@ -341,7 +341,7 @@ describe.each([hibernating])("the end of a session, hibernate: $hibernate", ({ s
     await evictDurableObject(stub, { webSockets: "close" });
     await stub.openSessionCount();
     await expect.poll(() => signal && ending(signal)).toEqual([true, 1006, ""]);
-    expect(logged.mock.calls).toEqual([[logEntry("a lost session is given up"), expect.any(Error)]]);
+    expect(logged.mock.calls).toEqual([[logEntry("a lost session was given up"), expect.any(Error)]]);
   });
 });
 

@@ -534,7 +534,7 @@ describe("the outbox", () => {
     client.send("1234");
     client.send(new ArrayBuffer(6));
     expect(() => client.send("x")).toThrow(OutboxFullError);
-    expect(() => client.send("x")).toThrow("maxOutboxMessages or maxOutboxBytes");
+    expect(() => client.send("x")).toThrow("see maxOutboxMessages and maxOutboxBytes");
     client.send("");
     expect(() => client.send("")).toThrow(OutboxFullError);
     await clock.advance(1000);
@@ -634,7 +634,7 @@ describe("the outbox", () => {
 
   it.each([[5], [null], [undefined], [{}], [[1]], [Symbol("a")]])("C4: refuses to send %s", (data) => {
     const { client } = started();
-    expect(() => client.send(data as never)).toThrow(new TypeError("Send a text or bytes."));
+    expect(() => client.send(data as never)).toThrow(new TypeError("Send a string or bytes."));
   });
 });
 
@@ -892,7 +892,7 @@ describe("options", () => {
     (name) => {
       for (const value of [-1, NaN, Infinity, "five", {}]) {
         expect(() => simulate().client({ [name]: value })).toThrow(
-          new TypeError(`${name} takes a number from 0 to 2147483647.`),
+          new TypeError(`${name} must be a number from 0 to 2147483647.`),
         );
       }
       simulate()
@@ -904,7 +904,7 @@ describe("options", () => {
   it("C1: without a WebSocket it throws at once, also where the url is still to be asked for", () => {
     vi.stubGlobal("WebSocket", undefined);
     expect(() => new SocleClient(() => "ws://a.test/")).toThrow(
-      new TypeError("No WebSocket: give the option WebSocket."),
+      new TypeError("No WebSocket: set the option WebSocket."),
     );
   });
 

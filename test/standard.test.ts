@@ -435,7 +435,7 @@ describe("the limits", () => {
     expect(await client.closed).toMatchObject({ code: 1013 });
     expect(client.unread).toEqual(["hold", "a", "b"]);
     await log.has(1013);
-    const message = "2 messages wait for slow callbacks: see maxPendingMessages.";
+    const message = "2 messages are queued behind slow callbacks: see maxPendingMessages.";
     expect(log.entries).toEqual(["hold", "release", "a", "b", [true, true, message], 1013]);
   });
 

@@ -256,7 +256,7 @@ it("R23: a row that storage refuses to delete is told to the log, and deleted wh
   });
   client.socket.close(1000);
   await log.has("close");
-  await expect.poll(messages).toEqual([[logEntry("the row of an ended session is left"), "refused"]]);
+  await expect.poll(messages).toEqual([[logEntry("the row of an ended session can't be deleted"), "refused"]]);
   remove.mockRestore();
   expect(await stored(endpoint)).toHaveLength(1);
   await crash(endpoint);
@@ -441,7 +441,7 @@ describe("rows that the user deleted", () => {
     expect(messages()).toEqual([
       [
         logEntry("a session is closed with 1011"),
-        "The session's row in storage is gone: delete none that begins with socle.",
+        "The session's row in storage is gone: delete no key that begins with socle.",
       ],
     ]);
     expect(log.entries).toEqual([]);
@@ -832,8 +832,8 @@ describe("after a crash", () => {
     expect(log.entries).toEqual([]);
     expect(messages()).toEqual([
       [
-        logEntry("sessions of other code can't go on"),
-        "The code that kept it was another: its path is not registered: register it while the Worker's module loads.",
+        logEntry("sessions saved by other code can't continue"),
+        "Other code saved the session: its path is not registered: register it while the Worker's module loads.",
       ],
     ]);
   });
@@ -953,7 +953,7 @@ describe("trackSessions", () => {
       new DeploymentError('The endpoint at "/a" has hibernate: false: remove trackSessions and serializeSession.'),
     );
     for (const trackSessions of ["yes", 1, null, {}]) {
-      expect(add({ trackSessions })).toThrow("has a wrong trackSessions: it must be true or false");
+      expect(add({ trackSessions })).toThrow("has an invalid trackSessions: it must be true or false");
     }
     expect(
       add({ configure: (config: { hibernate: boolean }) => (config.hibernate = false), trackSessions: true }),

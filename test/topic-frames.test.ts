@@ -394,7 +394,7 @@ describe("a deploy", () => {
     client.send("a");
     expect((await client.client.closed).code).toBe(1012);
     expect(await plain.ask("b")).toBe("b");
-    expect(String(logged.mock.calls[0]![1])).toContain("topics has gone, by which its client speaks");
+    expect(String(logged.mock.calls[0]![1])).toContain("its client uses topics, which was removed");
   });
 
   it("D3: topics that have come change nothing for those that are open", async () => {

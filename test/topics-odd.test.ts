@@ -719,7 +719,7 @@ it("T6: what a listener publishes for a session whose path is gone takes no hist
   client.send("x");
   await client.closed;
   await vi.waitUntil(() => published.length > 0);
-  expect(await published[0]).toContain("DeploymentError: No endpoint of the class Watched is known");
+  expect(await published[0]).toContain("DeploymentError: The object's endpoint of the class Watched is unknown");
   redeploy(watched, path as `/${string}`, endpoint);
   await hibernate(stub as unknown as DurableObjectStub).catch(() => {});
   expect((await stub.publications("a")).map(({ payload }) => payload)).toContain("1");

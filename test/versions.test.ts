@@ -64,7 +64,7 @@ describe("a Worker", () => {
     expect(await answer(await ask())).toEqual([503, "5"]);
     const [[entry, error]] = logged.mock.calls as [[string, Error]];
     expect(entry).toMatch(/^socle: 503 for \/test-\d+:$/);
-    expect(error.message).toContain(`The object answers ${direct.status} to what its Worker lets pass`);
+    expect(error.message).toContain(`The object answered ${direct.status} to a request that its Worker accepted`);
   });
 
   it("D5: leaves what a class answers itself as it is", async () => {

@@ -76,7 +76,7 @@ export class CloseReason {
    */
   check(): void {
     if (!this.sendable) {
-      throw new CloseReasonError(`No Close frame carries ${this.closeCode}: use 1000-1003, 1007-1014 or 3000-4999.`);
+      throw new CloseReasonError(`A Close frame can't carry ${this.closeCode}: use 1000-1003, 1007-1014 or 3000-4999.`);
     }
     if (new TextEncoder().encode(this.reasonPhrase).length > 123) {
       throw new CloseReasonError("The reason phrase is over 123 bytes of UTF-8: shorten it.");

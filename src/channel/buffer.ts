@@ -47,6 +47,6 @@ export function toBuffer(bufferOrN: ChannelBuffer | number): ChannelBuffer {
   const buffer: ChannelBuffer = typeof bufferOrN === "number" ? { kind: "fixed", size: bufferOrN } : bufferOrN;
   if (Number.isSafeInteger(buffer?.size) && buffer.size >= (buffer.kind === "fixed" ? 0 : 1)) return buffer;
   throw new BufferSizeError(
-    `No buffer has the size ${String(buffer?.size ?? bufferOrN)}: give a whole number from 0, from 1 if it drops or slides.`,
+    `Invalid buffer size ${String(buffer?.size ?? bufferOrN)}: use a whole number from 0, or from 1 for a dropping or sliding buffer.`,
   );
 }

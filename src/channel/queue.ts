@@ -28,7 +28,7 @@ export class Queue<T extends {}> {
     // The same limit as in core.async.
     if (this.#puts.length > 1023) {
       throw new PendingLimitError(
-        "1,024 puts wait on this channel: await each put, or use a dropping or sliding buffer.",
+        "1,024 puts are pending on this channel: await each put, or use a dropping or sliding buffer.",
       );
     }
     if (!signal) return new Promise((settle) => this.#puts.push({ value, settle }));

@@ -15,9 +15,7 @@ export function signalOf(options: WaitOptions): AbortSignal | undefined {
   const signal = options.signal ?? undefined;
   // A signal or a number passed directly instead of `{ signal }` would be ignored, and the call would wait forever.
   if (typeof options === "object" && !isSignal(options) && (!signal || isSignal(signal))) return signal;
-  throw new SignalError(
-    "take and put are given up by { signal }: give an AbortSignal, such as AbortSignal.timeout(1000).",
-  );
+  throw new SignalError("The signal of take and put must be an AbortSignal, such as AbortSignal.timeout(1000).");
 }
 
 /** Keeps a rejection from being reported as unhandled: nobody has to await the promise. */

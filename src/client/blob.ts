@@ -11,6 +11,6 @@ export function binaryFrame(data: ArrayBuffer | ArrayBufferView | Blob): Uint8Ar
   // Doesn't mention the global Blob, which may be missing.
   if ((data as Blob).size === undefined) return dataFrame(data as ArrayBuffer);
   const type = blobOf(new ArrayBuffer(1));
-  if (!type) throw new TypeError("The platform makes no such Blob: send an ArrayBuffer.");
+  if (!type) throw new TypeError("Blobs can't hold bytes here: send an ArrayBuffer.");
   return new Blob([type, data]);
 }

@@ -88,7 +88,7 @@ export function settled(options: SocleClientOptions): SettledOptions {
   for (const [name, absent] of Object.entries(DEFAULTS)) {
     const value = (given[name] = Number(given[name] ?? absent));
     // The maximum delay of a timer.
-    if (!(value >= 0 && value < 2 ** 31)) throw new TypeError(`${name} takes a number from 0 to 2147483647.`);
+    if (!(value >= 0 && value < 2 ** 31)) throw new TypeError(`${name} must be a number from 0 to 2147483647.`);
   }
   return given as unknown as SettledOptions;
 }

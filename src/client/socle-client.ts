@@ -80,7 +80,7 @@ export class SocleClient
   constructor(url: Asked<string | URL>, options: SocleClientOptions = {}) {
     super();
     const { WebSocket = globalThis.WebSocket, protocols = [], positions = [] } = options;
-    if (!WebSocket) throw new TypeError("No WebSocket: give the option WebSocket.");
+    if (!WebSocket) throw new TypeError("No WebSocket: set the option WebSocket.");
     this.#options = settled(options);
     this.#url = url;
     // Read once: an iterator can be read only once.
@@ -127,14 +127,14 @@ export class SocleClient
    * or bytes
    */
   send(data: Sendable): void {
-    if (typeof data !== "string" && data?.byteLength === undefined) throw new TypeError("Send a text or bytes.");
+    if (typeof data !== "string" && data?.byteLength === undefined) throw new TypeError("Send a string or bytes.");
     if (this.#status === "closed") throw new Error("The client is closed.");
     if (this.#outbox.length === 0 && this.#connection?.give(data)) return;
     const { maxOutboxMessages, maxOutboxBytes } = this.#options;
     const copy = typeof data === "string" ? data : dataFrame(data).subarray(1);
     const bytes = this.#outboxBytes + copy.length;
     if (this.#outbox.length >= maxOutboxMessages || bytes > maxOutboxBytes)
-      throw new OutboxFullError("Past maxOutboxMessages or maxOutboxBytes.");
+      throw new OutboxFullError("Outbox full: see maxOutboxMessages and maxOutboxBytes.");
     this.#outbox.push(copy);
     this.#outboxBytes = bytes;
   }
@@ -175,7 +175,7 @@ export class SocleClient
     this.#timer = setTimeout(run, milliseconds);
   }
 
-  readonly #silent = (): void => this.#lose(LOST, new Error("heartbeatTimeoutMs is over."));
+  readonly #silent = (): void => this.#lose(LOST, new Error("No answer in heartbeatTimeoutMs."));
 
   /**
    * Opens one connection. Everything in this method belongs to that connection alone and is forgotten with it.

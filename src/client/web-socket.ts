@@ -123,7 +123,7 @@ export class SocleWebSocket extends (Target as new () => TargetOf<ClientEvents>)
       plain,
       settled,
     } = options as Partial<Link>;
-    if (!WebSocket) throw new TypeError("No WebSocket: give the option WebSocket.");
+    if (!WebSocket) throw new TypeError("No WebSocket: set the option WebSocket.");
     this.#link = settled && (options as Link);
     // The EventTarget of Workers calls the properties `on…` by itself, others don't. A test event finds out before
     // anybody else can listen.
@@ -245,7 +245,7 @@ export class SocleWebSocket extends (Target as new () => TargetOf<ClientEvents>)
       else if (reader.type === PLACE) recovery = readRecovery(reader);
       else if (reader.type !== SETTINGS) for (const data of reader.messages()) messages.push({ data });
       else if (isFirst) this.#settings = readSettings(reader);
-      else malformed("settings that are not the first frame");
+      else malformed("settings must come first");
     } catch (error) {
       refusal = (error as Error).message;
     }

@@ -80,7 +80,7 @@ export function define(
     throw new DeploymentError(`${owner} ${what}.`);
   };
   const callback = isClass && Object.keys(options).find((name) => Object.hasOwn(CALLBACKS, name));
-  if (callback) refuse(`has a class, and beside it ${callback}: make it a method of the class`);
+  if (callback) refuse(`has a class and, beside it, ${callback}: make that a method of the class`);
   check(owner, options, isClass ? CHECKS : { ...CALLBACKS, ...CHECKS });
   const filled = defaultsOf(container);
   const given = Object.entries({ ...filled, ...defined(options) });

@@ -58,7 +58,7 @@ const METHODS = {
   webSocketClose: "onClose",
   webSocketError: "onError",
   // The objects of a path under `shards` call each other by it.
-  socle: "otherwise",
+  socle: "something else",
 };
 
 /** Classes that have been checked. */
@@ -81,7 +81,7 @@ export function checkMethods(type: ClassOfEndpoints, base: ClassOfEndpoints, bes
     const isProperty = properties.has(method);
     if (method === besides || !(isOwn || isProperty)) continue;
     throw new DeploymentError(
-      `The class ${type.name} has a method ${method}: name it ${ours}, or declare static overrides = true if it calls super.${method}.`,
+      `The class ${type.name} has a method ${method}: rename it ${ours}, or declare static overrides = true if it calls super.${method}.`,
     );
   }
   checked.add(type);

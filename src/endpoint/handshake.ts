@@ -65,7 +65,7 @@ export function shakeHands(
   if (!opens) return answer(426, "This is a WebSocket endpoint", { Upgrade });
   // A fetch of a Worker sends no version.
   if ((headers.get("Sec-WebSocket-Version") ?? "13") !== "13") {
-    return answer(426, "The WebSocket version is 13", { Upgrade, "Sec-WebSocket-Version": "13" });
+    return answer(426, "The WebSocket version must be 13", { Upgrade, "Sec-WebSocket-Version": "13" });
   }
   if (!isAllowed(request, config)) return answer(403, "This origin may not connect");
   const offered = protocols.length > 0 ? offeredBy(request) : [];
@@ -122,7 +122,7 @@ export function misled(
   ctx: DurableObjectState,
 ): Response {
   const error = new DeploymentError(
-    `An object of the class ${name} got a request for "${path}", where the class ${className} is registered: give that its binding, as in { durableObject: ${className}, binding: "NAME" }.`,
+    `An object of the class ${name} got a request for "${path}", where the class ${className} is registered: give the latter its binding, as in { durableObject: ${className}, binding: "NAME" }.`,
   );
   report(`500 for ${pathname}`, error, { ctx });
   return answer(500, "The endpoint failed");

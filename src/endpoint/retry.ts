@@ -42,7 +42,7 @@ export async function ask(
 
 /** The object refuses a request that passed the Worker's checks. */
 function disagreeing({ status }: Response, path: string): Response {
-  const text = `The object answers ${status} to what its Worker lets pass: its version is another, or ${GONE}.`;
+  const text = `The object answered ${status} to a request that its Worker accepted: its version is different, or ${GONE}.`;
   report(`503 for ${path}`, new DeploymentError(text));
   return unavailable();
 }

@@ -29,7 +29,7 @@ function checkName({ type, className, isByName, config: { path, binding } }: Rou
   );
   if (!rival) return;
   throw new DeploymentError(
-    `"${rival.config.path}" and "${path}" have two classes of the name ${className}: give each its binding, as in { durableObject: ${className}, binding: "NAME" }.`,
+    `"${rival.config.path}" and "${path}" have two classes named ${className}: give each its binding, as in { durableObject: ${className}, binding: "NAME" }.`,
   );
 }
 
@@ -44,7 +44,7 @@ function checkObjects({ type, className, isByName, config }: Route, table: Route
   );
   const refuse = (rival: Route, what: string): never => {
     throw new DeploymentError(
-      `"${rival.config.path}" and "${config.path}" are both of the class ${className}, may have the same object by instance, and have different ${what}: give both the same, or each a class of its own.`,
+      `"${rival.config.path}" and "${config.path}" have the class ${className}, may share an object by instance, and differ in ${what}: make them the same, or use two classes.`,
     );
   };
   for (const rival of shared) {
@@ -64,7 +64,7 @@ function checkOther({ type, className, config, onEvent }: Route, table: Router<R
   );
   if (!other) return;
   throw new DeploymentError(
-    `"${rival.config.path}" and "${config.path}" have the class ${className} in two containers, with another ${other}: give both the same options, or the class to one of them.`,
+    `"${rival.config.path}" and "${config.path}" have the class ${className} in two containers, and differ in ${other}: make the options the same, or use one container.`,
   );
 }
 

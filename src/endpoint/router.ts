@@ -55,7 +55,7 @@ function shapeOf(path: string): [shape: string, names: string[]] {
   const shape = TEMPLATE.test(path) && canonical(path, names);
   if (shape && new Set(names).size === names.length) return [shape, names];
   throw new DeploymentError(
-    `No path: "${path}". Begin it with "/", make each parameter a whole segment {name} of its own name, and escape {}*?#%.`,
+    `Invalid path "${path}": begin it with "/", make each parameter a whole segment {name} with a unique name, and escape {}*?#%.`,
   );
 }
 
@@ -67,7 +67,7 @@ export class Router<V> {
   add(path: string, value: V): void {
     const [shape, names] = shapeOf(path);
     const rival = this.#routes.find((route) => route.shape === shape);
-    if (rival) throw new DeploymentError(`"${path}" matches the same as "${rival.path}": remove one.`);
+    if (rival) throw new DeploymentError(`"${path}" matches the same paths as "${rival.path}": remove one.`);
     const group = (character: string) => (character === PARAMETER ? "([^/]+)" : `\\${character}`);
     const pattern = RegExp(`^${shape.replace(/[^\w/]/g, group)}$`);
     this.#routes.push({ path, shape, pattern, names, value });

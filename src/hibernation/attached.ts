@@ -43,7 +43,7 @@ export function attach(socket: WebSocket, attached: Attached & Formed): number {
 
 /** From here on, events that the platform delivers for the socket are ignored. */
 export const markEnd = (socket: WebSocket, place: Place): void =>
-  attempt("a socket took no mark of its end", () => attach(socket, [ENDED]), place);
+  attempt("a socket can't be marked as ended", () => attach(socket, [ENDED]), place);
 
 /** @throws {@link SessionVersionError} for an unknown form */
 export function attachedTo(socket: WebSocket): Attached | undefined {

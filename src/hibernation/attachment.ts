@@ -113,7 +113,7 @@ export class Attachment {
    */
   emptied(): void {
     if (this.#hadTopics && this.keeps)
-      attempt("a session's topics can't be kept", () => this.#putTopics(), this.#place);
+      attempt("a session's topics can't be saved", () => this.#putTopics(), this.#place);
   }
 
   /** Whether changes are kept in storage too. */
@@ -183,7 +183,7 @@ export class Attachment {
       this.renewal = undefined;
     } catch (error) {
       settle(former, isLarge, trackSessions);
-      attempt("a session can't be kept as it was", () => this.#save(), this.#place);
+      attempt("a session's former state can't be saved", () => this.#save(), this.#place);
       throw error;
     }
   }
@@ -195,7 +195,7 @@ export class Attachment {
     const keep = () => {
       if (this.keeps && this.#attach(this.#isLarge)) this.#save();
     };
-    attempt("a session's limits can't be kept", keep, this.#place);
+    attempt("a session's limits can't be saved", keep, this.#place);
   }
 
   /** Repeats writes and deletions that a rolled back transaction may have undone. */
@@ -207,7 +207,7 @@ export class Attachment {
       this.#isLarge = this.#hadRow;
       this.#save();
     };
-    attempt("a session can't be kept after a rollback", write, this.#place);
+    attempt("a session can't be saved after a rollback", write, this.#place);
   }
 
   /** Marks the session as ended: later events of the socket are ignored. */
@@ -240,7 +240,7 @@ export class Attachment {
     const size = this.#attach(false);
     if (size > MAX_ROW) {
       throw new SessionObjectError(
-        `The session object can't be kept: with the session's facts it has ${size} bytes, and a row takes ${MAX_ROW}. Keep parts in rows of your own.`,
+        `The session object is too large: with the session's own data it has ${size} bytes, and a row takes ${MAX_ROW}. Move parts of it to rows of your own.`,
       );
     }
     if (size || this.#isTracked) this.#put();

@@ -23,5 +23,5 @@ export function formed<T extends object>(kept: T & Formed, form = FORM): T & For
 /** The form of a later version of Socle, after a rollback. */
 export const unknownForm = ({ socle }: Formed): SessionVersionError =>
   new SessionVersionError(
-    `It was kept in form ${socle}, and this version of Socle knows up to ${SUBSCRIBED}: deploy one that knows it.`,
+    `It was saved in form ${socle}, and this version of Socle reads up to ${SUBSCRIBED}: deploy a later version of Socle.`,
   );

@@ -77,7 +77,7 @@ export function topicsOf(storage: DurableObjectStorage, id: string): string {
 }
 
 const rowIsGone = (): SessionObjectError =>
-  new SessionObjectError("The session's row in storage is gone: delete none that begins with socle.");
+  new SessionObjectError("The session's row in storage is gone: delete no key that begins with socle.");
 
 export const deleteTopics = ({ kv }: DurableObjectStorage, id: string): boolean => kv.delete(ROW + id + TOPICS);
 
@@ -87,7 +87,7 @@ export function dropRow(storage: DurableObjectStorage, id: string, place: Place)
     deleteRow(storage, id);
     deleteTopics(storage, id);
   };
-  attempt("the row of an ended session is left", drop, place);
+  attempt("the row of an ended session can't be deleted", drop, place);
 }
 
 /**
@@ -101,7 +101,7 @@ export function nextRow(ctx: DurableObjectState, id?: string): string | undefine
     return first?.[0].slice(ROW.length).replace(TOPICS, "");
   } catch (error) {
     // An object without SQLite has no rows. Rows that can't be read are tried again when the object next wakes.
-    if (!isWithoutSqlite(error)) report("a lost session's onClose can't run", error, placeOf(ctx));
+    if (!isWithoutSqlite(error)) report("onClose of a lost session can't run", error, placeOf(ctx));
   }
   return undefined;
 }

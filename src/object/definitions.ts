@@ -40,7 +40,7 @@ export class Definitions {
     const own = this.at(path ?? id.name ?? "");
     if (own) return [own.config.topics ?? {}, false];
     throw new DeploymentError(
-      `No endpoint of the class ${this.#class.name} is known to be that of the object, whose topics are asked for: register its path, or get it by its path.`,
+      `The object's endpoint of the class ${this.#class.name} is unknown, and so are its topics: register its path, or get the object by its path.`,
     );
   }
 

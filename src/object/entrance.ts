@@ -71,7 +71,7 @@ function check(
   for (const one of [...others, definition]) {
     agreed = shakeHands(request, one, match?.pathParameters ?? {}, opens);
     if (agreed instanceof Response) return agreed;
-    if (one.config.onHandshake) return answer(403, "Come by the router");
+    if (one.config.onHandshake) return answer(403, "Connect through container.fetch");
   }
   return agreed;
 }

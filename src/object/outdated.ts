@@ -67,8 +67,8 @@ export class Outdated {
     const isMute = definition && isOnWire && !speaks(definition.config);
     if (why ?? (isMisled || isMute)) {
       const cause =
-        why ?? (isMute ? "topics has gone, by which its client speaks" : "its client was told another autoResponse");
-      const error = new SessionVersionError(`The code that kept it was another: ${cause}.`);
+        why ?? (isMute ? "its client uses topics, which was removed" : "its client knows another autoResponse");
+      const error = new SessionVersionError(`Other code saved the session: ${cause}.`);
       const { path } = facts;
       const served =
         why === GONE ? (this.#gone[path] ??= { ...define(path, {}, false), callbacks: {}, onEvent }) : definition!;
@@ -105,7 +105,7 @@ export class Outdated {
     // A class that is not registered has as many paths as its clients choose.
     if (this.#told.has(entry) || this.#told.size === MOST) return;
     this.#told.add(entry);
-    report("sessions of other code can't go on", error, place);
+    report("sessions saved by other code can't continue", error, place);
   }
 }
 

@@ -111,7 +111,7 @@ export class Part {
     shard.admit(bytes);
     shard
       .ask(["broadcast", settle(payload), [...excepted], tag], bytes)
-      .catch((error: unknown) => report("a broadcast is lost", error, placeOf(sessions.ctx)));
+      .catch((error: unknown) => report("a broadcast was lost", error, placeOf(sessions.ctx)));
     return sessions.all(tag).filter(({ id }) => !excepted.has(id)).length;
   }
 
@@ -138,9 +138,7 @@ export class Part {
           return this.topics.publications(told[1], told[2]);
       }
     }
-    throw new DeploymentError(
-      "An object was taken for what it is not: the option shards has come or gone with a deploy.",
-    );
+    throw new DeploymentError("The object has another role: a deploy has added or removed the option shards.");
   }
 
   /** The root has to know of a shard before its first session opens. @returns false if the root can't be reached */
@@ -149,7 +147,7 @@ export class Part {
       await this.shard?.greet();
       return true;
     } catch (error) {
-      report("503, for the root does not know of the shard,", error, placeOf(this.#sessions.ctx));
+      report("503, because the shard can't register with its root,", error, placeOf(this.#sessions.ctx));
       return false;
     }
   }
@@ -166,8 +164,8 @@ export class Part {
     let next = Infinity;
     const look = (what: string, sweep: () => number | undefined) =>
       attempt(what, () => (next = Math.min(next, sweep() ?? Infinity)), place);
-    look("histories are not looked at", () => this.topics.sweep(now));
-    look("shards are not looked at", () => this.root?.sweep(now));
+    look("histories can't be checked", () => this.topics.sweep(now));
+    look("shards can't be checked", () => this.root?.sweep(now));
     return next;
   }
 }

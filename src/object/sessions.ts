@@ -194,7 +194,7 @@ export class Sessions implements SessionHost {
 
   #share(sharing: Promise<void>): void {
     this.keepAwake(
-      sharing.catch((error: unknown) => report("the idle timeouts have no alarm", error, placeOf(this.ctx))),
+      sharing.catch((error: unknown) => report("the alarm for idle timeouts can't be set", error, placeOf(this.ctx))),
     );
   }
 

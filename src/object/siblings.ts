@@ -65,7 +65,7 @@ export class Siblings {
     try {
       if (name === undefined) {
         throw new DeploymentError(
-          `An object without a name was asked for a session of "${config.path}", which has shards: get the object by its name, as container.stub does.`,
+          `"${config.path}" has shards, and the object has no name: get it by name, as container.stub does.`,
         );
       }
       return await enterShard({

@@ -74,7 +74,7 @@ export function check(owner: string, given: object, checks: Checks): void {
     }
     const [what, ...fits] = checks[name]!;
     if (value !== undefined && !fits.some((fit) => fit(value))) {
-      throw new DeploymentError(`${owner} has a wrong ${name}: it must be ${what}.`);
+      throw new DeploymentError(`${owner} has an invalid ${name}: it must be ${what}.`);
     }
   }
 }

@@ -21,10 +21,10 @@ export function configured(
   const { path } = config;
   if ((options.configure?.(config) as unknown) instanceof Promise) refuse("needs a synchronous configure");
   const { path: samePath, userProperties, ...now } = config;
-  if (samePath !== path) refuse("needs the same path after its configure");
+  if (samePath !== path) refuse("must keep its path in configure");
   if (!isPlain(userProperties)) refuse("needs a plain object as userProperties");
   const lost =
     Reflect.ownKeys(userProperties).length > 0 && loss(userProperties, () => structuredClone(userProperties));
-  if (lost) refuse(`needs plain data as userProperties${lost[0]}`);
+  if (lost) refuse(`needs plain data in userProperties${lost[0]}`);
   return [now, userProperties];
 }

@@ -44,7 +44,7 @@ export async function consult(
     !isPlain(result) || Object.keys(given).some((name) => !known.includes(name))
       ? "something else"
       : !isPlain(userProperties)
-        ? "userProperties that are no plain object"
+        ? "userProperties that are not a plain object"
         : subprotocol && !chosen
           ? "a subprotocol that the client did not offer"
           : (notJson(userPrincipal ?? null, "userPrincipal") ?? notJson(userProperties, "userProperties"));
@@ -52,7 +52,7 @@ export async function consult(
   const own = [...extra.keys()].find((name) => /^(sec-websocket-.*|upgrade|connection)$/.test(name));
   if (wrong || own) {
     throw new DeploymentError(
-      `onHandshake must return nothing, a Response or { headers, userProperties, userPrincipal } of JSON values, not ${wrong || `the header ${own}, which is Socle's`}. With these may be the subprotocol, one that the client offered; in their place { closeCode, reasonPhrase, headers }.`,
+      `onHandshake must return nothing, a Response, { headers, userProperties, userPrincipal, subprotocol } of JSON values, or { closeCode, reasonPhrase, headers }, not ${wrong || `the header ${own}, which is Socle's`}.`,
     );
   }
   if (closeCode !== undefined) {

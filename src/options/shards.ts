@@ -29,7 +29,7 @@ export const shards = {
   register({ config, refuse }) {
     const { path, shards: given, shard } = config;
     if (!given) {
-      if (shard) refuse("has shard, and no shards: add the most of them, as in { shards: 8 }");
+      if (shard) refuse("has shard but no shards: add them, as in { shards: 8 }");
       return;
     }
     const settings = typeof given === "number" ? { max: given } : given;

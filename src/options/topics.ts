@@ -41,7 +41,7 @@ export const topics = {
     const { history } = settings;
     const { maxBytes = MOST.maxBytes } = settings;
     if (isPlain(history) && ((history as HistorySettings).bytes ?? 0) > maxBytes) {
-      refuse("has a history of more bytes than maxBytes");
+      refuse("needs topics.history.bytes of at most topics.maxBytes");
     }
     const kept = isPlain(history) && { history: settled(`The history of the endpoint at "${path}"`, history) };
     config.topics = Object.freeze({ ...MOST, ...defined(settings), ...kept });
@@ -58,7 +58,7 @@ export function historyOf({ history }: TopicSettings, topic: string): History | 
   const given = history(topic);
   if (given === undefined) return undefined;
   if (isPlain(given)) return settled(`The history of the topic "${topic}"`, given);
-  throw new DeploymentError("The option history of topics must return an object of settings, or nothing.");
+  throw new DeploymentError("The function topics.history must return an object of settings, or nothing.");
 }
 
 /** Whether two endpoints that may share an object have the same settings of topics. */

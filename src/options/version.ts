@@ -70,15 +70,15 @@ export function formerOf({ made, negotiatedSubprotocol }: SessionFacts, now: str
 export function obstacle(former: string, now: string, migrates: boolean): string | undefined {
   const changed = (letter: string): string | undefined => {
     const has = lettersOf(now).includes(letter);
-    return has === lettersOf(former).includes(letter) ? undefined : has ? "has come" : "has gone";
+    return has === lettersOf(former).includes(letter) ? undefined : has ? "was added" : "was removed";
   };
   const [from, to] = [versionOf(former), versionOf(now)];
   if (lettersOf(now).includes(UNREGISTERED) && changed(UNREGISTERED)) return GONE;
-  if (changed(MEMORY)) return "hibernate is false now";
+  if (changed(MEMORY)) return "hibernate is now false";
   // Without its root, nothing that is sent to the path would reach it.
   if (changed(SHARDED)) return `shards ${changed(SHARDED)}`;
   if (changed(FLOW)) return `flowControl ${changed(FLOW)}`;
   if (from !== to)
-    return migrates ? undefined : `its version is ${from}, that of the endpoint ${to}, and there is no migrateSession`;
-  return changed(CODEC) && `serializeSession ${changed(CODEC)}, and the version is the same`;
+    return migrates ? undefined : `its version is ${from}, the endpoint's is ${to}, and migrateSession is missing`;
+  return changed(CODEC) && `serializeSession ${changed(CODEC)}, but version is the same`;
 }

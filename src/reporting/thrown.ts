@@ -9,7 +9,7 @@ export function toError(thrown: unknown): Error {
   } catch {
     // A revoked proxy, or getters that throw: as a cause it would make the log throw.
   }
-  const error = new Error("What was thrown can't be read");
+  const error = new Error("The thrown value can't be read");
   for (const name of ["name", "message", "stack"] as const) {
     try {
       Object.defineProperty(error, name, { value: `${(thrown as Error)[name]}` });

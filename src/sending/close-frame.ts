@@ -30,7 +30,7 @@ export function closeSocket(
     }
   };
   // The session ends anyway.
-  attempt("a socket took no Close frame", close, place);
+  attempt("a Close frame can't be sent", close, place);
 }
 
 /** Why a socket failed. Only the platform's text has the code. */

@@ -15,7 +15,7 @@ export function isData(value: unknown): value is Data {
 export function checkData(value: unknown): asserts value is Data {
   if (isData(value)) return;
   throw new PayloadError(
-    "Not sent: a message is a string, an ArrayBuffer, a view, or has a [WebSocketSendAsync] method.",
+    "Not sent: a message must be a string, an ArrayBuffer, a view, or have a [WebSocketSendAsync] method.",
   );
 }
 

@@ -111,7 +111,7 @@ export class Remote implements RemoteEndpointAsync {
     if (!this.#kept) return;
     this.#keptAmount += length + OVERHEAD;
     if (this.#keptAmount > MAX_KEPT) {
-      throw new BufferFullError("Not sent: what waits until onOpen has run is more than a megabyte.");
+      throw new BufferFullError("Not sent: more than a megabyte is queued until onOpen has run.");
     }
   }
 

@@ -194,7 +194,7 @@ function respond(value: SendValue, result: SendResult, link: SendLink): undefine
     if (result !== "success") report("a message was not sent", result, link);
     return undefined;
   }
-  const failed = (error: unknown) => report("a response channel took no result", error, link);
+  const failed = (error: unknown) => report("a response channel refused a result", error, link);
   try {
     const put = response.put(result);
     if (put instanceof Promise) put.catch(failed);

@@ -84,7 +84,10 @@ export class Dispatch {
     if (this.isFull) return undefined;
     if (this.#waiting.length >= maxPendingMessages) {
       return this.refuse(
-        new LimitExceededError(1013, `${maxPendingMessages} messages wait for slow callbacks: see maxPendingMessages.`),
+        new LimitExceededError(
+          1013,
+          `${maxPendingMessages} messages are queued behind slow callbacks: see maxPendingMessages.`,
+        ),
       );
     }
     this.#waiting.push(message);

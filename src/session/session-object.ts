@@ -140,8 +140,8 @@ export class SessionObject implements Changeable {
       this.#attachment.renew(renewal, () => this.#save(migrated));
       return migrated;
     } catch (cause) {
-      const what = from === undefined ? "It can't be kept" : `migrateSession can't make it of version ${from}`;
-      throw new SessionVersionError(`The code that kept it was another: ${what}.`, { cause });
+      const what = from === undefined ? "It can't be saved" : `migrateSession can't convert it from version ${from}`;
+      throw new SessionVersionError(`Other code saved the session: ${what}.`, { cause });
     }
   }
 

@@ -110,7 +110,7 @@ export class ServerSession extends OpeningRequest implements Subject, SendLink {
   }
 
   set userProperties(value: Record<string, unknown>) {
-    if (!isPlain(value)) throw new SessionObjectError("The userProperties of a session must be a plain object.");
+    if (!isPlain(value)) throw new SessionObjectError("session.userProperties must be a plain object.");
     this.#userProperties.replace(value);
   }
 

@@ -34,7 +34,7 @@ export interface WsConnectionOptions {
  */
 export function startWsConnection(session: Session, { sendBufferOrN = 10 }: WsConnectionOptions = {}): SendChannel {
   if (!(session instanceof ServerSession)) {
-    throw new PayloadError("startWsConnection takes the session that a callback is given.");
+    throw new PayloadError("startWsConnection needs the session that a callback got.");
   }
   if (!session.isOpen) throw new SessionClosedError();
   return new SessionSendChannel(session, sendBufferOrN);

@@ -195,7 +195,7 @@ export class Followed {
     const fetching = this.reach(epoch, newest);
     fetching
       ?.then(() => this.serve())
-      .catch((error: unknown) => report("a topic can't be gone on with", error, this.#owner.place));
+      .catch((error: unknown) => report("a topic can't continue", error, this.#owner.place));
   }
 
   #take(delivery: Publication, number: number, isSure: boolean): Promise<void> | undefined {
@@ -264,7 +264,7 @@ export class Followed {
     while (window.epoch === epoch && window.newest < target) {
       const from = window.newest + 1;
       const place = await this.#owner.shard.ask(["read", name, from]).catch((error: unknown) => {
-        report("what a shard has missed can't be read", error, this.#owner.place);
+        report("a shard's missed publications can't be read", error, this.#owner.place);
       });
       if (place?.epoch === epoch && place.first <= from) this.#read(window, place.kept, target);
       if (window.newest >= from) continue;

@@ -37,7 +37,7 @@ export interface Batch<Thing> {
 }
 
 export const overloaded = (who: string): OverloadedError =>
-  new OverloadedError(`Overloaded: too much waits for ${who}. Publish less, or later.`);
+  new OverloadedError(`Overloaded: too much is queued for ${who}. Publish less, or later.`);
 
 export class Link<Thing, Result> {
   /** Returns a new stub each time: after a failure a stub keeps failing. */
@@ -147,7 +147,7 @@ export class Link<Thing, Result> {
         return await Promise.race([this.#connect()({ first, things, isAgain: tries > 1 }), late]);
       } catch (error) {
         if (tries === TRIES)
-          throw new UnreachableError("The other object can't be reached: what was asked of it may have happened.", {
+          throw new UnreachableError("The other object can't be reached: it may have done what was asked.", {
             cause: error,
           });
         await scheduler.wait((0.5 + Math.random() / 2) * DELAY * 2 ** (tries - 1));

@@ -74,7 +74,7 @@ export class Root implements Outlet {
     const before = this.#asked.get(shard);
     if (before?.life === life && before.first >= first) {
       if (before.first === first) return before.answered;
-      throw new Error("This was asked before what was answered last.");
+      throw new Error("A later call was already answered.");
     }
     const answered = this.#answer(asked);
     this.#asked.set(shard, { life, first, answered });

@@ -101,7 +101,7 @@ export class ShardRow implements Written {
       } else storage.kv.delete(KEY);
       wrote(storage, this);
     };
-    attempt("how far a shard is can't be kept", save, this.#place);
+    attempt("a shard's progress can't be saved", save, this.#place);
   }
 
   #read(): void {

@@ -76,7 +76,7 @@ export class ShardTopics implements ObjectTopics, Follower {
     const followed = this.#at(name);
     const isSubscribed = subscriptions.has(name);
     if (!isSubscribed && subscriptions.names.length >= MOST)
-      throw new TopicLimitError(`A session may have ${MOST} topics.`);
+      throw new TopicLimitError(`A session can have at most ${MOST} topics.`);
     const { since, last = 0 } = isSubscribed ? {} : options;
     const known = since === "client" ? subscriptions.positionOf(name) : since;
     if (since === "client") subscriptions.use(name);
@@ -111,7 +111,7 @@ export class ShardTopics implements ObjectTopics, Follower {
       followed.until.set(webSocket, last);
       if (last === Infinity) void this.#shard.settled()?.then(() => this.#limit(followed, webSocket));
     } else this.#leave(session, name);
-    subscriptions.save().catch((error: unknown) => report("a session's topics can't be kept", error, session));
+    subscriptions.save().catch((error: unknown) => report("a session's topics can't be saved", error, session));
     return true;
   }
 

@@ -132,7 +132,7 @@ export class Shard {
     const before = this.#taking;
     if (before?.life === life && before.first >= first) {
       if (before.first === first) return before.taken;
-      throw new Error("This was delivered before what was delivered last.");
+      throw new Error("A later delivery has already arrived.");
     }
     // Deliveries of a root that died may still be in progress.
     const taken = before ? before.taken.catch(() => {}).then(() => this.#take(delivered)) : this.#take(delivered);
@@ -215,7 +215,7 @@ export class Shard {
     try {
       return this.#one(...given);
     } catch (error) {
-      report("a shard can't take what the root has", error, placeOf(this.#host.ctx));
+      report("a shard can't deliver what the root sent", error, placeOf(this.#host.ctx));
       return undefined;
     }
   }

@@ -116,7 +116,7 @@ export class Client implements AsyncIterable<Message> {
       if (message === undefined && this.#closed) {
         const { code, reason } = this.#closed;
         throw new ConnectionClosedError(
-          `No message, but the end with ${code}${reason && ` "${reason}"`}: ${this.#tale}.`,
+          `No message before the session ended with ${code}${reason && ` "${reason}"`}: ${this.#tale}.`,
         );
       }
       return message;
@@ -150,7 +150,7 @@ export class Client implements AsyncIterable<Message> {
   /** Takes messages until the session ends. */
   async *[Symbol.asyncIterator](): AsyncGenerator<Message, void, undefined> {
     for (;;) {
-      const message = await this.#until(() => this.#take() ?? (this.#closed && null), "Neither a message nor the end");
+      const message = await this.#until(() => this.#take() ?? (this.#closed && null), "Neither a message nor a close");
       if (message === null) return;
       yield message;
     }
@@ -185,9 +185,9 @@ export class Client implements AsyncIterable<Message> {
   /** What arrived so far, for an error's message. */
   get #tale(): string {
     const last = this.messages.at(-1);
-    if (last === undefined) return "none has come";
+    if (last === undefined) return "none arrived";
     const shown = typeof last === "string" ? JSON.stringify(last) : `${last.byteLength} bytes`;
-    return `${this.messages.length} came, the last ${shown}, and ${this.#taken} were taken`;
+    return `${this.messages.length} arrived, the last ${shown}, and ${this.#taken} were taken`;
   }
 }
 

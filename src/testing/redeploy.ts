@@ -41,7 +41,7 @@ export function redeploy<Env, T, const Path extends string>(
   const taken = gone.get(container) ?? new Map<string, Route>();
   gone.set(container, taken);
   const former = table.routes.at(path) ?? taken.get(path);
-  if (!former) throw new DeploymentError(`No endpoint at "${path}": add one, before another takes its place.`);
+  if (!former) throw new DeploymentError(`No endpoint at "${path}": redeploy replaces an existing one.`);
   const route = endpoint && table.routeOf(path, endpoint);
   taken.set(path, former);
   table.routes.delete(path);

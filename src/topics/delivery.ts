@@ -11,7 +11,7 @@ import type { Cursor, Past, Topic } from "./topic.ts";
 function fail(session: Subject, error: unknown): void {
   // Something else has closed the socket, and its close event follows.
   if (session.asyncRemote.isReady && session.webSocket.readyState !== WebSocket.OPEN) return;
-  report("a publication can't be sent, and its session ends", error, session);
+  report("a publication can't be sent, so its session ends", error, session);
   // Later publications would otherwise be sent without the missing one.
   session.slices.drop(session.webSocket);
   session.end(new CloseReason(error instanceof BufferFullError ? 1013 : 1011));
@@ -176,6 +176,6 @@ function advance(
 export function tellGone({ name, history }: Topic, session: Subject): void {
   const { epoch, newest } = history!;
   if (session.asyncRemote.tell({ topic: name, epoch, offset: newest }, false)) return;
-  report("a slow session ends with 1013", new Error(`Its place in the history of "${name}" is gone.`), session);
+  report("a slow session ends with 1013", new Error(`It fell behind the history of "${name}".`), session);
   session.end(new CloseReason(1013));
 }

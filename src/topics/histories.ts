@@ -88,7 +88,7 @@ export class Histories {
       if (kept) this.#tables.renew(topic, kept.ageMs);
       else if (isRegistered) this.#tables.forget(topic.id);
     };
-    attempt("a history is looked at as it was", renew, this.#tables.place);
+    attempt("a history keeps its former settings", renew, this.#tables.place);
   }
 
   /** Storage was emptied. */

@@ -101,7 +101,7 @@ export class Tables {
     if (!row) return undefined;
     const { id, epoch, base } = row;
     if (row.form !== FORM) {
-      report(`the history of "${name}" begins anew`, unknownForm({ socle: row.form }), this.place);
+      report(`the history of "${name}" is reset`, unknownForm({ socle: row.form }), this.place);
       this.forget(id);
       return undefined;
     }
@@ -243,7 +243,7 @@ export class Tables {
     const [row] = this.exec<{ count: number }>("SELECT count(*) AS count FROM socle_topics");
     const { count } = row!;
     if (count < maxTopics!) return;
-    throw new TopicLimitError(`The object has histories of ${count} topics, which is maxTopics.`);
+    throw new TopicLimitError(`The object already has histories of ${count} topics: see maxTopics.`);
   }
 
   #drop(): void {
@@ -265,7 +265,7 @@ export class Tables {
     }
     if (!isLess()) {
       throw new TopicLimitError(
-        `The object's histories have ${this.#measured + this.#added} bytes, and with ${bytes} more that is past maxBytes.`,
+        `The object's histories have ${this.#measured + this.#added} bytes, and ${bytes} more would exceed maxBytes.`,
       );
     }
     this.#added += bytes;

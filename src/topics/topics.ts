@@ -63,7 +63,7 @@ export class Topics implements ObjectTopics {
       // Sending may have ended the session.
       if (!session.isOpen) throw session.closedError;
       if (subscriptions.has(name)) return { recovered: false, position: history?.position, replayed: 0 };
-      if (subscriptions.names.length >= MOST) throw new TopicLimitError(`A session may have ${MOST} topics.`);
+      if (subscriptions.names.length >= MOST) throw new TopicLimitError(`A session can have at most ${MOST} topics.`);
       const { since, last = 0 } = options;
       const known = since === "client" ? subscriptions.positionOf(name) : since;
       const { recovered, next } = history?.startOf(known, last, Date.now()) ?? { recovered: false, next: 1 };
@@ -92,7 +92,7 @@ export class Topics implements ObjectTopics {
     this.#host.slices.finish(session.webSocket);
     subscriptions.delete(name);
     this.#register.remove(session, name);
-    subscriptions.save().catch((error: unknown) => report("a session's topics can't be kept", error, session));
+    subscriptions.save().catch((error: unknown) => report("a session's topics can't be saved", error, session));
     return true;
   }
 
@@ -139,7 +139,7 @@ export class Topics implements ObjectTopics {
 
   /** Stores and sends the publications of this turn. */
   flush(): void {
-    for (const topic of this.#due) attempt("publications are left", () => this.#publish(topic));
+    for (const topic of this.#due) attempt("publications can't be sent yet", () => this.#publish(topic));
   }
 
   /** The session receives no more publications, but still knows its topics. */
@@ -264,7 +264,7 @@ export class Topics implements ObjectTopics {
       const [offset, isNew] = placed[index] ?? [0, true];
       const message = new TopicMessage({ topic: name, epoch, offset }, source, envelope);
       if (isNew) deliverAll(topic, subscribers, message, excepted, this.#host, envelope);
-      if (outlet) attempt("a publication doesn't go to the shards", () => send(outlet, message, isNew, one));
+      if (outlet) attempt("a publication can't be sent to the shards", () => send(outlet, message, isNew, one));
       resolve({ position: positionOf(epoch, offset) });
     }
   }

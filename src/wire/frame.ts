@@ -55,7 +55,7 @@ const encoder = /* @__PURE__ */ made(() => new TextEncoder());
 const decoder = /* @__PURE__ */ made(() => new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }));
 
 export const malformed = (what: string): never => {
-  throw new ProtocolError(`No frame of socle.v1: ${what}`);
+  throw new ProtocolError(`Malformed socle.v1 frame: ${what}`);
 };
 
 export const encode = (text: string): Bytes => encoder!.encode(text) as Bytes;
@@ -131,17 +131,17 @@ export class FrameReader {
   number(): number {
     let value = 0;
     for (let unit = 1; unit <= 2 ** 49; unit *= 128) {
-      const byte = this.#bytes[this.#at++] ?? malformed("it ends too early");
+      const byte = this.#bytes[this.#at++] ?? malformed("too short");
       value += (byte % 128) * unit;
       if (byte < 128 && value <= Number.MAX_SAFE_INTEGER) return value;
     }
-    return malformed("a number of over 53 bits");
+    return malformed("a number over 53 bits");
   }
 
   take(length: number): Bytes {
     const start = this.#at;
     this.#at += length;
-    return this.#at > this.#bytes.length ? malformed("it ends too early") : this.#bytes.subarray(start, this.#at);
+    return this.#at > this.#bytes.length ? malformed("too short") : this.#bytes.subarray(start, this.#at);
   }
 }
 
@@ -155,6 +155,6 @@ export function decode(bytes: Bytes): string {
     // decodeURIComponent rejects the same bytes as a fatal decoder, and neither removes a byte order mark.
     return decoder ? decoder.decode(bytes) : decodeURIComponent(Array.from(bytes, escaped).join(""));
   } catch {
-    return malformed("a text that is no UTF-8");
+    return malformed("a text not in UTF-8");
   }
 }

@@ -24,7 +24,7 @@ export function topicsName(positions: Iterable<readonly [topic: string, position
   for (const pair of Symbol.iterator in Object(positions) ? positions : [positions]) {
     const [topic, position] = [pair].flat();
     if (typeof topic !== "string" || typeof position !== "string") {
-      throw new TypeError("Positions are pairs of texts: give a Map.");
+      throw new TypeError("positions must be a Map of strings.");
     }
     if (topics.has(topic)) continue;
     topics.add(topic);

@@ -44,7 +44,7 @@ export function* readPublications(reader: FrameReader): Generator<Published, voi
   if (reader.isAtEnd) malformed("no message");
   let next = offset;
   for (const data of reader.items()) {
-    if (epoch && next > Number.MAX_SAFE_INTEGER) malformed("a number of over 53 bits");
+    if (epoch && next > Number.MAX_SAFE_INTEGER) malformed("a number over 53 bits");
     yield { topic, position: positionOf(epoch, next++), data };
   }
 }
@@ -53,7 +53,7 @@ export function* readPublications(reader: FrameReader): Generator<Published, voi
 export function readRecovery(reader: FrameReader): Recovery {
   const recovered = reader.number();
   const { topic, epoch, offset } = readPlace(reader);
-  if (recovered > 1 || !reader.isAtEnd) malformed("no place");
+  if (recovered > 1 || !reader.isAtEnd) malformed("no position");
   return { topic, position: positionOf(epoch, offset), recovered: recovered > 0 };
 }
 
@@ -61,6 +61,6 @@ function readPlace(reader: FrameReader): Place {
   const offset = reader.number();
   const [topic, epoch] = reader.items();
   return typeof topic !== "string" || typeof epoch !== "string" || !topic || (offset && !epoch)
-    ? malformed("no place")
+    ? malformed("no position")
     : { topic, epoch, offset };
 }

@@ -29,6 +29,6 @@ export function settingsFrame([window, ...texts]: Settings): Bytes {
 export function readSettings(reader: FrameReader): Settings {
   const window = reader.number();
   const texts = [...reader.items()];
-  if (texts.some((text) => typeof text !== "string")) malformed("settings that hold bytes");
+  if (texts.some((text) => typeof text !== "string")) malformed("settings with bytes");
   return [window, ...(texts as string[])] as readonly unknown[] as Settings;
 }

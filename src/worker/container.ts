@@ -184,7 +184,7 @@ export class ServerContainer<Env = Cloudflare.Env> {
   stub<Class extends Rpc.DurableObjectBranded = Endpoint<Env>>(env: Env, path: string): DurableObjectStub<Class> {
     // Not parsed as a URL, which would resolve a segment "..", encoded or not.
     const match = this.#routes.match(path.split(/[?#]/, 1)[0]!);
-    if (!match) throw new DeploymentError(`No endpoint at ${path}: give a session's path, such as /chat/lobby.`);
+    if (!match) throw new DeploymentError(`No endpoint at ${path}: pass a concrete path, such as /chat/lobby.`);
     // With the dot it stays a path, whatever it begins with.
     const request = new Request(`https://socle.invalid/.${path}`);
     return stubOf(env, request, match) as unknown as DurableObjectStub<Class>;

@@ -32,6 +32,6 @@ export type PathOf<Path extends string> = [Path & `/${string}`] extends [never] 
 /** A map from paths to endpoints, each with the type of its session object. */
 export type EndpointsByPath<Env, Sessions> = {
   [Path in keyof Sessions]: [Path & `/${string}`] extends [never]
-    ? "A path begins with /"
+    ? "A path must begin with /"
     : EndpointLike<Env, Sessions[Path], Path & string>;
 };

@@ -745,7 +745,7 @@ describe.each(platforms)("socle/client, with $name under it", ({ WebSocket }) =>
     ["a batch that ends within bytes", frame(1, 5, 65)],
     ["a batch of a number over 53 bits", frame(1, Array<number>(7).fill(0xff), 0x7f)],
     ["a batch of a number without an end", frame(1, Array<number>(1000).fill(0x80))],
-    ["a batch of a text that is no UTF-8", frame(1, 4, 0xc3, 0x28)],
+    ["a batch of a text not in UTF-8", frame(1, 4, 0xc3, 0x28)],
     ["a batch of half a surrogate pair", frame(1, 6, 0xed, 0xa0, 0x80)],
     ["settings that don't come first", settings(WINDOW)],
     ["publications of nothing", publications("chat", "e1", 7)],
@@ -1187,7 +1187,7 @@ describe("T9: positions", () => {
     ],
     ["null among them", [null]],
   ])("T9: %s is a TypeError that says what to give", (_, positions) => {
-    expect(() => offer(positions)).toThrow(new TypeError("Positions are pairs of texts: give a Map."));
+    expect(() => offer(positions)).toThrow(new TypeError("positions must be a Map of strings."));
   });
 
   it("T9: what throws in the iterable is thrown", () => {
@@ -1506,7 +1506,7 @@ describe("F9: where the platform can't", () => {
     onTestFinished(() => socket.close());
     await opened(socket);
     const iterator = socket[Symbol.asyncIterator]();
-    expect(() => socket.send(new Blob(["a"]))).toThrow("The platform makes no such Blob: send an ArrayBuffer.");
+    expect(() => socket.send(new Blob(["a"]))).toThrow("Blobs can't hold bytes here: send an ArrayBuffer.");
     socket.send(Uint8Array.of(1));
     expect(await take(iterator, 1)).toEqual([JSON.stringify({ subprotocol: "", bytes: [1] })]);
   });
@@ -1541,7 +1541,7 @@ describe("F9: where the platform can't", () => {
 
   it("F9: without a WebSocket the import does nothing, and the constructor says what to give", async () => {
     const Socket = await clientWithout("WebSocket");
-    expect(() => new Socket("ws://127.0.0.1:1/")).toThrow("No WebSocket: give the option WebSocket.");
+    expect(() => new Socket("ws://127.0.0.1:1/")).toThrow("No WebSocket: set the option WebSocket.");
     const socket = new Socket(`ws://${server.host}${room("usual")}`, [], { WebSocket: Ws });
     await opened(socket);
     socket.close();

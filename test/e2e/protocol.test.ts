@@ -99,7 +99,7 @@ const recoveryOf = (vector: Vector) => ({
   recovered: vector.recovered,
 });
 
-const refusal = (refused: string) => `No frame of socle.v1: ${refused}`;
+const refusal = (refused: string) => `Malformed socle.v1 frame: ${refused}`;
 
 function write({ frame, messages, number, text, topic, epoch, offset, recovered }: Vector): Uint8Array {
   const type = bytesOf(frame)[0]!;
@@ -120,13 +120,13 @@ describe("the test vectors", () => {
     expect(new Set(vectors.flatMap(({ refused = [] }) => refused))).toEqual(
       new Set([
         "no message",
-        "it ends too early",
-        "a number of over 53 bits",
+        "too short",
+        "a number over 53 bits",
         "more than a number",
-        "a text that is no UTF-8",
-        "settings that are not the first frame",
-        "settings that hold bytes",
-        "no place",
+        "a text not in UTF-8",
+        "settings must come first",
+        "settings with bytes",
+        "no position",
       ]),
     );
   });

@@ -448,7 +448,7 @@ describe("the heartbeat", () => {
     proxy.stall(...directions);
     await lost(visitor);
     const { code, error } = visitor.statuses.find(({ status }) => status === "waiting")!;
-    expect([code, (error as Error).message]).toEqual([1006, "heartbeatTimeoutMs is over."]);
+    expect([code, (error as Error).message]).toEqual([1006, "No answer in heartbeatTimeoutMs."]);
     await publish(path, "2");
     // Nor does an attempt to connect wait for ever.
     await lost(visitor, 3);

@@ -177,7 +177,7 @@ export class Alarm implements SharedAlarm {
       await setting;
     } catch (error) {
       if (this.#state.running === NONE) throw error;
-      report("the idle timeouts have no alarm", error, this.#place);
+      report("the alarm for idle timeouts can't be set", error, this.#place);
     }
   }
 

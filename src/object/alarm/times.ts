@@ -75,7 +75,7 @@ export function readTimes({ kv }: DurableObjectStorage): Times | undefined {
   try {
     const times = kv.get<Times & Formed>(ROW);
     if (!times || isKnown(times)) return times;
-    report("the row of the alarm can't be read, and all of it counts as due", unknownForm(times));
+    report("the alarm's row can't be read, so all of it counts as due", unknownForm(times));
     return [0, 0, 0];
   } catch (error) {
     // Without SQLite the alarm belongs to the subclass alone.

@@ -48,7 +48,7 @@ export class Credit {
     const [acknowledged, sent] = kept as [number, number];
     if (count <= acknowledged || count > sent) {
       throw new ProtocolError(
-        `The client acknowledged ${count} messages, of ${sent} that were sent and ${acknowledged} acknowledged before.`,
+        `The client acknowledged ${count} messages, but ${sent} were sent and ${acknowledged} acknowledged before.`,
       );
     }
     kept[0] = count;

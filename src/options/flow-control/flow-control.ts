@@ -38,7 +38,7 @@ export const flowControl = {
     const option = config.flowControl ? "flowControl" : "topics";
     if (!speaks(config)) return;
     if (config.subprotocols.some(isFlowControlled)) {
-      endpoint.refuse(`has ${option}, and a subprotocol that ends in ${PROTOCOL}: leave that to it`);
+      endpoint.refuse(`has ${option}, which adds ${PROTOCOL} itself: remove it from subprotocols`);
     }
     endpoint.protocols = [...config.subprotocols.flatMap(offers), PROTOCOL];
     endpoint.offers = offers;

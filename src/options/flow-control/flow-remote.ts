@@ -121,7 +121,7 @@ export class FlowRemote extends Remote {
     const size = this.bufferedAmount + message.length + (this.#waiting.length + 1) * OVERHEAD;
     if (!isPatient && size > settings.maxBufferedAmount) {
       throw new BufferFullError(
-        `Not sent: ${this.bufferedAmount} bytes in ${this.#waiting.length} messages wait for the client, each of which counts ${OVERHEAD} more, and with the ${message.length} of this one that is more than maxBufferedAmount. Send by a channel, whose put waits, or look at bufferedAmount first.`,
+        `Not sent: ${message.length} bytes more exceed maxBufferedAmount: ${this.bufferedAmount} bytes in ${this.#waiting.length} messages are queued for the client, and each message counts ${OVERHEAD} more. Send by a channel, whose put waits, or check bufferedAmount first.`,
       );
     }
     this.bufferedAmount += message.length;

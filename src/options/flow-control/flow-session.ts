@@ -77,7 +77,7 @@ export function joinBy(config: EndpointConfig): (session: Subject, isAccepted: b
       session,
       keep: () => keep(session as FlowSession),
       stalled() {
-        const text = `The client took nothing for ${settings.stallTimeoutMs} ms: see stallTimeoutMs.`;
+        const text = `The client acknowledged nothing for ${settings.stallTimeoutMs} ms: see stallTimeoutMs.`;
         const ended = session.lost(new CloseReason(1008), new LimitExceededError(1008, text));
         if (ended) ctx.waitUntil(ended);
       },
@@ -134,7 +134,7 @@ function exceededBy(batch: ArrayBuffer, session: Subject): string | undefined {
   }
   // Each message has at least one byte, for its header.
   if (batch.byteLength - 1 <= MOST_IN_BATCH || !isLong(batch)) return undefined;
-  return `The client sent a batch of over ${MOST_IN_BATCH} messages: it has to send several.`;
+  return `The client sent a batch of over ${MOST_IN_BATCH} messages: split it.`;
 }
 
 function keep(session: FlowSession): void {

@@ -107,7 +107,7 @@ export class LostSessions {
 
   #failed(error: unknown): void {
     if (error instanceof SessionVersionError) return this.#host.unreadable(error);
-    report("a lost session's onClose can't run", error, placeOf(this.#host.ctx));
+    report("onClose of a lost session can't run", error, placeOf(this.#host.ctx));
   }
 
   /** Undefined, and reported, if the session can't be restored, such as one whose endpoint is gone. */
@@ -122,9 +122,9 @@ export class LostSessions {
 }
 
 function giveUp(session: ServerSession): void {
-  const error = new Error(`Its onClose was begun ${TRIES} times, and the object was reset each time.`);
+  const error = new Error(`Its onClose was started ${TRIES} times, and the object was reset each time.`);
   const reason = new CloseReason(1006);
-  report("a lost session is given up", error, session);
+  report("a lost session was given up", error, session);
   session.shut(reason);
   session.tell({ type: "error", session, error });
   session.forget(reason);
