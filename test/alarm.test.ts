@@ -893,7 +893,7 @@ it("P10: an alarm that a reset has cut off, and that the platform hasn't put bac
     () => {},
   );
   const waking = alarm.wake(Date.now() + 60_000);
-  await vi.waitUntil(() => answers.length === 0, { timeout: 10_000 });
+  await vi.waitUntil(() => answers.length === 0, { timeout: 30_000 });
   expect([set, rows.get("socle:alarm")]).toEqual([[], [Infinity, due, 1]]);
   // Once more it is looked for, and then it has come: only the timeout is left.
   answers.push(null);

@@ -108,7 +108,7 @@ it(
           assert.equal(await path.count(), 0);
           let left: string[] = [];
           const isEmpty = async () => (left = await path.left()).length === 0;
-          await vi.waitUntil(isEmpty, { timeout: 8000, interval: 50 }).catch(() => {});
+          await vi.waitUntil(isEmpty, { timeout: 30_000, interval: 50 }).catch(() => {});
           assert.deepEqual(left, []);
         } catch (error) {
           (error as Error).message += `\n${JSON.stringify(chosen)}\n${path.trace.join("\n")}\n${path.log.join("\n")}\n`;

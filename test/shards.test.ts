@@ -100,7 +100,7 @@ describe.each([
       }),
     );
     for (let deaths = 1; deaths <= 6; deaths++) {
-      await vi.waitUntil(() => published >= deaths * 30, { timeout: 20_000, interval: 1 });
+      await vi.waitUntil(() => published >= deaths * 30, { timeout: 50_000, interval: 1 });
       await runInDurableObject(served.root, (__, state) => state.abort("crash")).catch(() => {});
     }
     await Promise.all(publishing);

@@ -167,7 +167,7 @@ it("T11: a client whose topic was published on and cleared during its onOpen is 
   go();
   const read = new TopicsClient(await connecting, "topics");
   const come = (count: number) =>
-    vi.waitUntil(() => (read.read(), read.events.length >= count), { timeout: 10_000, interval: 1 });
+    vi.waitUntil(() => (read.read(), read.events.length >= count), { timeout: 30_000, interval: 1 });
   await come(2);
   await served.stub.publish("a", "2");
   await come(3);

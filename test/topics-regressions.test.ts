@@ -180,6 +180,6 @@ it("T3: a publication that is small before its envelope doesn't overtake a large
     taken = came;
     return came === sizes.length;
   };
-  await vi.waitUntil(haveAll, { timeout: 10_000, interval: 1 }).catch(() => {});
+  await vi.waitUntil(haveAll, { timeout: 30_000, interval: 1 }).catch(() => {});
   expect(client.texts.map((text) => (text as string).slice(0, 1))).toEqual(["0", "1", "2", "3", "4"]);
 });

@@ -87,7 +87,7 @@ describe("sessions whose process is killed", () => {
     await crash();
     // Asked of nobody but a witness, so that the alarm is what wakes the object.
     await expect
-      .poll(() => server.text("/witness"), { timeout: 10_000 })
+      .poll(() => server.text("/witness"), { timeout: 30_000 })
       .toBe(JSON.stringify(["Ann ends with 1006 after 0, 0, a", "field, loaded", "alarm"]));
     expect((await ask(path)).keys).toEqual([]);
   });

@@ -552,7 +552,7 @@ describe("what it sends", () => {
         await pause(20);
       }
     })();
-    await expect.poll(() => textsOf(path)).toHaveLength(300);
+    await expect.poll(() => textsOf(path), { timeout: 100_000 }).toHaveLength(300);
     done.abort();
     await bunching;
     expect(await toldOf(path)).toMatchObject({ texts: many.map((text) => ["", 1, text]), errors: [], closes: [] });
@@ -563,7 +563,7 @@ describe("what it sends", () => {
     const path = pathOf("pending");
     const { client, statuses } = await visit(path, { name: `x&takes=${takes}` });
     for (const text of many) client.send(text);
-    await expect.poll(() => textsOf(path)).toHaveLength(300);
+    await expect.poll(() => textsOf(path), { timeout: 100_000 }).toHaveLength(300);
     expect(await toldOf(path)).toMatchObject({ texts: many.map((text) => ["x", 1, text]), errors: [], closes: [] });
     expect(statuses.map(({ status }) => status)).toEqual(["open"]);
   });

@@ -49,7 +49,7 @@ export class Check {
       path.take();
       missing = this.#missing(kept);
       if (missing.length === 0) break;
-      if (Date.now() - begun > 8000) throw new Error(`missing: ${missing.join("; ")}`);
+      if (Date.now() - begun > 30_000) throw new Error(`missing: ${missing.join("; ")}`);
     }
     for (const session of path.sessions) if (session.client) this.#look(session);
     this.#orders();

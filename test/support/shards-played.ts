@@ -16,7 +16,7 @@ import type { Kind } from "./topics-script.ts";
 import { container, type Endpoints } from "./worker.ts";
 
 /** How long what was begun may take. */
-const BOUND = 20_000;
+const BOUND = 50_000;
 
 /** What was published or broadcast, and between which moments. */
 export interface Published {
