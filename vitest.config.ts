@@ -39,7 +39,7 @@ export default defineConfig({
     globalSetup: "./test/support/runtime-log.ts",
     projects: [
       {
-        plugins: [cloudflareTest({ wrangler: { configPath: "./test/support/wrangler.toml" } })],
+        plugins: [cloudflareTest({ wrangler: { configPath: "./test/support/wrangler.jsonc" } })],
         resolve,
         test: {
           name: "workerd",
@@ -49,7 +49,7 @@ export default defineConfig({
         },
       },
       {
-        plugins: [cloudflareTest({ wrangler: { configPath: "./wrangler.toml" } })],
+        plugins: [cloudflareTest({ wrangler: { configPath: "./wrangler.jsonc" } })],
         resolve,
         test: { name: "example", include: ["example-worker/*.test.ts"], ...patience(60_000) },
       },

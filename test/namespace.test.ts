@@ -77,7 +77,7 @@ describe("a class whose name is not that of its namespace", () => {
     const response = await container.fetch(upgrading(path), { CHAT_ROOM } as Cloudflare.Env, createExecutionContext());
     expect(response.status).toBe(500);
     expect(lastLogged()).toMatch(/^No Durable Object NO for the class ChatRoom: env has CHAT_ROOM,/);
-    expect(lastLogged()).toContain('name = "NO"\nclass_name = "ChatRoom"');
+    expect(lastLogged()).toContain('"name": "NO", "class_name": "ChatRoom"');
   });
 });
 

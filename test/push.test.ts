@@ -235,7 +235,7 @@ describe("container.stub", () => {
   it("R9: a class without a namespace is a DeploymentError with the lines to add", () => {
     const stub = () => container.stub(env, "/nowhere");
     expect(stub).toThrow(DeploymentError);
-    expect(stub).toThrow('[[durable_objects.bindings]]\nname = "Nowhere"\nclass_name = "Nowhere"');
+    expect(stub).toThrow('"durable_objects": { "bindings": [{ "name": "Nowhere", "class_name": "Nowhere" }] },');
     expect(() => container.stub({ ...env, OTHER: undefined } as never, "/bound/1")).toThrow(DeploymentError);
   });
 

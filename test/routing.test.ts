@@ -182,9 +182,9 @@ describe("paths", () => {
     expect(what).toBe("socle: 500 for /nowhere:");
     expect(logged).toBeInstanceOf(DeploymentError);
     expect((logged as Error).message).toContain(
-      '[[durable_objects.bindings]]\nname = "Nowhere"\nclass_name = "Nowhere"',
+      '"durable_objects": { "bindings": [{ "name": "Nowhere", "class_name": "Nowhere" }] },\n' +
+        '"migrations": [{ "tag": "v1", "new_sqlite_classes": ["Nowhere"] }],\n',
     );
-    expect((logged as Error).message).toContain('new_sqlite_classes = ["Nowhere"]');
     error.mockRestore();
   });
 
@@ -213,7 +213,7 @@ describe("paths", () => {
     const error = vi.spyOn(console, "error").mockImplementation(() => {});
     const upgrading = new Request("https://socle.test/a", { headers: { Upgrade: "websocket" } });
     expect((await renamed.fetch(upgrading, env, createExecutionContext())).status).toBe(500);
-    expect(String(error.mock.lastCall![1])).toContain('class_name = "Elsewhere"');
+    expect(String(error.mock.lastCall![1])).toContain('"class_name": "Elsewhere"');
     error.mockRestore();
   });
 });

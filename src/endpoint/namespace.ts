@@ -51,15 +51,10 @@ export function namespaceOf(env: unknown, { config, className, isByName }: Home)
   const exported = isByName ? undefined : namespaceAt(exports, name);
   if (exported) return exported;
   const there = `env has ${namesIn(env)}, and the Worker exports ${namesIn(exports)}`;
-  throw new DeploymentError(`No Durable Object ${name} for the class ${className}: ${there}. If a bundler or a wrapper has renamed the class, say where it is, as in { durableObject: ${className}, binding: "NAME" }. Else export the class, and add to wrangler.toml
+  throw new DeploymentError(`No Durable Object ${name} for the class ${className}: ${there}. If a bundler or a wrapper has renamed the class, say where it is, as in { durableObject: ${className}, binding: "NAME" }. Else export the class, and add to wrangler.jsonc
 
-[[durable_objects.bindings]]
-name = "${name}"
-class_name = "${className}"
-
-[[migrations]]
-tag = "v1"
-new_sqlite_classes = ["${className}"]
+"durable_objects": { "bindings": [{ "name": "${name}", "class_name": "${className}" }] },
+"migrations": [{ "tag": "v1", "new_sqlite_classes": ["${className}"] }],
 `);
 }
 

@@ -34,7 +34,7 @@ export function serveExample(): Example {
 
   beforeAll(async () => {
     [server, browser] = await Promise.all([
-      wranglerDev("wrangler.toml"),
+      wranglerDev("wrangler.jsonc"),
       launch(),
       mkdir(RESULTS, { recursive: true }),
     ]);

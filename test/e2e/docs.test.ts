@@ -4,7 +4,8 @@ import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join, relative } from "node:path";
 import { promisify } from "node:util";
 
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
+import { unstable_readConfig as readConfig } from "wrangler";
 
 import { CHECKS } from "../../src/options/options.ts";
 
@@ -96,6 +97,21 @@ describe("the documentation", () => {
     },
   );
 
+  it("has configurations that wrangler reads without a warning, and TOML once", async () => {
+    const configurations = (await blocks()).filter(({ info }) => info === "jsonc");
+    expect(configurations.length).toBeGreaterThan(5);
+    for (const { page, line, code } of configurations) {
+      expect(await warningsOf(code), `${page}:${line}`).toBe("");
+    }
+    const toml = (await blocks()).filter(({ info }) => info === "toml");
+    expect(toml.map(({ page }) => page)).toEqual(["docs/troubleshooting.md"]);
+    const pasted = /add to wrangler\.jsonc\n\n([^]*?)```/.exec(await read("docs/troubleshooting.md"))![1]!;
+    for (const lines of [`${pasted}"name": "first"`, `"name": "last",${pasted}`]) {
+      expect(await warningsOf(`{${lines.replaceAll("…", "Chat")}}`)).toBe("");
+    }
+    expect(await warningsOf(`{${pasted.replace("migrations", "vars")}}`)).not.toBe("");
+  });
+
   it("has no link to a file that isn't there", async () => {
     const missing: string[] = [];
     for (const page of pages) {
@@ -152,6 +168,22 @@ describe("the documentation", () => {
     expect(missing).toEqual([]);
   });
 });
+
+/** What wrangler says of a configuration, or of a part of one. */
+async function warningsOf(code: string): Promise<string> {
+  const folder = join(root, ".wrangler/docs/configuration");
+  await rm(folder, { recursive: true, force: true });
+  await mkdir(folder, { recursive: true });
+  const config = join(folder, "wrangler.jsonc");
+  await writeFile(config, code);
+  const warn = vi.spyOn(console, "warn").mockImplementation(() => {});
+  try {
+    readConfig({ config });
+    return warn.mock.calls.flat().join("\n");
+  } finally {
+    warn.mockRestore();
+  }
+}
 
 /** What comes before a message: an error that is made, a report to the log, an answer to a request. */
 const CALL =

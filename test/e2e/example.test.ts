@@ -14,7 +14,7 @@ let runtime: Server;
 let starting: Promise<Server>[];
 
 beforeAll(async () => {
-  starting = [wranglerDev("wrangler.toml"), wranglerDev("test/e2e/wrangler.toml"), workerd("test/e2e/worker.ts")];
+  starting = [wranglerDev("wrangler.jsonc"), wranglerDev("test/e2e/wrangler.jsonc"), workerd("test/e2e/worker.ts")];
   [example, worker, runtime] = (await Promise.all(starting)) as [Server, Server, Server];
 });
 

@@ -77,7 +77,7 @@ async function run(wanted: readonly string[]): Promise<void> {
       "test",
       "example-worker",
       "vitest.config.ts",
-      "wrangler.toml",
+      "wrangler.jsonc",
       "tsconfig.json",
       "package.json",
     ]) {

@@ -1,10 +1,5 @@
 import { addEndpoints, Endpoint, onOpenStartWsConnection, ServerContainer, type Session } from "socle";
 
-interface Env {
-  Endpoints: DurableObjectNamespace<Endpoints>;
-  Chat: DurableObjectNamespace<Chat>;
-}
-
 interface User {
   name: string;
 }
