@@ -40,7 +40,7 @@ export class SimulatedServer {
   /** The number of heartbeats, which no callback gets. */
   pings = 0;
   readonly histories = new Map<string, History>();
-  /** Lets a test react to a message, for instance to one that comes too early. */
+  /** Called with each message, so that a test can check the rate. */
   onMessage: (peer: Peer, frame: Frame) => void = () => {};
 
   constructor(options: ServerOptions = {}) {

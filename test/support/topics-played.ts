@@ -156,8 +156,8 @@ export class PlayedObject {
   }
 
   /**
-   * Waits until nothing is queued for a client: only a running object can hibernate, and messages of a topic that a session
-   * has left wait until the client acknowledges earlier ones.
+   * Waits until nothing is queued for a client: only a running object can hibernate, and messages of a topic that a
+   * session has left wait until the client acknowledges earlier ones.
    */
   async #settle(): Promise<void> {
     const isSettled = () =>
@@ -326,7 +326,7 @@ export class PlayedObject {
     }
   }
 
-  /** The session of a slow client ends if the client can't be told what it missed, or if only the bounded buffer keeps it. */
+  /** The session of a slow client ends if the client can't be told what it missed, or if its buffer is full. */
   #mayEnd(session: ReferenceSession): boolean {
     if (!session.isCredited) return false;
     const streams = TOPICS.map((topic) => session.streams[topic]);

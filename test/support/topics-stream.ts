@@ -46,7 +46,7 @@ export class Stream {
     this.#segments.push({ start, recovered, position, end: Infinity, isCut: false, excepted: new Set() });
   }
 
-  /** Ends the subscription. The client still gets earlier publications, unless they wait for credit or the 101. */
+  /** Ends the subscription. The client may miss earlier publications only if they wait for credit or the 101. */
   end(isCut: boolean): void {
     const last = this.#segments.at(-1);
     if (!last || last.end < Infinity) return;
@@ -98,7 +98,7 @@ export class Stream {
     });
   }
 
-  /** The state, and the later ones that a client may be in without a frame that says so: only clients of topics get places. */
+  /** The state, and later ones that no frame announces: only clients of topics get places. */
   #behind(state: State): State[] {
     const next = this.#segments[state.at + 1];
     const goesOn = next && this.session.opening.kind !== "topics" && this.#isOver(state);
