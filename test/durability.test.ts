@@ -1,5 +1,5 @@
-// Socle sends a message after the change is durable. After a crash it finishes what was cut off, but not forever. It reads
-// only what somebody asks for.
+// Socle sends a message after the change is durable. After a crash it finishes what was cut off, but not forever. It
+// reads only what somebody asks for.
 import { createExecutionContext, evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { startWsConnection, type ContainerEvent, type SendChannel, type Session, type WsEndpointMap } from "socle";

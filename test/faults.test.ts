@@ -455,7 +455,7 @@ describe("an attachment that throws", () => {
     expect(messages().length).toBeGreaterThan(0);
     for (const message of messages())
       expect(message).toEqual([logEntry("a session's limits can't be kept"), "refused"]);
-    // The limits still hold in memory.
+    // In memory they hold.
     passTime(6 * MINUTES);
     await ring(scene.endpoint.stub);
     expect(await client.ask("")).toBe("1 0");

@@ -1,5 +1,5 @@
-// A path over several objects: one order, one history, all sessions. Also with a root or a shard that dies, hibernates or
-// can't be reached.
+// A path over several objects: one order, one history, all sessions. Also with a root or a shard that dies, hibernates
+// or can't be reached.
 import { runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { Endpoint, type Session, type WsEndpointMap } from "socle";

@@ -1,5 +1,5 @@
-// Random sequences of subscriptions and publications, compared with a plain reference. The test prints its seed; to run it
-// again: SEED=… npm test -- topics-model. Each bug that it finds becomes a test in topics-regressions.test.ts.
+// Random sequences of subscriptions and publications, compared with a plain reference. The test prints its seed; to run
+// it again: SEED=… npm test -- topics-model. Each bug that it finds becomes a test in topics-regressions.test.ts.
 import * as fc from "fast-check";
 import { afterEach, assert, inject, it, vi } from "vitest";
 
@@ -248,8 +248,8 @@ const isIdle = (model: Model) =>
   model.openSessions.every((one) => Object.values(one.streams).every(({ isComplete }) => isComplete));
 
 /**
- * With other settings, publications that were trimmed may appear again. The reference takes over how many: not more than
- * may be kept, and not fewer than before.
+ * With other settings, publications that were trimmed may appear again. The reference takes over how many: not more
+ * than may be kept, and not fewer than before.
  */
 async function adopt(model: Model, real: PlayedObject, former: Histories): Promise<void> {
   for (const name of TOPICS) {

@@ -1,4 +1,4 @@
-// A Worker and an object of different versions: what the one accepts and the other does not know is refused, not misread.
+// A Worker and an object of different versions: a request that one of them does not know is refused, never misread.
 import { createExecutionContext } from "cloudflare:test";
 import { Endpoint, ServerContainer, type Session } from "socle";
 import { afterEach, beforeEach, describe, expect, it, vi, type MockInstance } from "vitest";
