@@ -15,7 +15,7 @@ import { TopicsClient } from "./topics-client.ts";
 import type { Kind } from "./topics-script.ts";
 import { container, type Endpoints } from "./worker.ts";
 
-/** How long the calls of a sequence may take. */
+/** How long what was begun may take. */
 const BOUND = 20_000;
 
 /** A publication or a broadcast, with the time of its call. */
