@@ -153,7 +153,7 @@ describe("the documentation", () => {
   });
 });
 
-/** The code before a message: an error that is created, a report to the log, an answer to a request. */
+/** What comes before a message: an error that is made, a report to the log, an answer to a request. */
 const CALL =
   /(?:\bnew \w+Error\(|\bsuper\(|\breport\(|\battempt\(|\brefuse\(|\banswer\(\d+,|\boverride readonly message =)\s*(?:\d+,\s*)?(?=["'`])/g;
 

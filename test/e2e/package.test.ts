@@ -1,4 +1,4 @@
-// The package as a new user has it: packed, installed elsewhere with the starter, checked, run, built.
+// The package as a new user has it: packed, installed into a folder elsewhere with the starter, checked, run, built.
 import { execFile } from "node:child_process";
 import { access, cp, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -15,7 +15,7 @@ import { Client, wranglerDev, type Server } from "./server.ts";
 const root = join(import.meta.dirname, "../..");
 const template = join(root, "templates/minimal");
 
-/** The oldest date that the README names. Before it a Worker could not call the methods of an object. */
+/** The oldest that the README names: before it objects have no methods for the Worker to call. */
 const OLDEST = "2024-04-03";
 
 let folder: string;
@@ -28,7 +28,7 @@ const env = {
   WRANGLER_SEND_METRICS: "false",
   WRANGLER_WRITE_LOGS: "false",
   CLOUDFLARE_CF_FETCH_ENABLED: "false",
-  // The Node of these tests, because the machine's own may be older.
+  // The Node of these tests, also where the machine's own is older.
   PATH: `${dirname(process.execPath)}:${process.env.PATH}`,
 };
 
@@ -79,7 +79,7 @@ describe("the package", () => {
   it("has no member of a public class or interface that the reference leaves out", async () => {
     const reference = (await readFile(join(root, "docs/api.md"), "utf8")).split(/^### /m).slice(1);
     const sections = new Map(reference.map((text) => [/^`([^`]+)`/.exec(text)?.[1], text]));
-    // Types of which a public type consists.
+    // What a public type is made of.
     sections.set("CommonOptions", sections.get("EndpointOptions")!);
     sections.set("ClassOptions", sections.get("EndpointOptions")!);
     sections.set("WholeCodec", sections.get("SessionCodec")!);
@@ -169,7 +169,7 @@ describe("the starter", () => {
   });
 });
 
-/** What a page uses of the client. */
+/** What a page has of the client. */
 const PAGE = `
 import { WebSocket as PartyWebSocket } from "partysocket";
 import ReconnectingWebSocket from "reconnecting-websocket";
@@ -193,7 +193,7 @@ for await (const data of under) data satisfies ClientData;
 export const taken: string | undefined = await chan<string>().take({ signal: AbortSignal.timeout(1000) });
 `;
 
-/** What a Node program uses of the client. */
+/** What a program of Node has of it. */
 const PROGRAM = `
 import { chan } from "socle/channel";
 import { SocleWebSocket } from "socle/client";
@@ -207,7 +207,7 @@ for await (const data of socket) console.log(typeof data === "string" ? data : d
 export const isPut: boolean = await chan<string>(1).put("text", { signal: AbortSignal.any([]) });
 `;
 
-/** What a Worker uses of the client, next to the server's library. */
+/** And a Worker, beside the server's. */
 const WORKER = `
 import { addEndpoint, onOpenStartWsConnection, ServerContainer } from "socle";
 import { SocleWebSocket } from "socle/client";
@@ -243,7 +243,7 @@ describe("socle/channel, socle/client and flowControl", () => {
         skipLibCheck: false,
         exactOptionalPropertyTypes: true,
         typeRoots: [join(modules, "@types"), "node_modules"],
-        // These packages come from this repository, in its versions.
+        // These are of this repository, and of its versions.
         paths: Object.fromEntries(
           Object.entries({
             partysocket: "partysocket/index.d.ts",
@@ -263,7 +263,7 @@ describe("socle/channel, socle/client and flowControl", () => {
     }
   });
 
-  /** A bundle for a page or for a Worker. */
+  /** A bundle for a page, or for a Worker. */
   async function bundled(contents: string): Promise<Uint8Array> {
     const { outputFiles } = await build({
       stdin: { contents, resolveDir: folder },
