@@ -1,4 +1,4 @@
-// The example's page in a real browser, as its users see it.
+// The example's page in a real browser, as its users meet it.
 import { setTimeout as pause } from "node:timers/promises";
 
 import type { Locator, Page } from "playwright-core";
@@ -28,20 +28,17 @@ async function say(page: Page, text: string): Promise<void> {
   await page.keyboard.press("Enter");
 }
 
-/**
- * Goes offline, and waits until the page has given up its connection: Chromium holds its frames back, but closes
- * nothing.
- */
+/** Until the page has given its connection up: Chromium holds what comes and goes of one, and closes none. */
 async function goOffline(page: Page): Promise<void> {
   await page.context().setOffline(true);
   await expectText(status(page), "You are offline");
 }
 
-/** The messages without their times. */
+/** What was said, without the times. */
 const said = async (page: Page): Promise<string[]> =>
   (await messages(page).locator(".message").allTextContents()).map((line) => line.replace(/^.*?(?=\w+: )/, ""));
 
-/** Makes a page continue from the position of a history that is gone. */
+/** Has a page come back with the position of a history that is gone. */
 const FORGOTTEN = `
   globalThis.WebSocket = class extends WebSocket {
     constructor(url, protocols) {
@@ -51,7 +48,7 @@ const FORGOTTEN = `
   };
 `;
 
-/** Records each price that is shown, with the newest price that a socket without flow control has got by then. */
+/** Keeps each price that is shown, with the newest that a socket without flow control has brought by then. */
 const WATCH = `
   globalThis.shown = [];
   let newest = 0;
@@ -98,7 +95,7 @@ describe("the chat", () => {
     await joinRoom(bob, room, "Bob");
     await say(ann, "before");
     await expectText(messages(bob), "Ann: before");
-    // An object hibernates about 10 s after its last event, and asking it would wake it.
+    // An object hibernates about 10 s after its last event, and to ask it would wake it.
     await pause(13_000);
     await say(bob, "after");
     await expectText(messages(ann), "Bob: after");
@@ -139,7 +136,7 @@ describe("the chat", () => {
     const ann = await open("/", { isOffline: true });
     await joinRoom(ann, room, "Ann");
     await goOffline(ann);
-    // More lines than a room sends to a new member.
+    // More than the room gives to one who is new.
     const lines = Array.from({ length: 60 }, (_, index) => `${index}`);
     for (let start = 0; start < lines.length; start += 30) {
       const bob = await example.server.connect(`/chat/${room}?name=Bob${start}`);
@@ -249,7 +246,7 @@ describe("the ticker's switch", () => {
     await expectText(ticker.locator("output"), /^SLOW \d/);
     await page.evaluate(WATCH);
     const shown = () => page.evaluate<{ number: number; skipped: number; newest: number }[]>("shown");
-    /** How many prices were skipped before each of the last ones. */
+    /** How many were skipped before each of the last ones. */
     const skips = async (last: number) => (await shown()).slice(-last).map(({ skipped }) => skipped);
     await expect.poll(() => skips(3)).toEqual([0, 0, 0]);
 
@@ -268,7 +265,7 @@ describe("the ticker's switch", () => {
     for (const [index, { number, skipped }] of all.slice(1).entries()) {
       expect(number).toBe(all[index]!.number + skipped + 1);
     }
-    // When a price is taken, the next may already be there. The one after that is as new as the newest price was.
+    // When a price is taken, the next may be there already: the one after that is as new as the newest was.
     for (const [index, { number }] of all.slice(2).entries()) expect(number).toBeGreaterThanOrEqual(all[index]!.newest);
   });
 });
