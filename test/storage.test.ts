@@ -715,7 +715,7 @@ describe("after a crash", () => {
         while (!released.has(name)) await scheduler.wait(5);
       },
     });
-    // The first eight hold up the others, the next eight come after a while, and the last one when these have settled.
+    // The first eight hold up new sessions, the next eight don't, and the last one ends when these have settled.
     for (let one = 0; one < 17; one++) await endpoint.connect("?lost");
     await crash(endpoint);
     // Rows are listed by their ids, so this one comes last.

@@ -139,7 +139,7 @@ function actsOf(
         acts.push({ ...common, do: what, topic, by, since: positionFor(draft, model, real), last: draft.last });
       else if (what === "unsubscribe") acts.push({ ...common, do: what, topic, by });
       else acts.push({ ...common, do: what as "fill", by });
-      // Its onClose runs then, and the acts after it would not know in which order.
+      // Its onClose runs then, which later acts could not take into account.
       if (what === "close" && place === "object") break;
     }
   }

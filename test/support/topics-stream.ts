@@ -46,7 +46,7 @@ export class Stream {
     this.#segments.push({ start, recovered, position, end: Infinity, isCut: false, excepted: new Set() });
   }
 
-  /** Ends the subscription. The client may miss earlier publications only if they wait for credit or the 101. */
+  /** Ends the subscription. Earlier publications that still wait for credit or for the 101 may never arrive. */
   end(isCut: boolean): void {
     const last = this.#segments.at(-1);
     if (!last || last.end < Infinity) return;
