@@ -1,4 +1,4 @@
-// core.async's channel, alone.
+// core.async's channel, without sessions.
 import * as fc from "fast-check";
 import {
   BufferSizeError,
@@ -147,7 +147,7 @@ describe("promiseChan", () => {
   });
 });
 
-/** A signal that knows who listens to it. */
+/** A signal that counts its listeners. */
 class Watched {
   readonly #controller = new AbortController();
   readonly signal = this.#controller.signal;
@@ -333,10 +333,10 @@ describe("giving up", () => {
     const property = fc.asyncProperty(fc.nat(3), fc.array(step, { maxLength: 60 }), async (size, steps) => {
       const channel = chan<number>(size);
       let signals = Array.from({ length: 3 }, () => new Watched());
-      /** What became of each take and put, as it is and as it must be. */
+      /** The actual and the expected result of each take and put. */
       const found: unknown[] = [];
       const wanted: unknown[] = [];
-      // What the channel must hold, and who must wait.
+      // The values that the channel must hold, and the puts and takes that must wait.
       let held: number[] = [];
       let puts: { id: number; value: number; by: number | undefined }[] = [];
       let takes: { id: number; by: number | undefined }[] = [];
@@ -390,7 +390,7 @@ describe("giving up", () => {
           puts = puts.filter((each) => each.by !== one.by);
           takes = takes.filter((each) => each.by !== one.by);
         } else if (one.act === "renew") {
-          // Who waits for the former one does so without a signal from here on.
+          // From now on nothing aborts the puts and takes that wait with the former signal.
           signals = signals.map((each, index) => (index === one.by ? new Watched() : each));
           aborted.delete(one.by);
           for (const each of [...puts, ...takes]) if (each.by === one.by) each.by = undefined;
@@ -411,7 +411,7 @@ describe("giving up", () => {
           assert.equal(listeners.size, [...puts, ...takes].filter((each) => each.by === index).length);
         }
       }
-      // Each outcome is told within a microtask or two.
+      // Each result arrives within a microtask or two.
       for (let turn = 0; turn < 3; turn++) await Promise.resolve();
       assert.deepEqual(found, wanted);
       held = [...held, ...puts.map(({ value }) => value)];

@@ -1,5 +1,5 @@
 import { runInDurableObject } from "cloudflare:test";
-// How sessions end: once, last, and with the client let go.
+// How sessions end: onClose runs once and last, and the client's connection ends.
 import {
   CloseCode,
   CloseReason,
@@ -68,7 +68,7 @@ describe.each(modes)("session.close, hibernate: $hibernate", ({ serve }) => {
         if (text === "plain") session.close();
         if (text === "reason") session.close(new CloseReason(CloseCode.GOING_AWAY, "moving"));
         if (text === "code") session.close(4999, "own");
-        // What is no string is taken for its text.
+        // A phrase that is not a string is converted to one.
         if (text === "number") session.close(4000, 42 as unknown as string);
       },
     });

@@ -1,4 +1,4 @@
-// What an endpoint was registered with: nobody changes it afterwards, and two containers agree on it.
+// The configuration of an endpoint: nobody can change it after the registration, and two containers must agree on it.
 import { createExecutionContext, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import {
@@ -18,14 +18,14 @@ import { connect, upgrade } from "./support/client.ts";
 import { freshPath, Log, modes, serve } from "./support/endpoint.ts";
 import { container, Exported, Room } from "./support/worker.ts";
 
-/** The paths of what can be written to, of all that is reached by properties. */
+/** The paths of all objects that are reachable by properties and not frozen. */
 function writable(value: unknown, path: string): string[] {
   if (typeof value !== "object" || value === null) return [];
   const found = Object.isFrozen(value) ? [] : [path];
   return [...found, ...Object.entries(value).flatMap(([name, member]) => writable(member, `${path}.${name}`))];
 }
 
-/** Each of these as an application would have it: shared, and not frozen. */
+/** Options as an application would write them: shared, and not frozen. */
 const shared = () => ({
   subprotocols: ["v1"],
   allowedOrigins: ["https://a.test"],
@@ -46,7 +46,7 @@ describe("the configuration", () => {
         onOpen: (_, config) => log.add(...writable({ ...config, userProperties: null }, "open")),
       });
       await endpoint.connect("", { Origin: "https://a.test" });
-      // What was spread here is the test's.
+      // Each list contains only the test's own copy: the rest is frozen.
       expect(log.entries).toEqual(["hook", "open"]);
     },
   );
@@ -178,7 +178,7 @@ describe("the configuration", () => {
         createExecutionContext(),
       );
     expect((await asked("https://evil.test")).status).toBe(403);
-    // The class that isn't registered at all.
+    // The base class, which is not registered.
     await runInDurableObject(env.Room.getByName(freshPath()), async (_, ctx) => {
       const elsewhere = new Own(ctx, env);
       Own.options = options;
@@ -297,7 +297,7 @@ describe("two containers with one class", () => {
     const other = new ServerContainer({ defaultMaxSessionIdleTimeout: 5 });
     expect(() => other.addEndpoint(plain, Room)).toThrow("differ in idleTimeoutMs: ");
     const asked = new Request(`https://socle.test${path}`, { headers: { Upgrade: "websocket" } });
-    // Past the router the object knows of the hook.
+    // A request that bypasses the router: the object itself knows that there is a hook.
     expect((await env.Room.getByName(path).fetch(asked)).status).toBe(403);
     expect(await other.handle(asked, env as never, createExecutionContext())).toBeUndefined();
   });

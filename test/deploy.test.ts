@@ -1,4 +1,4 @@
-// Sessions that outlive a deploy: new code gets what the code of before has kept, in a form that it knows, or they end with 1012.
+// Sessions that outlive a deploy: the new code gets their data in a form that it knows, or they end with 1012.
 import { createExecutionContext, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import {
@@ -37,10 +37,10 @@ afterEach(() => {
   vi.restoreAllMocks();
 });
 
-/** The log's entries, and what is told of each. */
+/** The log entries with their errors. */
 const entries = () => logged.mock.calls.map(([entry, error]) => [String(entry), error as Error] as const);
 
-/** An endpoint whose next version comes by {@link deploy}. */
+/** An endpoint whose next version is deployed by {@link deploy}. */
 class Deployed {
   readonly path: string;
 
@@ -68,14 +68,14 @@ interface User {
   name: string;
 }
 
-/** Version 0: keeps a name. */
+/** Version 0, which keeps a name. */
 const first = (log = new Log()) => ({
   ...recorded(log),
   onOpen: (session: Session): User => ({ name: session.queryString }),
   onText: (user: User, text: string, session: Session) => session.asyncRemote.sendText(`0 ${user.name}: ${text}`),
 });
 
-/** Later versions keep a list of names. */
+/** Later versions, which keep a list of names. */
 const second = (log = new Log(), version = 1) => ({
   ...recorded(log),
   version,
@@ -90,7 +90,7 @@ const second = (log = new Log(), version = 1) => ({
   },
 });
 
-/** The second version, which can't take one of them along. */
+/** The second version, which can't migrate one of the sessions. */
 const withoutBob = (log: Log) => ({
   ...second(log),
   migrateSession: ({ name }: User) => {
@@ -201,7 +201,7 @@ describe("a changed version", () => {
     const clients = [await endpoint.connect("?a"), await endpoint.connect("?b"), await endpoint.connect("?c")];
     const { migrateSession: _, ...map } = second(log);
     await endpoint.deploy(map);
-    // A broadcast touches them all.
+    // A broadcast touches all sessions.
     expect(await endpoint.stub.broadcast("hello")).toBe(0);
     for (const client of clients) expect(await client.closed).toMatchObject({ code: 1012 });
     for (const client of clients) expect(client.messages).toEqual([]);
@@ -405,7 +405,7 @@ describe("an endpoint that has changed", () => {
         },
       });
       const cat = await endpoint.connect("?cat");
-      // One is touched by its own message, the other by a broadcast.
+      // One session is touched by its own message, the other by a broadcast.
       ann.send(offered ? new Uint8Array([0, 1]) : "a");
       expect(await endpoint.stub.broadcast("hello")).toBe(1);
       expect([(await ann.closed).code, (await bob.closed).code]).toEqual([1012, 1012]);
@@ -414,7 +414,7 @@ describe("an endpoint that has changed", () => {
       await expect.poll(() => log.entries).toEqual(Array.from({ length: 2 }, () => ["close", undefined, 1012, ""]));
       expect(entries().map(([, { message }]) => message)).toEqual([`Other code saved the session: ${why}.`]);
       expect([...ann.unread, ...bob.unread]).toEqual([]);
-      // Nor is an end told twice, after hibernation.
+      // An end is not reported twice either, after hibernation.
       if (!("hibernate" in after)) await hibernate(endpoint.stub, { timeoutMs });
       expect(await endpoint.stub.openSessionCount()).toBe(1);
       expect(log.entries).toHaveLength(2);
@@ -493,7 +493,7 @@ describe("an endpoint that has changed", () => {
     const endpoint = new Deployed(kept());
     const [ann, bob] = [await endpoint.connect("?ann"), await endpoint.connect("?bob")];
     await endpoint.deploy({ ...kept(), idleTimeoutMs: 2000 });
-    // An event of the object sets its alarm. When that rings, ann's time is over, and bob's begins.
+    // An event of the object sets its alarm. When it rings, ann's time is over, and bob's begins.
     expect(await ann.ask("a")).toBe("ann: a");
     expect((await ann.closed).code).toBe(1001);
     expect(await endpoint.stub.openSessionCount()).toBe(1);
@@ -817,7 +817,7 @@ describe("redeploy", () => {
     });
     await hibernate(stub, { timeoutMs });
     expect(await client.ask("a")).toBe("reached 0");
-    // Its onRequest stays, and so does the class where the path was gone.
+    // Its onRequest stays, and the path still belongs to the class after it was removed for a while.
     redeploy(container, path, undefined);
     redeploy(container, path, {});
     await hibernate(stub, { timeoutMs });

@@ -1,4 +1,4 @@
-// `flowControl`: what a client offers, what waits for it, and what goes together.
+// The option `flowControl`: what a client offers, which messages wait for it, and which are sent together.
 import { runInDurableObject } from "cloudflare:test";
 import * as fc from "fast-check";
 import {
@@ -36,17 +36,17 @@ afterEach(() => {
   vi.restoreAllMocks();
 });
 
-/** Of 68 bytes: with the 32 that each counts more, ten of them fill a window of 1,000. */
+/** A text of 68 bytes. Each message counts 32 bytes more, so ten of them fill a window of 1,000. */
 const text = (index: number) => String(index).padStart(68, "0");
 const texts = (count: number, from = 0) => Array.from({ length: count }, (_, index) => text(from + index));
 const TEN = { flowControl: { window: 1000 } };
 
-/** Without what says of which type the session object is. */
+/** Without the options that depend on the type of the session object. */
 type Options = Omit<EndpointOptions, "serializeSession" | "deserializeSession" | "migrateSession">;
 
 const names = (result: SendResult | boolean) => (result instanceof Error ? result.name : result);
 
-/** What the server holds for the only client of an object, told by a second socket's session or by RPC. */
+/** Looks at the first open session from inside the object. */
 const inside = <T>(endpoint: Served, look: (session: Session) => T): Promise<T> =>
   runInDurableObject(endpoint.stub, (object) =>
     look([...(object as never as { openSessions(): Session[] }).openSessions()][0]!),
@@ -164,7 +164,7 @@ describe("what is agreed on", () => {
 });
 
 describe.each(modes)("what comes in, hibernate: $hibernate", (mode) => {
-  /** Writes down what comes, and answers "end". */
+  /** Logs each message, and answers "end". */
   const listening = (log: Log, options: Options = {}) =>
     mode.serve({
       flowControl: true,
@@ -283,7 +283,7 @@ describe.each(modes)("what comes in, hibernate: $hibernate", (mode) => {
     async (_, options, frame, code) => {
       const log = new Log();
       const client = await FlowClient.connect(listening(log, options));
-      // The 9 would be malformed.
+      // A frame with the 9 would be malformed.
       client.client.send(bytes([...frame], 9));
       expect(await client.client.closed).toMatchObject({ code });
       await log.has(["close", code]);
@@ -322,7 +322,7 @@ describe.each(modes)("what comes in, hibernate: $hibernate", (mode) => {
     client.client.send(bytes(1, empty(4095), [6], 101, 110, 100));
     await client.has(1);
     expect(log.entries).toEqual([...Array.from({ length: 4095 }, () => ""), "end"]);
-    // Its first item is no UTF-8, and its last doesn't end: nobody has looked.
+    // The first item is not UTF-8, and the last has no end: Socle must not decode either.
     client.client.send("before", bytes(1, [2, 0xff], empty(4096), 0x80), "behind");
     expect(await client.client.closed).toMatchObject({ code: 1009 });
     await log.has(["close", 1009]);
@@ -406,7 +406,7 @@ describe.each(modes)("what comes in, hibernate: $hibernate", (mode) => {
   });
 });
 
-/** Writes down how each put and each result went, by the message's number. */
+/** Logs the result of each put and of each message, by the message's number. */
 const putting =
   (log: Log) =>
   (send: SendChannel, count: number, from = 0): void => {
@@ -416,7 +416,7 @@ const putting =
     }
   };
 
-/** Whoever waits for a promise is told a little later than who is called. */
+/** Results of promises arrive a little later than those of callbacks, so their order is not compared. */
 const sorted = (log: Log, from = 0) => log.entries.slice(from).map(String).toSorted();
 
 const dropped = (log: Log) => log.entries.filter((entry) => String(entry).includes("MessageDroppedError"));
@@ -424,7 +424,7 @@ const dropped = (log: Log) => log.entries.filter((entry) => String(entry).includ
 const command = (message: string) => message.split(" ").map(Number) as [count: number, from: number];
 
 describe.each(modes)("the credit, hibernate: $hibernate", (mode) => {
-  /** Puts as many messages as it is told, from a number on. */
+  /** Puts as many messages as the client says, beginning with a number. */
   const pouring = (flowControl: EndpointOptions["flowControl"] = TEN.flowControl) =>
     mode.serve({
       flowControl,
@@ -598,7 +598,7 @@ describe.each(modes)("a send channel, hibernate: $hibernate", (mode) => {
   it("F4: with a fixed buffer a put waits while the client takes nothing, and a result says what was sent", async () => {
     const log = new Log();
     const client = await FlowClient.connect(channelled(log, { sendBufferOrN: 1 }));
-    // Two are under way, one waits to be, and one is in the buffer.
+    // Two are sent, one waits for credit, and one is in the buffer.
     client.client.send("6 0");
     await log.has([3, true]);
     expect(log.entries).toEqual([
@@ -672,7 +672,7 @@ describe.each(modes)("a send channel, hibernate: $hibernate", (mode) => {
 });
 
 describe.each(modes)("past the channel, hibernate: $hibernate", (mode) => {
-  /** Sends as many as it is told, past any channel. */
+  /** Sends as many messages as the client says, without a channel. */
   const remote = (log: Log, flowControl: EndpointOptions["flowControl"] = { window: 200, maxBufferedAmount: 300 }) =>
     mode.serve({
       flowControl,
@@ -845,10 +845,10 @@ describe.each(modes)("a client that takes nothing, hibernate: $hibernate", (mode
       onClose: (_, __, { closeCode }) => log.add("close", closeCode),
       onError: () => {},
     });
-    /** Timers fire in the object that set them. */
+    /** Runs in the object, because timers fire in the object that set them. */
     const pass = (milliseconds: number) =>
       runInDurableObject(endpoint.stub, () => void vi.advanceTimersByTime(milliseconds));
-    /** To poll would let time pass. */
+    /** Waits inside the object, because polling would let time pass. */
     const putAll = (count: number) =>
       runInDurableObject(endpoint.stub, async () => {
         while (!log.entries.some((entry) => String(entry) === `${count - 1},true`)) await scheduler.wait(1);
@@ -929,7 +929,7 @@ describe.each(modes)("what waits for the client, hibernate: $hibernate", (mode) 
       flowControl: { window: 1000, batchMs: 60_000 },
       onText: (_, __, { asyncRemote, webSocket }) => {
         for (const one of texts(11)) void asyncRemote.sendText(one);
-        // Past all that Socle sends: what was sent at once comes before it.
+        // Sent without Socle: messages that Socle sent at once come before it.
         webSocket.send("mark");
       },
     });
@@ -1117,7 +1117,7 @@ it("P12: the hook's subprotocol is the application's, with which the client may 
 });
 
 describe("hibernation", () => {
-  /** Sends as many as it is told, past any channel. */
+  /** Sends as many messages as the client says, without a channel. */
   const pouring = (options: Options = {}) =>
     serve({
       ...TEN,
@@ -1145,7 +1145,7 @@ describe("hibernation", () => {
     await buffered(endpoint);
     await endpoint.hibernate();
     client.client.send(`9 ${size}`);
-    // Of the window ten hundredths are free but seven, and the two that were taken.
+    // The window has room for five of these: three were free, and the client acknowledged two.
     await client.has(12);
     expect(await buffered(endpoint)).toBe(4 * 68);
     client.take();
@@ -1279,7 +1279,7 @@ describe("any mix", () => {
         });
         const client = await FlowClient.connect(endpoint);
         const wanted: Record<string, string[]> = { channel: [], remote: [] };
-        /** What was sent past the channel has one order. */
+        /** All messages that bypass the channel have one order. */
         const orderOf = (path: string) => (path === "channel" ? path : "remote");
         for (const { path, isBinary, length: size } of steps.flatMap((one) => ("send" in one ? one.send : []))) {
           const name = `${orderOf(path)} ${wanted[orderOf(path)]!.length} ${"é".repeat(size)}`;

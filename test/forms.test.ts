@@ -1,4 +1,4 @@
-// Attachments, rows and the alarm's row as former versions of Socle wrote them are read by this one, and by each later.
+// Attachments, rows and alarm rows that former versions of Socle wrote: this version and each later one can read them.
 import { runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { Endpoint, startWsConnection, type SendChannel, type Session } from "socle";
@@ -32,7 +32,7 @@ afterEach(() => vi.restoreAllMocks());
 
 const entries = () => logged.mock.calls.map(([entry]) => String(entry));
 
-/** Puts what was written in the place of what the endpoint's one session has kept, and has it wake from that. */
+/** Replaces the kept data of the endpoint's only session, and makes the session wake from it. */
 async function resume(
   endpoint: Served,
   name: string,
@@ -44,7 +44,7 @@ async function resume(
     const { ctx } = object as unknown as { ctx: DurableObjectState };
     const [socket] = ctx.getWebSockets() as [WebSocket];
     const attached = decode(attachments[0]!) as Attached;
-    // The test's own path, in the place of that of then.
+    // Replaces the path of that time by the test's own.
     const [, facts] = attached;
     const there = (text: string) => {
       const { path } = JSON.parse(text) as { path: string };
@@ -203,7 +203,7 @@ describe("what the version with topics wrote", () => {
     expect(seen).toEqual(names);
     await endpoint.hibernate();
     await endpoint.stub.publish(names.at(-1)!, "published");
-    // The one with a position speaks socle.v1.
+    // The client with a position speaks socle.v1.
     const came = await client.next();
     expect(typeof came === "string" ? came : new TextDecoder().decode(came)).toContain("published");
   });
@@ -347,7 +347,7 @@ describe("a form that is not known", () => {
 });
 
 describe("shards", () => {
-  /** A shard that sleeps, whose root is gone, with what both have in storage as it was written. */
+  /** A hibernating shard and its root, with the rows in storage as they were written. The root has lost its memory. */
   async function asleep(change: (rows: typeof writtenWithShards) => void = () => {}) {
     const served = serve({
       shards: 8,

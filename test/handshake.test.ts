@@ -1,4 +1,4 @@
-// What is settled before a session opens: by the hook in the Worker, past the router, and at registration.
+// Decisions before a session opens: of the hook in the Worker, of the object without the router, and at registration.
 import { createExecutionContext, listDurableObjectIds } from "cloudflare:test";
 import { env, exports } from "cloudflare:workers";
 import {
@@ -23,7 +23,7 @@ import { Bound, ChatRoom, container, Endpoints, Exported, Room } from "./support
 const upgrading = (path: string, headers: Record<string, string> = {}): Request =>
   new Request(`https://socle.test${path}`, { headers: { Upgrade: "websocket", ...headers } });
 
-/** By the Worker's own fetch, which sees the method and the context as they are. */
+/** Calls the Worker's own fetch, which sees the method and the context as they are. */
 const direct = (asked: Request, ctx = createExecutionContext()) => container.fetch(asked, env, ctx);
 
 /** Whether the object of a path was ever constructed. */
@@ -32,7 +32,7 @@ async function wasWoken(path: string): Promise<boolean> {
   return ids.some((id) => id.equals(env.Endpoints.idFromName(path)));
 }
 
-/** What the Worker told the session, which the session tells its client. */
+/** Sends the client what the Worker told the session. */
 const telling = {
   onText: (_: unknown, __: string, session: Session) => {
     const { id, userPrincipal, userProperties, negotiatedSubprotocol, pathParameters, tags } = session;
@@ -472,7 +472,7 @@ describe("past the router", () => {
     expect(await status(env.OTHER.getByName("no static options"), "/anywhere")).toBe(101);
   });
 
-  /** All that a client may write where the Worker's own word could stand. */
+  /** Headers with which a client may try to imitate the Worker. */
   const word = {
     userPrincipal: "forged",
     userProperties: { forged: 1 },
@@ -545,7 +545,7 @@ describe("past the router", () => {
       see(asked);
       return new Response();
     });
-    // The router tells the object of it where there is a hook, and where there is an onRequest.
+    // The router tells the object about cf if there is a hook, and if there is an onRequest.
     const paths = [freshPath(), freshPath(), freshPath()] as const;
     container.addEndpoint(paths[0], {}).addEndpoint(paths[1], { onHandshake: see }).addEndpoint(paths[2], Room);
     for (const path of paths.slice(0, 2)) await direct(new Request(upgrading(path), { cf }));

@@ -1,4 +1,4 @@
-// Sessions that are silent for too long, and messages to which the platform answers by itself.
+// Sessions that are silent for too long, and messages that the platform itself answers.
 import { evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import {
@@ -18,13 +18,13 @@ import { logEntry } from "./support/log.ts";
 import { Clock, container } from "./support/worker.ts";
 
 const MINUTES = 60_000;
-/** Of the object's storage, to count what is asked of the platform. Objects that are made from here on ask there. */
+/** The prototype of the object's storage, to count calls of the platform. Objects that are made later use it. */
 const prototypeOf = (endpoint: ReturnType<typeof serve>) =>
   runInDurableObject(endpoint.stub, (_, { storage }) => platform(storage));
 
 const echo = { onText: (_: unknown, text: string, session: Session) => session.asyncRemote.sendText(text) };
 
-/** Options with wrong values can't be written in TypeScript. */
+/** Options of a wrong type, which TypeScript would not let a test write. */
 const register = (options: object) => () => serve(options as EndpointOptions);
 
 afterEach(() => {
@@ -64,7 +64,7 @@ describe("by the platform's clock", () => {
     }
     expect(await client.closed).toMatchObject({ code: 1001 });
     expect(Date.now()).toBeGreaterThanOrEqual(last + 2000);
-    // The alarm has woken it, and nothing else has.
+    // Only the alarm has woken the object.
     expect(Clock.made).toBe(made + 1);
   });
 
@@ -80,7 +80,7 @@ describe("by the platform's clock", () => {
 describe("by a clock that is set", () => {
   beforeEach(stopClock);
 
-  /** The alarm comes before its time, as no platform delivers it. */
+  /** Delivers the alarm before its time, which no platform does. */
   const early = (endpoint: ReturnType<typeof serve>) =>
     runInDurableObject(endpoint.stub, (object) =>
       object.alarm({ scheduledTime: Date.now(), isRetry: false, retryCount: 0 }),
@@ -473,7 +473,7 @@ describe("by a clock that is set", () => {
     const set = vi.spyOn(await prototypeOf(endpoint), "setAlarm");
     await endpoint.hibernate();
     const client = await endpoint.connect();
-    // What is late is not touched: if it is moved the platform doesn't try it again.
+    // An alarm that is late is left alone: if Socle moved it, the platform would not retry it.
     vi.setSystemTime((await alarmOf(endpoint.stub))! + MINUTES);
     expect(await client.ask("in")).toBe("in");
     expect(set).toHaveBeenCalledTimes(1);
@@ -483,7 +483,7 @@ describe("by a clock that is set", () => {
     });
     expect(await client.ask("in")).toBe("in");
     await expect.poll(() => set.mock.calls.length).toBe(2);
-    // It rings at once.
+    // The alarm is due at once.
     expect(await ring(endpoint.stub)).toBe(true);
     expect(await client.ask("in")).toBe("in");
     await ringAtAlarm(endpoint.stub);

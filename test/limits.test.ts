@@ -1,4 +1,4 @@
-// How many messages may wait, how large they may be, and how often they may come.
+// Limits: how many messages may be queued, how large they may be, and how often they may arrive.
 import { runInDurableObject } from "cloudflare:test";
 import { DeploymentError, LimitError, LimitExceededError, type EndpointOptions, type Session } from "socle";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
@@ -9,14 +9,14 @@ import { logEntry } from "./support/log.ts";
 
 const numbered = (count: number) => Array.from({ length: count }, (_, i) => `${i}`);
 
-/** `onClose` and `onError` that write down the codes. */
+/** `onClose` and `onError` that log the close codes. */
 const coded = (log: Log) => ({
   onError: (_: unknown, __: Session, error: Error) =>
     log.add("error", error instanceof LimitExceededError && error.closeCode),
   onClose: (_: unknown, __: Session, { closeCode }: { closeCode: number }) => log.add("close", closeCode),
 });
 
-/** Options with wrong values can't be written in TypeScript. */
+/** Options of a wrong type, which TypeScript would not let a test write. */
 const register = (options: object) => () => serve(options as EndpointOptions);
 
 afterEach(() => {
@@ -64,7 +64,7 @@ describe("maxPendingMessages", () => {
     expect(await other.ask("still there")).toBe("still there");
   });
 
-  /** The callback waits until all that the client sent, and its Close frame, are there: what is queued is then exact. */
+  /** The callback waits until all messages and the Close frame have arrived, so that the queue has an exact length. */
   async function flood(count: number, options: EndpointOptions = {}): Promise<Log> {
     const log = new Log();
     const endpoint = serve({
@@ -111,7 +111,7 @@ describe("maxPendingMessages", () => {
   });
 
   describe("behind a callback that never settles", () => {
-    /** Fires the timers of the object, in the object. */
+    /** Runs the object's timers, inside the object. */
     const pass = (endpoint: ReturnType<typeof serve>, milliseconds: number) =>
       runInDurableObject(endpoint.stub, async () => {
         while (vi.getTimerCount() === 0) await scheduler.wait(1);
@@ -232,7 +232,7 @@ describe("maxPendingMessages", () => {
       client.send("close", "far too long for it", "far too long for it");
       expect(await client.closed).toMatchObject({ code: 4000 });
       await log.has("closing");
-      // Behind what the client has sent.
+      // The answer comes after everything that the client has sent.
       await request(endpoint.path);
       expect(vi.getTimerCount()).toBe(0);
       await runInDurableObject(endpoint.stub, () => closing.resolve());

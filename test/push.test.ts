@@ -1,4 +1,4 @@
-// From the Worker to the object behind a path: pushing to its sessions, trying again, and where the object is.
+// From the Worker to the object behind a path: sending to its sessions, retries, and the object's location.
 import { createExecutionContext, runInDurableObject, waitOnExecutionContext } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { addEndpoint, DeploymentError, Endpoint, ServerContainer, type HandshakeResult, type Session } from "socle";
@@ -8,7 +8,7 @@ import { connect, request, type Client } from "./support/client.ts";
 import { freshPath, Log, recorded, serve, type Served } from "./support/endpoint.ts";
 import { container, Room } from "./support/worker.ts";
 
-/** Its sessions are told their ids first. */
+/** Each session first gets its id. */
 const telling = {
   tags: ({ requestParameterMap }: Session) => requestParameterMap.getAll("tag"),
   onOpen: (session: Session) => session.asyncRemote.sendText(session.id),
@@ -19,7 +19,7 @@ async function join({ path }: Pick<Served, "path">, query = ""): Promise<{ clien
   return { client, id: (await client.next()) as string };
 }
 
-/** What an RPC fails with. To look at its promise, as expect does, would ask for properties of its result. */
+/** The error of an RPC. `expect` can't be used: it would read properties of the call's result, which are calls too. */
 async function failureOf(call: () => PromiseLike<unknown>): Promise<unknown> {
   try {
     await call();
@@ -321,7 +321,7 @@ describe("an object that fails", () => {
   });
   afterEach(() => vi.restoreAllMocks());
 
-  /** What a namespace's stubs throw, one after the other; then come the real ones. */
+  /** The errors that a namespace's stubs throw, one after the other. Then come the real stubs. */
   function failing(binding: "Endpoints" | "Room", ...marks: object[]) {
     const stubs: string[] = [];
     const namespace = {
@@ -466,7 +466,7 @@ describe("an object that fails", () => {
 });
 
 describe("where the object is", () => {
-  /** A namespace that writes down how its objects are asked for, and has the real ones. */
+  /** A namespace that logs how its objects are asked for, and returns the real ones. */
   function watched() {
     const asked: unknown[][] = [];
     const namespace = (within: string[]) => ({

@@ -1,4 +1,4 @@
-// Which paths lead where, and what is answered where no session opens.
+// Which endpoint serves which path, and the answers if no session opens.
 import { createExecutionContext } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import {
@@ -16,7 +16,7 @@ import { connect, request, upgrade } from "./support/client.ts";
 import { freshPath, serve } from "./support/endpoint.ts";
 import { container, Room } from "./support/worker.ts";
 
-/** A map whose sessions say where they are. */
+/** A map whose sessions report their path. */
 const whereabouts = {
   onOpen: (session: {
     asyncRemote: { sendText(text: string): Promise<void> };
@@ -222,7 +222,7 @@ describe("requests that open no session", () => {
   const path = freshPath();
   addEndpoint(container, path, { allowedOrigins: ["https://a.example", "*.b.example", "https://*.c.example:8443"] });
 
-  /** The runtime turns an upgrade by another method into a GET on its way between Workers, and drops "Upgrade". */
+  /** Between Workers, the runtime turns an upgrade with another method into a GET, and drops "Upgrade". */
   const direct = (to: string, init: RequestInit) =>
     container.fetch(new Request(`https://socle.test${to}`, init), env, createExecutionContext());
 

@@ -1,4 +1,4 @@
-// The send queue, and the ways past it.
+// Send channels, and sends that bypass them.
 import { runInDurableObject } from "cloudflare:test";
 import {
   BufferSizeError,
@@ -36,7 +36,7 @@ class Slow {
   }
 }
 
-/** Runs its messages as commands on the session's channel, and answers past it. */
+/** Runs its messages as commands on the session's channel, and answers without the channel. */
 const commandedBy =
   ({ serve }: (typeof modes)[number]) =>
   (

@@ -1,4 +1,4 @@
-// The session object: kept, compared, and refused where hibernation would change it.
+// The session object: Socle saves it, compares it, and refuses what hibernation would change.
 import {
   onOpenStartWsConnection,
   SessionObjectError,

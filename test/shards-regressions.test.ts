@@ -1,4 +1,4 @@
-// What the random sequences of test/shards-model.test.ts have found, each by itself.
+// The bugs that the random sequences of test/shards-model.test.ts have found, one test for each.
 import { runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { Endpoint, type Session, type WsEndpointMap } from "socle";
@@ -13,7 +13,10 @@ import { container } from "./support/worker.ts";
 beforeEach(() => void vi.spyOn(console, "error").mockImplementation(() => {}));
 afterEach(() => void vi.restoreAllMocks());
 
-/** A path whose clients choose their shard: `?2`. They are subscribed to what they send, and leave it with a "-" before it. */
+/**
+ * A path whose clients choose their shard: `?2`. A text subscribes to the topic of that name; with a "-" before it, it
+ * unsubscribes.
+ */
 const divided = (more: WsEndpointMap<Cloudflare.Env, never> = {}) =>
   serve({
     shards: 8,
@@ -64,12 +67,12 @@ it("S5: a topic without a history that all of a shard have left, and one comes t
     }
     await stub.publish("a", text);
     expect(await ann.next()).toBe(text);
-    // What the delivery found has been answered.
+    // After this call, the root has the answer to the delivery.
     await stub.openSessionCount();
   }
 });
 
-/** In a session of shard 0, with its path. */
+/** Opens a session in shard 0, and returns it with its path. */
 async function alone(topics: object) {
   const served = divided({ topics });
   const ann = await served.connect("?0");
@@ -174,7 +177,7 @@ it("T11: a shard that died when a clear had come subscribes to the topic as it i
   );
   const { position } = await stub.publish("a", "0");
   expect(await ann.next()).toBe("0");
-  // So soon behind another it is not in the shard's row.
+  // The shard's row does not have this one, because it came so soon after another.
   await stub.clearTopic("a");
   expect(await stub.openSessionCount()).toBe(1);
   await runInDurableObject(shard, (_, state) => state.abort("crash")).catch(() => {});
@@ -186,7 +189,7 @@ it("T11: a shard that died when a clear had come subscribes to the topic as it i
   await vi.waitUntil(() => mock.calls.some(([told]) => told[0] === "deliver"));
   const subscribing = within(shardOf(served, 0), async (all) => {
     const subscription = all["0,ben"]!.subscribe("a", { since: position });
-    // Asked behind it, and answered.
+    // This question comes after the subscription, and is answered.
     await all["0,ben"]!.subscribe("c");
     release();
     return subscription;
@@ -250,7 +253,7 @@ it.each([
   const ann = await served.connect("?0,ann");
   const ben = await served.connect("?0,ben");
   await ann.ask("a");
-  // The root knows that it has the topic's deliveries.
+  // The root now knows that the shard has the topic's deliveries.
   await stub.publish("a", "0");
   expect(await ann.next()).toBe("0");
   await hibernate(shardOf(served, 0).stub);

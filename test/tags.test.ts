@@ -1,4 +1,4 @@
-// What a session carries beside its object: tags, user properties, limits.
+// What a session has in addition to its object: tags, user properties, limits.
 import { createExecutionContext, evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import {
@@ -32,7 +32,7 @@ describe("tags", () => {
     onOpen: ({ tags, queryString }: Session) => ({ name: queryString, opened: [...tags] }),
     onText: (object: { opened: string[] }, _: string, session: Session) => tell(session, [object.opened, session.tags]),
   };
-  /** The names of the open sessions with a tag, told by the object itself. */
+  /** The names of the open sessions with a tag, from inside the object. */
   const named = ({ stub }: Served, tag?: string): Promise<string[]> =>
     runInDurableObject(stub, (instance) =>
       [...instance.openSessions(tag)].map(({ sessionObject }) => (sessionObject as { name: string }).name).toSorted(),

@@ -1,4 +1,4 @@
-// `socle/testing` itself: what a test is given, and what it is told when something does not come.
+// `socle/testing` itself: what a test gets, and the error if something does not arrive.
 import { exports } from "cloudflare:workers";
 import {
   ConnectionClosedError,
@@ -66,7 +66,7 @@ describe("a client", () => {
     const client = await open(echo().path);
     await expect(client.next()).rejects.toThrow(new TimeoutError("No message in 50 ms: none arrived."));
     client.send("a", new Uint8Array(3));
-    // What is there is taken at once, whatever the time.
+    // Messages that have arrived are taken at once, whatever the time limit.
     await expect.poll(() => client.messages.length).toBe(2);
     await client.take(2);
     await expect(client.next()).rejects.toThrow("No message in 50 ms: 2 arrived, the last 3 bytes, and 2 were taken.");

@@ -1,4 +1,5 @@
-// Topics on `socle.v1`: frames with topic and position, positions in the handshake, and slow clients that read on from the history.
+// Topics on `socle.v1`: frames with topic and position, positions in the handshake, and slow clients that continue from
+// the history.
 import type { Session, WsEndpointMap } from "socle";
 import { redeploy } from "socle/testing";
 import { afterEach, beforeEach, describe, expect, it, vi, type MockInstance } from "vitest";
@@ -158,7 +159,7 @@ describe("frames", () => {
 });
 
 describe("coming back", () => {
-  /** Subscribes as the query says: in onOpen, or when a text comes. */
+  /** Subscribes as the query says: in onOpen, or when a text arrives. */
   const returning = () =>
     room({
       onOpen: async (session: Session) => {

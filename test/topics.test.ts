@@ -1,4 +1,4 @@
-// Topics: who is subscribed gets what is published, in one order, through hibernation and deploys.
+// Topics: subscribers get publications in one order, through hibernation and deploys.
 import { runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { DeploymentError, ServerContainer, type Endpoint, type Session, type WsEndpointMap } from "socle";
@@ -14,12 +14,12 @@ let logged: MockInstance<typeof console.error>;
 beforeEach(() => (logged = vi.spyOn(console, "error").mockImplementation(() => {})));
 afterEach(() => void vi.restoreAllMocks());
 
-/** What is in storage, but how far a shard is: that goes when the root hears that nobody is there. */
+/** The rows in storage, without a shard's own progress, which goes when the root learns that no session is left. */
 const leftIn = async ({ stub }: Served) => (await rowsOf(stub)).filter((key) => key !== "socle:shard");
 
 const entries = () => logged.mock.calls.map(([entry]) => String(entry));
 
-/** A room whose clients say their name as the query. */
+/** A room whose clients give their name as the query. */
 const room = (more: WsEndpointMap<Cloudflare.Env, never> = {}, serving = serve) =>
   serving({
     onOpen: (session: Session) => ({ name: session.queryString }),
@@ -146,7 +146,7 @@ describe.each(modes)("subscriptions, hibernate: $hibernate", ({ serve: serving, 
     expect(await client.take(2)).toEqual([new Uint8Array([1, 2]).buffer, new Uint8Array([1, 2]).buffer]);
   });
 
-  // From a shard it goes to the root first, and comes back behind them: test/shards.test.ts.
+  // From a shard the publication goes to the root first, and comes back after the others: test/shards.test.ts.
   alone(
     "T3: what is published before a close, a broadcast, an unsubscribe and a subscribe in the same turn comes before it",
     async () => {
@@ -196,7 +196,7 @@ describe("subscribing in onOpen", () => {
     for (const text of ["1", "2", "3"]) await served.stub.publish("a", text);
     const connecting = served.connect();
     await log.has([2, false]);
-    // What its replay needs is not trimmed away meanwhile.
+    // Publications that the replay needs are not trimmed meanwhile.
     for (const text of ["4", "5", "6"]) await served.stub.publish("a", text);
     expect(await served.stub.broadcast("not his")).toBe(0);
     go();
@@ -265,7 +265,7 @@ describe("subscribing in onOpen", () => {
 });
 
 describe("what is kept of subscriptions", () => {
-  /** Small and large, with a row or in the attachment. */
+  /** Few and many subscriptions, in the attachment or in a row. */
   const shapes = [
     { what: "a few", names: ["a", "b"], more: {} },
     { what: "many", names: Array.from({ length: 1000 }, (_, n) => `topic ${n} ${"ü".repeat(60)}`), more: {} },
@@ -369,7 +369,7 @@ describe("what is kept of subscriptions", () => {
     await served.stub.publish("b", "1");
     expect(await clients[7]!.next()).toBe("1");
     const looked = spy.mock.calls.length - woken;
-    // That of whom it goes to is read once more, for a session.
+    // The attachment of the receiver is read once more, for its session.
     expect([looked >= 19, looked <= 21]).toEqual([true, true]);
     await served.stub.publish("b", "2");
     expect(await clients[7]!.next()).toBe("2");

@@ -1,5 +1,5 @@
-// What workerd writes while the tests run, in every suite: an exception that nobody caught, or a rejection that nobody
-// handled, fails the run.
+// Checks what workerd logs while the tests run, in every suite: an uncaught exception or an unhandled rejection fails
+// the run.
 import { existsSync } from "node:fs";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { createRequire } from "node:module";
@@ -8,14 +8,14 @@ import { join } from "node:path";
 
 const { default: workerd } = createRequire(import.meta.url)("workerd") as { default: string };
 
-/** What the runtime itself calls uncaught though the test provokes it, and the caller or the client is told. */
+/** Entries that the runtime calls uncaught although a test provokes them, and the caller or client gets the error. */
 const PROVOKED = [
-  // By ctx.abort: the error it is given.
+  // The error that was passed to ctx.abort.
   /outputGateBroken; jsg\.Error: (crash|reset|taken down)\b/,
-  // Thrown by a method that was called by RPC, or by onRequest: the caller gets it.
+  // An exception of a method that was called by RPC, or of onRequest: the caller gets it.
   /uncaught exception; source = Uncaught \(in promise\); stack = (PayloadError: Not sent|CloseReasonError: |Error: secret\b)/,
   /uncaught exception; exception = workerd\/jsg\/value\.h:\d+: failed: jsg\.Error: secret\b/,
-  // A client that breaks the protocol, or sends more than 32 MiB at once: its close has the code.
+  // A client that breaks the protocol, or sends more than 32 MiB at once: it gets the close code.
   /WebSocket protocol error; protocolError\.statusCode = 100[29]/,
 ];
 
@@ -31,7 +31,7 @@ export default async function setup(): Promise<() => Promise<void>> {
     MINIFLARE_WORKERD_PATH: join(import.meta.dirname, "workerd"),
   });
   return async () => {
-    // There is none if no test has started the runtime.
+    // There is no file if no test has started the runtime.
     const found = existsSync(log) ? uncaught(await readFile(log, "utf8")) : [];
     await rm(folder, { recursive: true });
     if (found.length > 0) throw new Error(`workerd's log has what nobody caught:\n${found.join("\n")}`);
