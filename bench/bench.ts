@@ -1,4 +1,4 @@
-// Socle beside the hand-written floor, PartyServer and crossws, in one run. docs/performance.md says how to read it.
+// Compares Socle with the hand-written floor, PartyServer and crossws in one run. docs/performance.md says how to read the results.
 //
 //   npm run bench                       everything: about an hour and a half
 //   npm run bench -- --quick            a first look, in about two minutes
@@ -46,7 +46,7 @@ if (!(rounds >= 1 && seconds > 0)) throw new Error("--rounds takes a number from
 const isWanted = (name: string) => !options.case || options.case.includes(name);
 const wanted = all.filter(({ name }) => isWanted(name));
 
-/** On a terminal each line takes the former's place; in a log only what begins a round is told. */
+/** On a terminal each line replaces the previous one. In a log only the start of each round is printed. */
 const progress = (line: string, isRound = false) => {
   if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${line}`);
   else if (isRound) process.stderr.write(`${line}\n`);
@@ -55,7 +55,7 @@ const begun = Date.now();
 const told = (line: string, isRound = false) =>
   progress(`${Math.round((Date.now() - begun) / 1000)} s: ${line}`, isRound);
 
-/** Where the base was too far from itself there are more rounds, twice as many at most, unless it was said how many. */
+/** Runs a case. If the base differs too much from itself, the case gets twice as many rounds, unless --rounds is given. */
 async function run(one: Case): Promise<Result> {
   const taking = entriesFor(one.work);
   const result = new Result(one);
@@ -64,7 +64,7 @@ async function run(one: Case): Promise<Result> {
   let contenders: readonly Contender[] = [];
   const start = async () => {
     contenders = await Promise.all(taking.map((entry) => Contender.start(entry)));
-    // All at once, but for the thousands of connections of a case that has its own processes.
+    // In parallel, except for the thousands of connections of a case that has its own processes.
     if (!one.processes) await Promise.all(contenders.map((contender) => one.prepare?.(contender) ?? Promise.resolve()));
     else for (const contender of contenders) await one.prepare?.(contender);
     await Promise.all(contenders.map((contender) => contender.quiet()));
@@ -74,9 +74,9 @@ async function run(one: Case): Promise<Result> {
   for (let round = 0; round < planned; round++) {
     told(`${one.name}: round ${round + 1} of ${planned}`, true);
     const where = (name: string) => told(`${one.name}: round ${round + 1} of ${planned}: ${name}`);
-    // A process has a bias of its own for as long as it runs: the floor in one process has measured 1.4 of it in another.
+    // A process has a bias as long as it runs: the floor in one process has measured 1.4 of the floor in another.
     if (!one.processes) await start();
-    // Every other round backwards, so that nobody always follows the same one.
+    // Every second round runs in reverse order, so no contender always follows the same one.
     const outcomes: Map<string, Outcome> = await one.round(round % 2 ? contenders.toReversed() : contenders, where);
     if (!one.processes) await stop();
     result.add(outcomes);
@@ -102,7 +102,7 @@ if (isWanted("bundle")) {
 }
 if (isWanted("evaluation")) {
   results.evaluation = await evaluation();
-  console.log("\n## The evaluation of Socle's bundle, minified, in a fresh process of Node\n");
+  console.log("\n## The evaluation of Socle's bundle, minified, in a new process of Node\n");
   console.table(results.evaluation);
 }
 if (isWanted("own-part")) {
@@ -115,7 +115,7 @@ const record = () => writeFile(file, `${JSON.stringify(results, undefined, 2)}\n
 await record();
 for (const one of wanted) {
   results.cases.push((await run(one)).data);
-  // After each case: a run that is broken off leaves those before it.
+  // Written after each case, so an interrupted run keeps its finished cases.
   await record();
 }
 if (!options.quick && !options.case) await draw(results, folder);

@@ -1,7 +1,7 @@
-// What a case asks of a contender's figures: a number that each round gives, and the most that its median may be.
+// A bound on a contender's figures: a number that each round gives, and the most that its median may be.
 import type { Sample } from "./sample.ts";
 
-/** A round's figures of a contender, of the one that the case compares with, and of any other that got all right. */
+/** The figures of one round: of the contender, of the base that the case compares with, and of any other that has some. */
 export interface Compared {
   mine: Sample;
   base: Sample;
@@ -10,32 +10,32 @@ export interface Compared {
 
 export interface Bound {
   readonly atMost: number;
-  /** What the number is, as it is written behind it. */
+  /** What the number means, printed after it. */
   readonly what: string;
-  /** It says nothing of the others, nor does it take from it how far the base is from itself. */
+  /** It compares with no other contender, so a noisy base doesn't make it undecided. */
   readonly isAlone?: boolean;
-  /** Undefined where the other has no figures. */
+  /** Undefined if the other contender has no figures. */
   readonly value: (compared: Compared) => number | undefined;
 }
 
-/** The figure that is compared where a case has several. */
+/** The figure that is compared if a case has several. */
 export const first = (sample: Sample): number => Object.values(sample)[0]!;
 
-/** Of the base's figure. */
+/** The ratio to the base's figure. */
 export const ratio = (atMost: number): Bound => ({
   atMost,
   what: "",
   value: ({ mine, base }) => first(mine) / first(base),
 });
 
-/** Of another contender's figure. */
+/** The ratio to another contender's figure. */
 export const within = (atMost: number, name: string, figure?: string): Bound => ({
   atMost,
   what: ` of ${name}${figure === undefined ? "" : `'s ${figure}`}`,
   value: ({ mine, other }) => {
     const its = other(name);
     const of = (sample: Sample) => (figure === undefined ? first(sample) : sample[figure]!);
-    // It is not asked to be less than itself.
+    // A contender isn't compared with itself.
     return its && its !== mine ? of(mine) / of(its) : undefined;
   },
 });
@@ -43,7 +43,7 @@ export const within = (atMost: number, name: string, figure?: string): Bound => 
 /** No more than another contender's. */
 export const below = (name: string, figure?: string): Bound => within(1, name, figure);
 
-/** How much the ratio may be above the one that another contender has. */
+/** How much the ratio to the base may exceed another contender's ratio. */
 export const above = (name: string, atMost: number): Bound => ({
   atMost,
   what: ` above ${name}`,
@@ -53,14 +53,14 @@ export const above = (name: string, atMost: number): Bound => ({
   },
 });
 
-/** How much more than the base's a figure may be, in its own unit. */
+/** How much a figure may exceed the base's, in its own unit. */
 export const more = (figure: string, atMost: number): Bound => ({
   atMost,
   what: ` more ${figure}`,
   value: ({ mine, base }) => mine[figure]! - base[figure]!,
 });
 
-/** Of a figure itself, the first if not said otherwise, whatever the others have. */
+/** An absolute limit of a figure, by default the first, whatever the others have. */
 export const itself = (atMost: number, unit: string, figure?: string): Bound => ({
   atMost,
   what: ` ${unit}`,
@@ -68,7 +68,7 @@ export const itself = (atMost: number, unit: string, figure?: string): Bound => 
   value: ({ mine }) => (figure === undefined ? first(mine) : mine[figure]!),
 });
 
-/** How far from itself the base may be, where it takes part twice: beyond that the run is too noisy to say anything. */
+/** How much the base may differ from itself if it takes part twice. Above that the run is too noisy to decide anything. */
 export const STEADY: Bound = {
   atMost: 0.02,
   what: " from itself",

@@ -1,4 +1,4 @@
-// What a case is, and what all are made of: windows of traffic that take turns, and the connections that it goes over.
+// A case, and the building blocks of all cases: windows of traffic that take turns, and connections.
 import { readFileSync } from "node:fs";
 
 import type { Bound } from "./bounds.ts";
@@ -9,19 +9,19 @@ import { medians } from "./statistics.ts";
 export interface Case {
   readonly name: string;
   readonly title: string;
-  /** Who has it takes part. */
+  /** The contenders that have this work take part. */
   readonly work: Work;
   /** The contender that the others are compared with, if not the floor. */
   readonly base?: string;
-  /** What is asked of each of ours. */
+  /** The bounds of each of Socle's contenders. */
   readonly bounds?: readonly Bound[];
-  /** What the first figure of a contender is more than another's, by what that is the cost of. */
+  /** Named costs: how much the first figure of one contender exceeds another's. */
   readonly parts?: Readonly<Record<string, readonly [whole: string, rest: string]>>;
-  /** Whose the contenders' processes are, if each round doesn't have its own. The round itself may start them. */
+  /** Set if the contenders' processes last for the whole case instead of a round. The round itself may start some. */
   readonly processes?: "of the case" | "its own";
-  /** The most rounds that it is run at first. */
+  /** The most rounds that it gets at first. */
   readonly rounds?: number;
-  /** Once for each of its processes. */
+  /** Runs once for each process. */
   readonly prepare?: (contender: Contender) => Promise<unknown>;
   round(contenders: readonly Contender[], told: (name: string) => void): Promise<Map<string, Outcome>>;
 }
@@ -33,27 +33,27 @@ export interface Pace {
   isQuick: boolean;
 }
 
-/** An object hibernates ten seconds after its last event; whether it did is looked at. */
+/** An object hibernates ten seconds after its last event. The cases check that it did. */
 export const HIBERNATION = 12_000;
 
 /** The seconds in which all contenders warm up, at the same time. */
 export const warm = ({ isQuick }: Pace) => (isQuick ? 1 : 3);
 
-/** The seconds of a slice of a window, and of what goes before it unmeasured. */
+/** The seconds of a slice of a window, and of the unmeasured traffic before it. */
 const SLICE = 0.5;
 const LEAD = 0.05;
 
-/** How many connections one process can serve here: workerd has two files open for each. */
+/** How many connections one process can serve here: workerd opens two files for each. */
 const [, files = "1024"] = /^Max open files\s+(\d+)/m.exec(readFileSync("/proc/self/limits", "utf8")) ?? [];
 export const MOST = Math.floor((Number(files) - 1000) / 2);
 
-/** Each time another begins, and nobody follows itself. */
+/** Each time another one begins, so none always has the same place. */
 export const inRotation = <T>(all: readonly T[], time: number): T[] => {
   const from = time % all.length;
   return [...all.slice(from), ...all.slice(0, from)];
 };
 
-/** One contender after the other, each when the former has nothing left to do. */
+/** One contender after the other, each when the previous one is idle. */
 export const inTurn =
   (measure: (contender: Contender) => Promise<Outcome>): Case["round"] =>
   async (contenders, told) => {
@@ -71,14 +71,14 @@ interface Traffic {
   seconds: number;
   p50: number;
   p99: number;
-  /** What was wrong with it. */
+  /** What the contender got wrong. */
   wrong?: string | undefined;
 }
 
 /**
- * The server's processor time for each message that came out, or each connection, beside what the clients saw. A window
- * is made of slices that take turns, and its figures are their medians: what else the machine does falls on all
- * contenders alike, and only ever adds.
+ * The server's processor time for each message that it sent, or each connection, and the figures of the clients. A window
+ * is made of slices that take turns, and its figures are their medians. Other load on the machine affects all
+ * contenders alike, and can only add to their figures.
  */
 export const charged =
   (
@@ -93,7 +93,7 @@ export const charged =
       for (const one of inRotation(taken, slice)) {
         const { contender, samples } = one;
         told(contender.name);
-        // The caches are still the former's.
+        // The caches still hold the previous contender's data.
         await traffic(contender, LEAD);
         await prepare?.(contender);
         const before = await contender.cpu();

@@ -1,4 +1,4 @@
-// What is measured, and how: a round of a case gives a sample of each contender.
+// The cases: a round of a case gives a sample of each contender.
 import { randomUUID } from "node:crypto";
 
 import { above, below, itself, more, ratio } from "./bounds.ts";
@@ -10,7 +10,7 @@ import { shardCases } from "./shards.ts";
 import { medians } from "./statistics.ts";
 import { topicCases } from "./topics.ts";
 
-/** Each of so many connections sends, waits for its answer, and sends again. */
+/** Each of the connections sends, waits for its answer, and sends again. */
 const echoing = (count: number, bytes: number, pace: Pace): Pick<Case, "prepare" | "round"> => ({
   async prepare(contender) {
     await connections(contender, "echo", count);
@@ -62,13 +62,13 @@ const broadcast = (pace: Pace): Case => ({
   round: charged(pace, (contender, seconds) => contender.ask("broadcast", { seconds })),
 });
 
-/** So many that one process can serve, in the place of the 10,000. */
+/** As many connections as one process can serve, instead of the 10,000. */
 const crowd = ({ isQuick }: Pace): Case => ({
   name: "broadcast-10000",
   title: `Broadcast to ${Math.min(10_000, MOST).toLocaleString("en")} connections: the longest that another's echo takes meanwhile, and how long until all have it`,
   work: "crowd",
   processes: "of the case",
-  // One slice and what else is on the way.
+  // One slice, and everything else that is in transit.
   bounds: [itself(50, "ms"), below("PartyServer")],
   ...(isQuick && { rounds: 1 }),
   async prepare(contender) {
@@ -83,7 +83,7 @@ const crowd = ({ isQuick }: Pace): Case => ({
   }),
 });
 
-/** Two of these differ in the one part alone, but that past the router the object checks what the router has checked. */
+/** Each pair differs in that part alone, except that the object repeats the router's checks if a request doesn't go through the router. */
 const PARTS: Case["parts"] = {
   "Socle's router, beyond the floor's Worker": ["Socle, class", PAST_ROUTER],
   "Socle's object, beyond the floor's": [PAST_ROUTER, FLOOR],
@@ -103,7 +103,7 @@ const opening = (pace: Pace): Case => ({
   ),
 });
 
-/** How many fresh processes of each contender make a round of `cold`. */
+/** How many new processes of each contender make a round of `cold`. */
 const PROCESSES = 15;
 
 const FIRST = "first echo ms";
@@ -119,7 +119,7 @@ const cold = ({ isQuick }: Pace): Case => {
     bounds: [more(FIRST, 1.5), more(SECOND, 0.5), below("PartyServer", FIRST), below("PartyServer", SECOND)],
     parts: PARTS,
     async prepare(contender) {
-      // The server's process is to be cold, and the clients' is not.
+      // Warms the clients' process. The server's stays cold.
       for (let index = 0; index < 20; index++) await contender.ask("greet", { url: contender.url("echo") });
       await contender.ask("drop", {});
     },
@@ -136,12 +136,12 @@ const cold = ({ isQuick }: Pace): Case => {
   };
 };
 
-/** The process listens before the first connection is opened: what it takes until then is a figure of its own. */
+/** The process listens before the first connection is opened. The time until then is a separate figure. */
 async function coldSample(contender: Contender): Promise<Sample> {
   const start = await contender.restart();
   await contender.quiet();
   const started = await contender.cpu();
-  // The disk outlives the process: the object is a new one too.
+  // The disk outlives the process, so the object is new too.
   const url = contender.url("echo", randomUUID());
   const firstEcho = await contender.ask("greet", { url });
   await contender.quiet();
@@ -178,7 +178,7 @@ const closing = ({ isQuick }: Pace): Case => ({
   }),
 });
 
-/** The bytes of a message to the stalled client; the contenders have 400 MB of them. */
+/** The bytes of a message to the stalled client. The contenders send 400 MB of these. */
 const STALLED_BYTES = 65_536;
 
 const stalled = ({ isQuick }: Pace): Case => ({
@@ -186,9 +186,9 @@ const stalled = ({ isQuick }: Pace): Case => ({
   title: "Resident memory that a client adds which never reads, with 400 MB to send to it in 64 KiB messages",
   work: "stalled",
   bounds: [itself(16, "MiB")],
-  // It hardly varies.
+  // The figure hardly varies.
   rounds: isQuick ? 1 : 5,
-  // What the object and its code need is not the client's.
+  // The memory of the object and its code doesn't count as the client's.
   async prepare(contender) {
     await connections(contender, "stalled", 1);
     await contender.ask("ask", { connection: 0 });
@@ -201,7 +201,7 @@ const stalled = ({ isQuick }: Pace): Case => ({
     await contender.quiet();
     const MiB = ((await contender.memory()) - before) / 2 ** 20;
     const { answer: later } = await contender.ask("ask", { connection: 0 });
-    // What has sent nothing needs no memory either.
+    // A contender that has sent nothing needs no memory either.
     if (Number(later) === 0) return "nothing is sent";
     return answer === later ? { MiB, "MB sent": (Number(later) * STALLED_BYTES) / 1e6 } : "it never comes to rest";
   }),
@@ -211,7 +211,7 @@ const burst = (pace: Pace): Case => ({
   name: "burst",
   title: "Bursts of 100 broadcasts of 20 bytes to 200 connections, for each delivery",
   work: "burst",
-  // Ten times as many messages with the same processor time.
+  // A tenth is ten times as many messages with the same processor time.
   bounds: [ratio(0.1)],
   async prepare(contender) {
     await connections(contender, "burst", 200);
@@ -253,7 +253,7 @@ export function casesOf(pace: Pace): Case[] {
     ...topicCases(pace),
     ...shardCases(pace),
   ];
-  // To open the thousands of connections of the other objects that wake would take too long.
+  // Opening the thousands of connections of the other objects that wake would take too long.
   const quick = new Set([
     "echo-20",
     "object-20",

@@ -1,4 +1,4 @@
-// A process of clients: opens connections to one contender, and measures from outside what the bench asks for.
+// A process of clients: opens connections to one contender and measures it from outside.
 import { once } from "node:events";
 import { connect as connectTcp, type Socket } from "node:net";
 
@@ -6,36 +6,36 @@ import { WebSocket } from "ws";
 
 import { medians } from "./statistics.ts";
 
-/** What the bench asks for, and what it is answered. */
+/** The requests of the bench, and their answers. */
 export interface Requests {
   /** Opens connections, and keeps them. */
   open(request: { url: string; count: number; protocol?: string | undefined }): Promise<number>;
   /** Each connection sends, waits for its answer, and sends again. */
   echo(request: { seconds: number; bytes: number }): Promise<Traffic>;
-  /** One connection has so many messages sent to each, one if not said, and asks again when all have them. */
+  /** One connection asks for messages to each, by default one, and asks again when all have them. */
   broadcast(request: { seconds: number; message?: string; each?: number }): Promise<Traffic>;
-  /** One connection has a message sent to all, so many times, while another has its own echoed, one after the other. */
+  /** One connection asks several times for a message to all, while another has its own echoed, one after the other. */
   crowd(request: { times: number }): Promise<{ longest: number; all: number }>;
-  /** One connection has 100 messages sent to all, which have them before it asks for more. */
+  /** One connection asks for 100 messages to all, and asks again when all have them. */
   burst(request: { seconds: number }): Promise<Traffic>;
-  /** Opens a connection that asks for all there is, and never reads: until it has asked. */
+  /** Opens a connection that asks for everything and never reads. Returns when it has asked. */
   stall(request: { url: string; protocol?: string | undefined }): Promise<void>;
   /** Each connection sends a message whose answer takes 3 ms, and one whose answer takes none. */
   slow(request: { seconds: number }): Promise<Traffic & { reordered: number }>;
   /** Opens connections, twenty at a time, and keeps them. */
   opening(request: { url: string; seconds: number; atMost: number }): Promise<Traffic>;
-  /** One message on the first connection to a room that was asked for longest ago. */
+  /** One message on the first connection to the room that has waited longest. */
   ask(request: { connection: number; message?: string }): Promise<{ ms: number; answer: string }>;
   /** Opens a connection, and has one message echoed: from before the handshake until the echo. */
   greet(request: { url: string }): Promise<number>;
-  /** Opens a connection, says something, and closes: until the close event, or no event in three seconds. */
+  /** Opens a connection, sends something, and closes: until the close event, or three seconds without one. */
   close(request: { url: string; code?: number | undefined }): Promise<{ ms: number | undefined; code: number }>;
   /** Ends all connections. */
   drop(request: object): Promise<number>;
 }
 
 export interface Traffic {
-  /** Messages that came in, or connections that were opened. */
+  /** Messages received, or connections opened. */
   count: number;
   seconds: number;
   /** Milliseconds. */
@@ -50,7 +50,7 @@ async function connect(url: string, protocol?: string): Promise<WebSocket> {
   const options = { perMessageDeflate: false, skipUTF8Validation: true };
   const socket = new WebSocket(url, protocol === undefined ? [] : [protocol], options);
   if (protocol !== undefined) acknowledge(socket);
-  // What fails here is followed by the close.
+  // The close event follows each error.
   socket.on("error", () => {});
   await Promise.race([
     once(socket, "open"),
@@ -61,9 +61,9 @@ async function connect(url: string, protocol?: string): Promise<WebSocket> {
 
 /** The messages of a frame of `socle.v1`, and their size in credit. */
 function contents(frame: Buffer, isBinary: boolean): { count: number; size: number } {
-  // The settings are no message.
+  // The settings are not a message.
   if (isBinary && frame[0] === 3) return { count: 0, size: 0 };
-  // A text, or one binary message behind its type.
+  // A text, or one binary message after its type.
   if (!isBinary || frame[0] !== 1) return { count: 1, size: frame.length - Number(isBinary) + 32 };
   let count = 0;
   let size = 0;
@@ -80,7 +80,7 @@ function contents(frame: Buffer, isBinary: boolean): { count: number; size: numb
   return { count, size };
 }
 
-/** Says what was taken at a quarter of the window, or 250 ms after the first of it. */
+/** Acknowledges at a quarter of the window, or 250 ms after the first message. */
 function acknowledge(socket: WebSocket): void {
   let taken = 0;
   let unsaid = 0;
@@ -104,7 +104,7 @@ function acknowledge(socket: WebSocket): void {
   });
 }
 
-/** Has the work begun by each of so many at once, again and again until the time is over. */
+/** Runs the work several times in parallel, again and again until the time is over. */
 async function during(seconds: number, each: readonly (() => Promise<number>)[]): Promise<Traffic> {
   const times: number[] = [];
   let count = 0;
@@ -112,7 +112,7 @@ async function during(seconds: number, each: readonly (() => Promise<number>)[])
   const end = begun + seconds * 1000;
   const one = async (work: () => Promise<number>) => {
     for (let start = performance.now(); start < end;) {
-      // Not in one statement: that would read the count before the wait.
+      // Two statements, because one would read the count before the wait.
       const done = await work();
       count += done;
       const now = performance.now();
@@ -232,7 +232,7 @@ const answers: Requests = {
         // A text frame, with a mask of zeros.
         const text = Buffer.from("send");
         socket.write(Buffer.concat([Buffer.of(0x81, 0x80 + text.length, 0, 0, 0, 0), text]), () => resolve());
-        // From here on nothing is read, and the kernel's buffers fill up.
+        // From here on the client reads nothing, and the kernel's buffers fill up.
         return false;
       };
       const socket = connectTcp({
@@ -266,7 +266,7 @@ const answers: Requests = {
 
   opening({ url, seconds, atMost }) {
     const one = async () => {
-      // Past the bound of open files nothing could be opened.
+      // Above the limit of open files nothing could be opened.
       if (sockets.length >= atMost) throw new Error(`More than ${atMost} connections in ${seconds} s`);
       sockets.push(await connect(url));
       return 1;

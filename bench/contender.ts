@@ -1,4 +1,4 @@
-// A contender while it runs: workerd alone with its Worker, and a process of clients.
+// A running contender: workerd with its Worker alone, and a process of clients.
 import { execFile, fork, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { readdir, readFile } from "node:fs/promises";
@@ -12,10 +12,10 @@ import type { Requests } from "./client.ts";
 
 process.env.MINIFLARE_WORKERD_PATH = (createRequire(import.meta.url)("workerd") as { default: string }).default;
 
-/** What every contender does, if not said otherwise. */
+/** The work of every contender, by default. */
 const COMMON = ["echo", "room", "slow", "wake", "opening"] as const;
 
-/** And what flow control is for, and costs; what a broadcast to thousands holds up; the echo of who keeps an object that changes; what topics cost; and shards. */
+/** Also the benefit and the cost of flow control; delays by a broadcast to thousands; the echo with a kept object that changes; topics; and shards. */
 export type Work =
   | (typeof COMMON)[number]
   | ("stalled" | "burst" | "echo-flow")
@@ -26,9 +26,9 @@ export type Work =
 
 export interface Entry {
   readonly name: string;
-  /** Of its Worker, in `contenders`. */
+  /** The file of its Worker, in `contenders`. */
   readonly file: string;
-  /** What it takes part in, if not in all that is common. */
+  /** The work that it takes part in, if not all common work. */
   readonly works?: readonly Work[];
   /** The subprotocol that its clients speak. */
   readonly protocol?: string;
@@ -36,25 +36,25 @@ export interface Entry {
 
 export const FLOOR = "the floor";
 
-/** What flow control is compared with where its own cost is asked for. */
+/** The reference for the cost of flow control itself. */
 export const PLAIN = "Socle, channel";
 
-/** The floor of those that keep an object for each connection. */
+/** The floor for contenders that keep an object for each connection. */
 export const KEEPING = "the floor, keeping an object";
 
-/** The floor of those that have topics. */
+/** The floor for contenders that have topics. */
 export const TOPICS = "the floor, with topics";
 
-/** What a publication is compared with where its own cost is asked for: all get it, and nobody has subscribed. */
+/** The reference for the cost of a publication itself: a message to all, without subscriptions. */
 export const BROADCAST = "Socle, broadcast";
 
-/** Its connections are opened past Socle's router, which tells the cost of that from the object's. */
+/** Its connections don't go through Socle's router, which separates the router's cost from the object's. */
 export const PAST_ROUTER = "the floor's Worker, Socle's object";
 
-/** The name under which a contender takes part once more. */
+/** The name under which a contender takes part a second time. */
 export const again = (name: string): string => `${name}${name.includes(",") ? "," : ""} again`;
 
-/** What others are compared with is there twice: what it differs from itself is the noise of the run. */
+/** Each reference takes part twice: its difference from itself is the noise of the run. */
 const ENTRIES: readonly Entry[] = [
   { name: FLOOR, file: "floor", works: [...COMMON, "stalled", "burst", "crowd"] },
   { name: again(FLOOR), file: "floor", works: [...COMMON, "crowd"] },
@@ -80,7 +80,7 @@ const ENTRIES: readonly Entry[] = [
   { name: "crossws, topics", file: "crossws-topics", works: ["publish", "topic"] },
 ];
 
-/** Who takes part in it. */
+/** The contenders that take part in the work. */
 export const entriesFor = (work: Work): Entry[] =>
   ENTRIES.filter(({ works = COMMON as readonly Work[] }) => works.includes(work));
 
@@ -104,19 +104,19 @@ export class Contender {
     this.#gone.catch(() => {});
   }
 
-  /** @param v8Flags the engine's own */
+  /** @param v8Flags flags of the engine */
   static async start(entry: Entry, v8Flags: string[] = []): Promise<Contender> {
     const disk = await Disk.create(`bench/contenders/${entry.file}.ts`, [], [], v8Flags);
     const server = await disk.start();
     const clients = fork(join(import.meta.dirname, "client.ts"), { stdio: ["ignore", "inherit", "inherit", "ipc"] });
-    // Where both share a core, or change theirs, the same work takes a quarter more or less.
+    // If server and clients share a core or change theirs, the same work takes a quarter more or less.
     await pin(server.pid!, 0);
     await pin(clients.pid!, 1);
     return new Contender(entry, disk, server, clients);
   }
 
   /**
-   * Puts a fresh process in the place of the server's. The clients stay.
+   * Replaces the server's process with a new one. The clients stay.
    *
    * @returns the milliseconds until it listens
    */
@@ -161,7 +161,7 @@ export class Contender {
     return Number(/VmRSS:\s*(\d+) kB/.exec(status)![1]) * 1024;
   }
 
-  /** Waits until the server has nothing left to do: no window may pay for another's. */
+  /** Waits until the server is idle, so no window includes another's work. */
   async quiet(): Promise<void> {
     for (let before = await this.cpu(), calm = 0; calm < 2;) {
       await pause(30);

@@ -1,16 +1,16 @@
-// One sample for evaluation.ts, which gives the bundle as the input: a process has its own, because V8 remembers code.
+// One sample for evaluation.ts, which passes the bundle as input. Each sample is a process, because V8 remembers code.
 import { readFileSync } from "node:fs";
 import { Script } from "node:vm";
 
 declare const socle: typeof import("../src/index.ts");
 
-/** In the order in which a Worker has them, in milliseconds; and what one with a single endpoint has. */
+/** The steps in the order in which a Worker runs them, in milliseconds, and the sum for a Worker with a single endpoint. */
 export type Steps = Record<
   "compile" | "import" | "container" | "first endpoint" | "each further endpoint" | "sum with one",
   number
 >;
 
-/** How many stand for each further one. */
+/** How many endpoints "each further endpoint" is averaged over. */
 const FURTHER = 10;
 
 const code = readFileSync(0, "utf8");
@@ -21,7 +21,7 @@ function timed(work: () => void): number {
   return performance.now() - begun;
 }
 
-// What Node needs for the first script is not the bundle's.
+// Node's own work for its first script doesn't count for the bundle.
 new Script("").runInThisContext();
 let script!: Script;
 const compiled = timed(() => {
@@ -31,7 +31,7 @@ const imported = timed(() => script.runInThisContext());
 let container!: InstanceType<typeof socle.ServerContainer>;
 const made = timed(() => {
   container = new socle.ServerContainer();
-  // A Worker exports it.
+  // A Worker exports this class.
   void class Endpoints extends container.Endpoint {};
 });
 const add = (path: string) =>

@@ -1,9 +1,9 @@
-// How long Socle's code takes before it can serve anything: in a fresh process each time, minified as in production.
+// How long Socle's code takes before it can serve anything: in a new process each time, minified as in production.
 //
 //   node bench/evaluation.ts [samples]
 //
-// workerd's clock stands still while a Worker is evaluated, so this is Node's V8, with nothing compiled beforehand. What
-// workerd takes until it listens, with the evaluation in it, is a figure of the bench's case `cold`.
+// workerd's clock stands still while a Worker is evaluated, so this is Node's V8, with nothing compiled beforehand. The time
+// until workerd listens, which includes the evaluation, is a figure of the bench's case `cold`.
 import { spawnSync } from "node:child_process";
 import { join } from "node:path";
 
@@ -14,7 +14,7 @@ import { medians } from "./statistics.ts";
 
 const root = join(import.meta.dirname, "..");
 
-/** Milliseconds, rounded to a thousandth: the medians of so many processes. */
+/** Milliseconds, rounded to a thousandth: the medians of all processes. */
 export async function evaluation(samples = 20): Promise<Record<string, { ms: number }>> {
   const { outputFiles } = await build({
     stdin: {

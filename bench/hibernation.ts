@@ -1,4 +1,4 @@
-// What is measured of objects that hibernate: their first answer, and what an idle connection needs.
+// Measures hibernating objects: their first answer, and the memory of an idle connection.
 import { setTimeout as pause } from "node:timers/promises";
 
 import { ratio, type Bound } from "./bounds.ts";
@@ -6,14 +6,14 @@ import { connections, HIBERNATION, inTurn, type Case, type Pace } from "./case.t
 import { Contender, entriesFor, type Work } from "./contender.ts";
 import type { Outcome } from "./sample.ts";
 
-/** What an object is asked for that has hibernated. */
+/** The request to an object that has hibernated. */
 interface Asked {
   readonly name: string;
   readonly what: string;
   readonly work: Work;
   readonly base?: string;
   readonly bounds: readonly Bound[];
-  /** The first of its connections asks. */
+  /** Its first connection sends the request. */
   readonly open: (contender: Contender, room: string, count: number) => Promise<unknown>;
 }
 
@@ -25,7 +25,7 @@ const ANSWER: Asked = {
   open: (contender, room, count) => contender.ask("open", { url: contender.url("wake", room), count }),
 };
 
-/** @param objects how many there are of such, to have more samples from one wait */
+/** @param objects how many such objects, for more samples from one wait */
 export function wake(count: number, objects: number, { isQuick }: Pace, asked = ANSWER): Case {
   const { name, what, work, base, bounds, open } = asked;
   const answers = new Map<Contender, string[]>();
@@ -79,7 +79,7 @@ export const memory = ({ isQuick }: Pace): Case => {
     work: "wake",
     bounds: [ratio(1.1)],
     processes: "its own",
-    // It hardly varies, and takes a minute.
+    // The figure hardly varies, and takes a minute.
     rounds: isQuick ? 1 : 3,
     async round(_, told) {
       const outcomes = new Map<string, Outcome>();
@@ -87,7 +87,7 @@ export const memory = ({ isQuick }: Pace): Case => {
       for (const entry of entriesFor("wake")) {
         told(entry.name);
         const contender = await Contender.start(entry);
-        // What the first connections cost is not the connections'.
+        // The first connections have a cost of their own, which doesn't count.
         await connections(contender, "wake", 100);
         await contender.ask("ask", { connection: 0 });
         await contender.ask("drop", {});

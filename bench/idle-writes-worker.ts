@@ -1,7 +1,7 @@
-// An endpoint with an idle timeout, in an object that counts what the platform is given to write.
+// An endpoint with an idle timeout, in an object that counts the writes passed to the platform.
 import { addEndpoint, Endpoint, ServerContainer, type Session } from "socle";
 
-/** In milliseconds: the bench puts it in. */
+/** In milliseconds. The bench inserts the value. */
 declare const TIMEOUT: number;
 
 interface Env {
@@ -22,7 +22,7 @@ export class Idle extends Endpoint<Env, undefined> {
   static override options = { idleTimeoutMs: TIMEOUT };
 
   constructor(ctx: DurableObjectState, env: Env) {
-    // The platform's own, before Socle's alarm takes its place.
+    // The platform's own method, before Socle replaces it.
     const { storage } = ctx;
     const setAlarm = storage.setAlarm.bind(storage);
     storage.setAlarm = (time, options) => {
@@ -36,7 +36,7 @@ export class Idle extends Endpoint<Env, undefined> {
     return Response.json(counts);
   }
 
-  /** A message out counts as activity as one in does. */
+  /** Outgoing messages count as activity, like incoming ones. */
   override onText(_: undefined, text: string, { asyncRemote }: Session): void {
     counts.messages++;
     void asyncRemote.sendText(text);

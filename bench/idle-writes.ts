@@ -1,4 +1,4 @@
-// Counts the writes that an idle timeout costs, and fails past their bound: many sessions in one object, over TCP.
+// Counts the writes caused by an idle timeout, and fails above the bound: many sessions in one object, over TCP.
 //
 //   node bench/idle-writes.ts [--sessions 1000] [--seconds 60] [--rate 10] [--timeout 30]
 //
@@ -29,7 +29,7 @@ const rate = sessions * Number(values.rate);
 const timeout = Number(values.timeout) * 1000;
 if (![sessions, seconds, rate, timeout].every((value) => value > 0)) throw new Error("Each option is a number over 0.");
 
-/** In which activity is written once at most. */
+/** A span, in which activity is written at most once. */
 const span = Math.max(timeout / 20, 1000);
 
 const { outputFiles } = await build({
@@ -57,7 +57,7 @@ const miniflare = new Miniflare({
 const { host } = await miniflare.ready;
 const counted = async (): Promise<Counts> => (await fetch(`http://${host}/idle`)).json();
 
-/** On a terminal each line takes the former's place. */
+/** On a terminal each line replaces the previous one. */
 const progress = (line: string) => process.stdout.write(process.stdout.isTTY ? `\r\x1b[K${line}` : `${line}\n`);
 
 let answers = 0;
@@ -81,7 +81,7 @@ const begun = Date.now();
 let sent = 0;
 let told = begun;
 for (let now = begun; now < begun + seconds * 1000; now = Date.now()) {
-  // No more than the object answers within a second: what waits in between would tell nothing.
+  // No more than the object answers within a second, because a longer queue would show nothing.
   const due = Math.min(((now - begun) / 1000) * rate, answers + rate);
   for (; sent < due; sent++) clients[sent % sessions]!.send("still here");
   if (now - told >= (process.stdout.isTTY ? 1000 : 10_000)) {
@@ -108,17 +108,17 @@ if (ended > 0) console.log(`${ended} sessions have ended, though their clients w
 /** How many spans have begun since the first session was opened. */
 const spans = Math.floor(end / span) - Math.floor(start / span);
 const rows = [
-  // Of the session object, and of the first activity.
+  // One for the session object, and one for the first activity.
   { writes: "attachments, opening: 2 a session", counted: opened.attachments, bound: 2 * sessions },
   {
     writes: `attachments, then: 1 a session in each of ${spans} spans`,
     counted: last.attachments - opened.attachments,
     bound: spans * sessions,
   },
-  // The first session sets it. Sessions fall due at the ends of spans only, so it comes once in one, and is set again.
+  // The first session sets the alarm. Sessions are due only at the ends of spans, so it rings once in a span, and is set again.
   { writes: "alarms: 1, and 1 in each span", counted: last.alarms, bound: 1 + spans },
 ];
 console.table(Object.fromEntries(rows.map(({ writes, ...row }) => [writes, row])));
 const past = rows.filter((row) => row.counted > row.bound);
-for (const { writes } of past) console.log(`Past the bound: ${writes}.`);
+for (const { writes } of past) console.log(`Above the bound: ${writes}.`);
 process.exit(past.length > 0 || ended > 0 ? 1 : 0);

@@ -13,7 +13,7 @@ import { isPlain } from "../src/hibernation/plain-data.ts";
 
 const root = join(import.meta.dirname, "..");
 
-/** The frame of a client of `socle.v1` that has taken so many messages. */
+/** The acknowledgement of a client of `socle.v1` that has taken this many messages. */
 function acknowledgement(count: number): ArrayBuffer {
   const bytes = [2];
   for (let rest = count; ; rest = Math.floor(rest / 128)) {
@@ -40,12 +40,12 @@ class CountingSocket {
 
   accept(): void {}
 
-  /** What the platform does to copy it is not the library's part: this copies the one object that the bench has. */
+  /** The platform's copy is not the library's part, so this copies only the one object that the bench has. */
   serializeAttachment(attached: unknown[] & { socle?: number }): void {
     this.writes++;
     const [kind, facts, object, ...rest] = attached;
     const copy: typeof attached = [kind, facts, isPlain(object) ? { ...object } : object, ...rest];
-    // The mark stands beside the items.
+    // The mark is a property beside the items.
     copy.socle = attached.socle!;
     this.#attached = copy;
   }
@@ -97,7 +97,7 @@ async function load(): Promise<Record<"Endpoints" | "Echo", new (ctx: object, en
   return module;
 }
 
-/** Those that a message takes, in nanoseconds: the median of many batches. */
+/** Nanoseconds per message: the median of many batches. */
 export async function ownPart(): Promise<Record<string, { "ns a message": number; sends: number; writes: number }>> {
   let socket = new CountingSocket();
   const ctx = {
@@ -126,7 +126,7 @@ export async function ownPart(): Promise<Record<string, { "ns a message": number
       1 = (socket = new CountingSocket());
     },
     WebSocketRequestResponsePair: Object,
-    // Node's takes no 101.
+    // Node's Response doesn't accept status 101.
     Response: function () {},
   });
   try {
@@ -139,7 +139,7 @@ export async function ownPart(): Promise<Record<string, { "ns a message": number
       ["changed object", "/changed", Endpoints],
     ] as const) {
       const object = new type(ctx, {});
-      // As the router hands it over.
+      // As the router passes it on.
       const socle = { path, pathParameters: {}, negotiatedSubprotocol: path === "/flow" ? "socle.v1" : "" };
       const headers = new Headers({ Upgrade: "websocket" });
       await object.fetch({ url: `https://socle.test${path}`, headers, cf: { socle } });
@@ -150,14 +150,14 @@ export async function ownPart(): Promise<Record<string, { "ns a message": number
         for (let message = 0; message < BATCH; message++) {
           const { sends } = socket;
           await object.webSocketMessage(socket, "a message");
-          // Under flow control it goes at the end of the turn.
+          // Under flow control the message leaves at the end of the turn.
           while (socket.sends === sends) await Promise.resolve();
         }
-        // So often a client acknowledges that takes such messages from a window of 32 kB.
-        // The first that was sent are the settings.
+        // A client with a window of 32 kB acknowledges such messages about this often.
+        // The first sent message is the settings.
         if (path === "/flow") void object.webSocketMessage(socket, acknowledgement(socket.sends - 1));
         times.push(Number(process.hrtime.bigint() - start) / BATCH);
-        // What is written a moment later has its moment.
+        // Leaves time for the delayed write.
         if (batch % 100 === 0) await pause(25);
       }
       const sorted = times.slice(500).toSorted((a, b) => a - b);

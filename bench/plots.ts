@@ -1,4 +1,4 @@
-// Draws a run: SVG for docs/performance.md, and with `plot` for other pages.
+// Draws a run as SVG for docs/performance.md. `plot` draws for other pages too.
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 
@@ -21,7 +21,7 @@ export async function plot(file: string, spec: Omit<TopLevelSpec, "$schema" | "c
   await writeFile(file, `${await view.toSVG()}\n`);
 }
 
-/** From above to below; who does the same with an object that it keeps has a lighter shade. */
+/** From top to bottom. Contenders that also keep an object have a lighter shade. */
 const COLORS = {
   "the floor": "#000000",
   "the floor again": "#9a9a9a",
@@ -42,7 +42,7 @@ const COLORS = {
 };
 const ORDER = Object.keys(COLORS) as (keyof typeof COLORS)[];
 
-/** The legend has those who are there. */
+/** The legend lists the contenders that occur. */
 function colorOf(rows: readonly { contender: string }[]) {
   const domain = ORDER.filter((name) => rows.some(({ contender }) => contender === name));
   const scale = { domain, range: domain.map((name) => COLORS[name]) };
@@ -53,7 +53,7 @@ export async function draw({ cases }: Results, folder: string): Promise<void> {
   const rows = cases.flatMap(({ name, title, base = FLOOR, rows: some }) =>
     some.map((row) => ({ name, case: title, base, ...row })),
   );
-  // The others are no processor time, of another scale, or not to a floor.
+  // The other cases are not processor time, have another scale, or are not compared with a floor.
   const isCompared = ({ name }: { name: string }) =>
     !/^(cold|closing|wake|memory|stalled|burst|echo-flow|first-publish|subscription)/.test(name);
   const ratios = rows

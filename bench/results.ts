@@ -1,5 +1,5 @@
-// What the rounds of a case came to: for each contender the ratios to the floor, or to what else the case compares with, of
-// the same round, the figures, and what they say of the bounds.
+// The results of a case: for each contender the ratios to the floor, or to the case's other base, in
+// the same round, the figures, and the verdicts on the bounds.
 import { first, STEADY, type Bound } from "./bounds.ts";
 import type { Case } from "./case.ts";
 import { again, FLOOR } from "./contender.ts";
@@ -9,20 +9,20 @@ import { judge, medians, quantile, spread, type Spread, type Verdict } from "./s
 export interface Judged {
   median: number;
   atMost: number;
-  /** What the number is, as it is written behind it. */
+  /** What the number means, printed after it. */
   what: string;
   verdict: Verdict;
 }
 
 export interface Row {
   contender: string;
-  /** What it gets wrong, instead of figures. */
+  /** What the contender gets wrong, instead of figures. */
   wrong?: string;
-  /** To the base of the same round. */
+  /** Ratios to the base of the same round. */
   ratio?: Spread;
   /** Medians. */
   figures?: Sample;
-  /** Of each round. */
+  /** The ratio of each round. */
   ratios?: number[];
   bounds?: Judged[];
 }
@@ -30,11 +30,11 @@ export interface Row {
 export interface CaseData {
   name: string;
   title: string;
-  /** What the ratios are to, if not to the floor. */
+  /** The base of the ratios, if not the floor. */
   base?: string;
   rounds: number;
   rows: Row[];
-  /** Differences of the first figure between two contenders, by what they are the cost of. */
+  /** Named costs: differences of the first figure between two contenders. */
   parts?: Record<string, Spread>;
 }
 
@@ -93,14 +93,14 @@ export class Result {
     return { contender, figures, ratio: spread(ratios), ratios, ...(bounds.length > 0 && { bounds }) };
   }
 
-  /** They are for ours, but for one that the case compares with: that is asked whether it is steady. */
+  /** Only Socle's contenders have bounds. The base's second run has the bound that the base is steady. */
   #boundsOf(contender: string): readonly Bound[] {
     const { bounds = [] } = this.#case;
     if (contender === again(this.#base)) return bounds.some(({ isAlone }) => !isAlone) ? [STEADY] : [];
     return isOurs(contender) && contender !== this.#base ? bounds : [];
   }
 
-  /** Undefined where somebody whom it takes has no figures. */
+  /** Undefined if a contender that the bound uses has no figures. */
   #judge(bound: Bound, contender: string): Judged | undefined {
     const median = this.#median(bound, contender);
     if (median === undefined) return undefined;
@@ -122,14 +122,14 @@ export class Result {
     return known.length === values.length ? quantile(known, 0.5) : undefined;
   }
 
-  /** Whether the base is as far from itself as the noise may be; so it is where it takes part but once. */
+  /** Whether the base differs from itself by no more than the allowed noise. True if it takes part only once. */
   get #isSteady(): boolean {
     const twin = again(this.#base);
     if (typeof this.#samples(twin) === "string") return true;
     return Math.abs(this.#median(STEADY, twin)!) <= STEADY.atMost;
   }
 
-  /** What a contender has in each round, or what it gets wrong. */
+  /** The contender's figures in each round, or what it gets wrong. */
   #samples(contender: string): Sample[] | string {
     const outcomes = this.#rounds.map((round) => round.get(contender) ?? "it does not take part");
     return outcomes.find((outcome) => typeof outcome === "string") ?? (outcomes as Sample[]);
@@ -171,6 +171,6 @@ export class Result {
   }
 }
 
-/** What came of a bound, for people. */
+/** The verdict on a bound, as text. */
 export const said = ({ median, atMost, what, verdict }: Judged): string =>
   `${verdict}: ${Number(median.toFixed(3))}${what} (≤ ${atMost})`;

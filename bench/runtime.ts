@@ -1,4 +1,4 @@
-// What `cloudflare:workers` is where there is no runtime. None of it does anything.
+// Stands in for `cloudflare:workers` without the runtime. Nothing in it does anything.
 export class DurableObject {
   readonly ctx: unknown;
   readonly env: unknown;

@@ -1,5 +1,5 @@
-// Plays what no one machine can hold: root, shards and relays with up to ten million listeners, at measured costs, beside one object and
-// partysub's mesh. docs/scale.md says what is assumed, and has what this prints.
+// Simulates paths that no one machine can hold: root, shards and relays with up to ten million listeners, at measured costs, beside one object and
+// partysub's mesh. docs/scale.md has the assumptions and the tables that this prints.
 //
 //   npm run bench:scale
 //
@@ -20,7 +20,7 @@ const progress = (line: string) => {
 
 const found = study(SEED, progress);
 progress("");
-/** The file says nothing of how a machine rounds, and what is printed is what the file has. */
+/** Rounds the numbers, so the file doesn't depend on the machine's rounding. The tables are printed from the file's numbers. */
 const short = (_key: string, value: unknown) => (typeof value === "number" ? Number(value.toPrecision(6)) : value);
 const text = JSON.stringify(found, short, 2);
 await writeFile(join(folder, "scale.json"), `${text}\n`);

@@ -1,15 +1,15 @@
-// What shards cost: the same listeners in one object, and in so many shards; publications one at a time, and many in flight.
+// The cost of shards: the same listeners in one object and in several shards, with publications one at a time and many in flight.
 import { charged, warm, type Case, type Pace } from "./case.ts";
 import { TOPICS, type Contender } from "./contender.ts";
 import type { Outcome } from "./sample.ts";
 
-/** Of all shards together: what differs from case to case is the shards. */
+/** The listeners of all shards together. Only the number of shards differs from case to case. */
 const LISTENERS = 64;
 
-/** So many publications one message asks for, and the next one when all have them. */
+/** How many publications one message asks for. The client sends the next message when all have them. */
 const TOGETHER = 200;
 
-/** Figures are of a publication, not of a delivery. */
+/** Makes figures per publication, not per delivery. */
 const traffic = (each: number) => async (contender: Contender, seconds: number) => {
   const { count, ...others } = await contender.ask("broadcast", { seconds, message: `${each}`, each });
   return { ...others, count: count / LISTENERS };

@@ -1,6 +1,6 @@
-// What a handful of noisy rounds says.
+// Statistics of a few noisy rounds.
 
-/** The value below which a part of the values lies, between two of them by their distance. */
+/** The quantile of the values, interpolated between two of them. */
 export function quantile(values: readonly number[], part: number): number {
   const sorted = values.toSorted((a, b) => a - b);
   const place = (sorted.length - 1) * part;
@@ -9,7 +9,7 @@ export function quantile(values: readonly number[], part: number): number {
   return a + (b - a) * (place - low);
 }
 
-/** Of each figure. */
+/** The median of each figure. */
 export const medians = (samples: readonly Record<string, number>[]): Record<string, number> =>
   Object.fromEntries(
     Object.keys(samples[0]!).map((key) => [
@@ -35,7 +35,7 @@ export const spread = (values: readonly number[]): Spread => ({
 
 export type Verdict = "holds" | "missed" | "undecided";
 
-/** Medians decide, but in a run that is too noisy nothing does. */
+/** The median decides, but a run that is too noisy is undecided. */
 export const judge = (median: number, atMost: number, isSteady = true): Verdict => {
   if (!isSteady) return "undecided";
   return median <= atMost ? "holds" : "missed";

@@ -1,4 +1,4 @@
-// What topics cost: publications with and without a history, the first after a wake, replays, and the memory of subscriptions.
+// The cost of topics: publications with and without a history, the first after a wake, replays, and the memory of subscriptions.
 import { setTimeout as pause } from "node:timers/promises";
 
 import { itself, within } from "./bounds.ts";
@@ -13,9 +13,9 @@ const publish = (count: number, pace: Pace): Case => ({
   title: `A publication without a history to ${count.toLocaleString("en")} subscriber${count > 1 ? "s" : ""}, for each delivery`,
   work: "publish",
   base: TOPICS,
-  // Of one subscriber it is the message that asks for it, and of thousands the sockets.
+  // With one subscriber the requesting message dominates, and with thousands the sockets do.
   ...(count === 100 && { bounds: [within(1.1, BROADCAST)] }),
-  // To open thousands takes longer than a round.
+  // Opening thousands takes longer than a round.
   ...(count > 1000 && { processes: "of the case" }),
   async prepare(contender) {
     await connections(contender, "topic", count);
@@ -39,7 +39,7 @@ function history(each: number, pace: Pace): Case {
     title: `A publication of 200 bytes with a history, ${each === 1 ? "alone" : `${each} in a turn`}, to 1 subscriber`,
     work: "history",
     base: TOPICS,
-    // One for the turn, and a few for the blocks that are full or too old.
+    // One row for the turn, and a few for the blocks that are full or too old.
     bounds: [itself(each === 1 ? 1.1 : 0.1, "rows", "rows")],
     async prepare(contender) {
       await connections(contender, "history", 1);
@@ -74,14 +74,14 @@ const replay = (pace: Pace): Case => ({
   ),
 });
 
-/** One is subscribed to what is published, the others to something else: what is measured is to find that out. */
+/** One connection is subscribed to the published topic, the others to another: the case measures how long it takes to find it. */
 const firstPublish = (count: number, objects: number, pace: Pace): Case =>
   wake(count, objects, pace, {
     name: "first-publish",
     what: "first publication, to 1 subscriber",
     work: "topic",
     base: TOPICS,
-    // 6 µs a connection. Of fewer the waking itself is too large a part.
+    // 6 µs a connection. With fewer connections the wake itself is too large a part.
     bounds: count > 5000 ? [itself((count * 6) / 1000, "ms")] : [],
     async open(contender, room) {
       await contender.ask("open", { url: contender.url("topic", room, "?topic=news"), count: 1 });
@@ -89,7 +89,7 @@ const firstPublish = (count: number, objects: number, pace: Pace): Case =>
     },
   });
 
-/** Bytes of the server's memory while its sessions are opened, and thereafter. */
+/** Bytes of the server's memory while its sessions are opened, and afterwards. */
 class Crowd {
   readonly contender: Contender;
   readonly #before: number;
@@ -101,7 +101,7 @@ class Crowd {
 
   static async start(entry: Entry): Promise<Crowd> {
     const contender = await Contender.start(entry, ["--expose-gc"]);
-    // What the first connections cost is not the connections'.
+    // The first connections have a cost of their own, which doesn't count.
     await connections(contender, "topic", 100);
     await contender.ask("ask", { connection: 0, message: COLLECT });
     await contender.ask("drop", {});
@@ -111,16 +111,16 @@ class Crowd {
 
   async open(count: number, topics: string): Promise<void> {
     await this.contender.ask("open", { url: this.contender.url("topic"), count: 1 });
-    // Of the same length, for a URL may be kept.
+    // Of the same length, because a URL may be kept.
     const url = this.contender.url("topic", "one", `?topic=other&topics=${topics}`);
     await this.contender.ask("open", { url, count });
     await this.contender.quiet();
   }
 
-  /** Has the object find out who is subscribed to what. */
+  /** Makes the object find out who is subscribed to which topic. */
   async publish(): Promise<string> {
     const { answer } = await this.contender.ask("ask", { connection: 0, message: COLLECT });
-    // What has been published on once is all there.
+    // After one publication on a topic everything of it is in memory.
     await this.contender.ask("ask", { connection: 0, message: COLLECT });
     await this.contender.quiet();
     return answer;

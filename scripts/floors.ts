@@ -1,10 +1,10 @@
-// Holds the house together: a folder of `src` is a floor, and imports run downward only, between floors and within them.
+// Checks the layers of `src`: each folder is a floor, and imports go downward only, between floors and within them.
 import { readdirSync, readFileSync } from "node:fs";
 import { dirname, join, normalize, relative } from "node:path";
 
 const root = join(import.meta.dirname, "..");
 
-/** From the top to the bottom: what stands in a folder may import from those behind it. */
+/** From top to bottom: a folder may import from the folders listed after it. */
 const FLOORS = [
   "testing",
   "worker",
@@ -23,19 +23,19 @@ const FLOORS = [
   "api",
 ];
 
-/** A file that can't be read in one sitting is two. */
+/** A longer file should be two. */
 const MOST_LINES = 300;
 
 const LONGER: Record<string, number> = {
-  // Every page pays for what a client is divided into: as a client and its connection, with an outbox, it had 5,371 bytes of the 5,120 that it may.
+  // Dividing it costs every page bytes: as a client and its connection, with an outbox, it had 5,371 bytes, and the limit was 5,120.
   "src/client/socle-client.ts": 410,
-  // Half of it is what the class that users extend says to them.
+  // Half of it is the documentation of the class that users extend.
   "src/object/endpoint.ts": 320,
 };
 
 const faults: string[] = [];
 
-/** The files of a folder, and what each imports of the same tree. */
+/** The files of a folder, and what each imports from the same tree. */
 function importsIn(folder: string): Map<string, string[]> {
   const files = readdirSync(join(root, folder), { recursive: true, encoding: "utf8" })
     .filter((name) => name.endsWith(".ts") && !name.includes("node_modules"))
@@ -43,14 +43,14 @@ function importsIn(folder: string): Map<string, string[]> {
   return new Map(
     files.map((file) => {
       const text = readFileSync(join(root, file), "utf8");
-      // `from "…"`, `import "…"` and `import("…")`, of types too: who reads a file has to know what it is about.
+      // `from "…"`, `import "…"` and `import("…")`, also of types, because a reader of the file has to know them.
       const found = Array.from(text.matchAll(/\b(?:from|import)\s*\(?\s*"(\.[^"]+)"/g), ([, path]) => path!);
       return [file, found.map((path) => normalize(join(dirname(file), path)))];
     }),
   );
 }
 
-/** The way of a file back to itself. */
+/** The chain of imports from a file back to itself. */
 function circleOf(file: string, imports: Map<string, string[]>): string[] | undefined {
   const seen = new Set<string>();
   const search = (at: string, way: string[]): string[] | undefined => {
@@ -76,7 +76,7 @@ function checkFloors(imports: Map<string, string[]>): void {
   };
   for (const [file, imported] of imports) {
     for (const other of imported) {
-      if (floorOf(other) < floorOf(file)) faults.push(`${file} imports ${other}, which stands above it.`);
+      if (floorOf(other) < floorOf(file)) faults.push(`${file} imports ${other}, which is on a higher floor.`);
     }
   }
 }
@@ -92,7 +92,7 @@ for (const imports of [source, importsIn("example-worker"), importsIn("bench"), 
 for (const file of source.keys()) {
   const lines = readFileSync(join(root, file), "utf8").split("\n").length - 1;
   const most = LONGER[file] ?? MOST_LINES;
-  if (lines > most) faults.push(`${file} has ${lines} lines, of ${most} that it may: make two nouns of it.`);
+  if (lines > most) faults.push(`${file} has ${lines} lines, and the limit is ${most}: split it into two nouns.`);
 }
 const architecture = readFileSync(join(root, "docs/architecture.md"), "utf8");
 for (const file of source.keys()) {

@@ -1,4 +1,4 @@
-// The alarm of a class, beside the idle timeouts that share it.
+// The alarm of a class, which shares the object's one alarm with the idle timeouts.
 import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { DeploymentError, Endpoint, ServerContainer, type EndpointOptions } from "socle";
@@ -13,17 +13,17 @@ import { Clock, container, Legacy } from "./support/worker.ts";
 
 const MINUTES = 60_000;
 
-/** An object of the class, and a way into it. */
+/** An object of the class, with functions that reach into it. */
 function object(options: EndpointOptions = {}, type: typeof Clock = Clock) {
   const path = freshPath();
   container.addEndpoint(path, { durableObject: type, ...options });
   return {
-    /** Another each time: one that has failed goes on failing. */
+    /** A new stub each time, because a stub that has failed keeps failing. */
     get stub() {
       return container.stub<Clock>(env, path);
     },
     connect: () => connect(path),
-    /** A session of another endpoint in the same object. */
+    /** Opens a session of another endpoint in the same object. */
     connectBeside(others: EndpointOptions) {
       const beside = freshPath();
       container.addEndpoint(beside, { durableObject: type, instance: () => path, ...others });
@@ -32,7 +32,7 @@ function object(options: EndpointOptions = {}, type: typeof Clock = Clock) {
     hibernate() {
       return evictDurableObject(this.stub);
     },
-    /** With its storage, as the class itself uses it. */
+    /** Runs a function with the object's storage, as the class itself uses it. */
     storage<T>(use: (storage: DurableObjectStorage) => T | Promise<T>): Promise<T> {
       return runInDurableObject(this.stub, (_, { storage }) => use(storage));
     },
@@ -127,7 +127,7 @@ describe("by the platform's clock", () => {
 describe("by a clock that is set", () => {
   beforeEach(() => void stopClock());
 
-  /** Some time from now, in whole milliseconds as alarms are. */
+  /** A time in this many minutes, in whole milliseconds like alarms. */
   const inMinutes = (minutes: number) => Date.now() + minutes * MINUTES;
 
   describe.each(["awake", "hibernated"])("%s", (state) => {
@@ -239,7 +239,7 @@ describe("by a clock that is set", () => {
         expect(tries).toBeLessThan(12);
         await settle(clock);
         await ringAtAlarm(clock.stub);
-        // Keeps the sharing up.
+        // While a session has a timeout, the two share the alarm.
         expect(await (await clock.connect()).ask("in")).toBe("in");
       }
       expect(await client.closed).toMatchObject({ code: 1001 });
@@ -276,7 +276,7 @@ describe("by a clock that is set", () => {
     });
 
     it("R18: storage.deleteAll leaves the own alarm where the compatibility date has it leave alarms", async () => {
-      // A platform that leaves the alarm tells of it afterwards.
+      // Some platforms leave the alarm and report it afterwards.
       const prototype = await object().storage(platform);
       const clock = object({ idleTimeoutMs: 10 * MINUTES });
       const getAlarm = vi.spyOn(prototype, "getAlarm");
@@ -357,7 +357,7 @@ describe("by a clock that is set", () => {
     const clock = object({ idleTimeoutMs: 10 * MINUTES });
     const silent = await clock.connect();
     passTime(11 * MINUTES);
-    // It keeps the sharing up.
+    // Its session has a timeout, so the two still share the alarm.
     await clock.connect();
     await runInDurableObject(clock.stub, async (instance: Clock, { storage }) => {
       const deleting = storage.deleteAll();
@@ -430,7 +430,7 @@ describe("by a clock that is set", () => {
     const silent = await clock.connectBeside({ idleTimeoutMs: 2 * MINUTES });
     await clock.storage((storage) => storage.setAlarm(inMinutes(2)));
     onAlarm.mockImplementationOnce(async () => void (await clock.connectBeside({ idleTimeoutMs: 20 * MINUTES })));
-    // Late, so that the timeout is due too.
+    // The alarm comes late, so that the timeout is due too.
     passTime(3 * MINUTES);
     await ring(clock.stub);
     expect(await silent.closed).toMatchObject({ code: 1001 });
@@ -448,7 +448,7 @@ describe("by a clock that is set", () => {
     });
     const own = inMinutes(2);
     await clock.storage((storage) => storage.setAlarm(own));
-    // The platform tries an alarm that throws again.
+    // The platform retries an alarm that throws.
     await expect(ringAtAlarm(clock.stub).then(() => alarmOf(clock.stub))).resolves.toBe(own + 2000);
     await ringAtAlarm(clock.stub);
     expect(onAlarm).toHaveBeenCalledTimes(2);
@@ -493,7 +493,7 @@ describe("by a clock that is set", () => {
       const path = freshPath();
       container.addEndpoint(path, { durableObject: Clock, instance: () => clock.stub.name! });
       vi.spyOn(prototype, "setAlarm").mockRejectedValueOnce(new Error("refused"));
-      // It has no timeout.
+      // This session has no timeout.
       const other = await connect(path);
       const silent = await clock.connect();
       await vi.waitUntil(() => logged.mock.calls.length > 0, 30_000);
@@ -571,7 +571,7 @@ describe("by a clock that is set", () => {
     passTime(2 * MINUTES);
     expect(await ring(clock.stub)).toBe(true);
     expect(onAlarm).toHaveBeenCalledTimes(1);
-    expect(logged.mock.calls).toEqual([[logEntry("the idle timeouts have no alarm"), new Error("refused")]]);
+    expect(logged.mock.calls).toEqual([[logEntry("the alarm for idle timeouts can't be set"), new Error("refused")]]);
     expect(await client.ask("in")).toBe("in");
     await expect.poll(() => alarmOf(clock.stub)).not.toBe(null);
     expect(onAlarm).toHaveBeenCalledTimes(1);
@@ -675,13 +675,13 @@ describe("by a clock that is set", () => {
     const own = inMinutes(2);
     await clock.storage((storage) => storage.setAlarm(own));
     passTime(2 * MINUTES);
-    // As the platform does it: the alarm that failed is delivered again, with its count.
+    // As on the platform: the failed alarm is delivered again, with its count.
     for (let retryCount = 0; retryCount < 8; retryCount++) {
       const info = { scheduledTime: own, isRetry: retryCount > 0, retryCount };
       await runInDurableObject(clock.stub, (instance: Clock) => instance.alarm(info)).catch(() => {});
     }
     expect(log.entries).toEqual(Array.from({ length: 7 }, (_, tries) => [tries, tries > 0]));
-    // The session went with the first; what is left of it goes too.
+    // The first try ended the session. The rest of it is deleted too.
     await expect.poll(() => rowsOf(clock.stub)).toEqual([]);
   });
 
@@ -793,14 +793,14 @@ it("R18: a class with a method alarm is refused at registration, and the message
   for (const type of [Alarmed, Inherits]) {
     expect(() => own.addEndpoint("/a", type)).toThrow(DeploymentError);
     expect(() => own.addEndpoint("/a", { durableObject: type })).toThrow(
-      `The class ${type.name} has a method alarm: name it onAlarm`,
+      `The class ${type.name} has a method alarm: rename it onAlarm`,
     );
   }
   class Own extends own.Endpoint {
     override async alarm() {}
   }
   await runInDurableObject(object().stub, (_, ctx) => {
-    expect(() => new Own(ctx, env)).toThrow("The class Own has a method alarm: name it onAlarm");
+    expect(() => new Own(ctx, env)).toThrow("The class Own has a method alarm: rename it onAlarm");
   });
 });
 
@@ -834,7 +834,10 @@ describe("a class without SQLite", () => {
     await clock.hibernate();
     expect(await client.ask("in")).toBe("in");
     expect(logged.mock.calls).toEqual([
-      [logEntry("the idle timeouts have no alarm"), expect.objectContaining({ message: expect.stringMatching(/SQL/) })],
+      [
+        logEntry("the alarm for idle timeouts can't be set"),
+        expect.objectContaining({ message: expect.stringMatching(/SQL/) }),
+      ],
     ]);
   });
 
@@ -890,9 +893,9 @@ it("P10: an alarm that a reset has cut off, and that the platform hasn't put bac
     () => {},
   );
   const waking = alarm.wake(Date.now() + 60_000);
-  await vi.waitUntil(() => answers.length === 0, { timeout: 10_000 });
+  await vi.waitUntil(() => answers.length === 0, { timeout: 30_000 });
   expect([set, rows.get("socle:alarm")]).toEqual([[], [Infinity, due, 1]]);
-  // Once more it is looked for, and then it has come: only the timeout is left.
+  // The next look finds that the deletion has arrived: only the timeout is left.
   answers.push(null);
   rows.set("socle:alarm", [Infinity, null, 0]);
   await waking;

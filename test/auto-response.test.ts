@@ -1,4 +1,4 @@
-// The answers to pings: the pair that an endpoint of `socle.v1` has by itself, and where it is Socle that gives them.
+// Answers to pings: the default pair of an endpoint with `socle.v1`, and pings that Socle itself answers.
 import { evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import type { EndpointOptions } from "socle";
@@ -19,7 +19,7 @@ afterEach(() => {
 
 const pings = (count: number) => Array.from({ length: count }, () => "ping");
 
-/** How many pings were answered by now: the endpoint sends all other texts back. */
+/** How many pings were answered so far. The endpoint echoes all other texts. */
 async function answers(client: Client): Promise<number> {
   client.send("now");
   let count = 0;
@@ -27,14 +27,14 @@ async function answers(client: Client): Promise<number> {
   return count;
 }
 
-/** Time stands still, unless it is told to pass. */
+/** Stops the clock, which only `pass` moves. */
 function serve() {
   vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "Date"] });
   const endpoint = standard.serve({
     autoResponse: { request: "ping", response: "pong" },
     onText: (_, text, { asyncRemote }) => asyncRemote.sendText(text),
   });
-  /** Timers fire in the object that set them. */
+  /** Runs in the object, because timers fire in the object that set them. */
   const pass = (milliseconds: number) =>
     runInDurableObject(endpoint.stub, () => void vi.advanceTimersByTime(milliseconds));
   return { endpoint, pass };
@@ -80,7 +80,7 @@ it("P20: each session has answers of its own, and an answer that is due ends wit
   expect(await answers(other)).toBe(0);
 });
 
-/** An endpoint that sends texts back. It has a class that none here with `instance` has: those of one have the same topics. */
+/** Echoes texts. Endpoints of one class with `instance` must have the same topics, so it has a class of its own. */
 function ofClocks(options: EndpointOptions): Served {
   const path = freshPath();
   container.addEndpoint(path, { ...options, durableObject: Clock });
@@ -140,7 +140,7 @@ it.each(modes)("C3: in a batch its text is a message, hibernate: $hibernate", as
 });
 
 describe("where the object's platform pair is another endpoint's", () => {
-  /** Two endpoints of one object, of which the one with a pair of its own was opened last. */
+  /** Two endpoints in one object. The one with a pair of its own was opened last. */
   async function open(options: EndpointOptions = {}) {
     const name = freshPath();
     const log = new Log();

@@ -1,4 +1,4 @@
-// core.async's channel, alone.
+// core.async's channel, without sessions.
 import * as fc from "fast-check";
 import {
   BufferSizeError,
@@ -99,7 +99,7 @@ describe("chan", () => {
     const channel = chan<number>(1);
     const puts = Array.from({ length: 1025 }, (_, n) => channel.put(n));
     expect(() => channel.put(-1)).toThrow(PendingLimitError);
-    expect(() => channel.put(-1)).toThrow("1,024 puts wait on this channel: await each put, or use a dropping");
+    expect(() => channel.put(-1)).toThrow("1,024 puts are pending on this channel: await each put, or use a dropping");
     for (let n = 0; n < 1025; n++) expect(await channel.take()).toBe(n);
     expect(new Set(await Promise.all(puts))).toEqual(new Set([true]));
   });
@@ -116,9 +116,9 @@ describe("chan", () => {
   it("R30: a size that no buffer has is refused", () => {
     for (const size of [-1, 1.5, Number.NaN, Infinity, "3", null, {}]) {
       expect(() => chan(size as never), String(size)).toThrow(BufferSizeError);
-      expect(() => fixedBuffer(size as never)).toThrow("No buffer has the size");
+      expect(() => fixedBuffer(size as never)).toThrow("Invalid buffer size");
     }
-    expect(() => droppingBuffer(0)).toThrow("from 1 if it drops or slides");
+    expect(() => droppingBuffer(0)).toThrow("from 1 for a dropping or sliding buffer");
     expect(() => slidingBuffer(0)).toThrow(BufferSizeError);
     expect(() => fixedBuffer(0)).not.toThrow();
   });
@@ -147,7 +147,7 @@ describe("promiseChan", () => {
   });
 });
 
-/** A signal that knows who listens to it. */
+/** A signal that counts its listeners. */
 class Watched {
   readonly #controller = new AbortController();
   readonly signal = this.#controller.signal;
@@ -308,7 +308,7 @@ describe("giving up", () => {
       const channel = chan<string>(1);
       for (const act of [() => channel.take(options), () => channel.put("a", options)]) {
         expect(act).toThrow(SignalError);
-        expect(act).toThrow("take and put are given up by { signal }: give an AbortSignal");
+        expect(act).toThrow("The signal of take and put must be an AbortSignal");
       }
       expect(channel.poll()).toBeUndefined();
     }
@@ -333,10 +333,10 @@ describe("giving up", () => {
     const property = fc.asyncProperty(fc.nat(3), fc.array(step, { maxLength: 60 }), async (size, steps) => {
       const channel = chan<number>(size);
       let signals = Array.from({ length: 3 }, () => new Watched());
-      /** What became of each take and put, as it is and as it must be. */
+      /** The actual and the expected result of each take and put. */
       const found: unknown[] = [];
       const wanted: unknown[] = [];
-      // What the channel must hold, and who must wait.
+      // The values that the channel must hold, and the puts and takes that must wait.
       let held: number[] = [];
       let puts: { id: number; value: number; by: number | undefined }[] = [];
       let takes: { id: number; by: number | undefined }[] = [];
@@ -390,7 +390,7 @@ describe("giving up", () => {
           puts = puts.filter((each) => each.by !== one.by);
           takes = takes.filter((each) => each.by !== one.by);
         } else if (one.act === "renew") {
-          // Who waits for the former one does so without a signal from here on.
+          // From now on nothing aborts the puts and takes that wait with the former signal.
           signals = signals.map((each, index) => (index === one.by ? new Watched() : each));
           aborted.delete(one.by);
           for (const each of [...puts, ...takes]) if (each.by === one.by) each.by = undefined;
@@ -411,7 +411,7 @@ describe("giving up", () => {
           assert.equal(listeners.size, [...puts, ...takes].filter((each) => each.by === index).length);
         }
       }
-      // Each outcome is told within a microtask or two.
+      // Each result arrives within a microtask or two.
       for (let turn = 0; turn < 3; turn++) await Promise.resolve();
       assert.deepEqual(found, wanted);
       held = [...held, ...puts.map(({ value }) => value)];

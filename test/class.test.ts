@@ -1,4 +1,4 @@
-// An Endpoint subclass: callbacks as methods, with storage, requests and RPC beside them.
+// Subclasses of Endpoint: callbacks as methods, next to storage, requests and RPC.
 import { evictDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { expect, it } from "vitest";

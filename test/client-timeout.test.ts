@@ -1,4 +1,4 @@
-// Sessions whose clients are gone without a word: what is sent to them is no sign of life.
+// Sessions whose clients disappeared without a Close frame. Messages to such a client do not count as activity.
 import { runInDurableObject } from "cloudflare:test";
 import { DeploymentError, type EndpointOptions, type Session } from "socle";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
@@ -18,7 +18,7 @@ afterEach(() => {
   vi.restoreAllMocks();
 });
 
-/** Delivers the alarm as often as it is due up to a time, to which the clock is set. */
+/** Lets time pass, and rings the alarm each time that it is due. */
 async function pass(endpoint: Served, milliseconds: number): Promise<void> {
   const until = Date.now() + milliseconds;
   for (let due; (due = await alarmOf(endpoint.stub)) !== null && due <= until;) {
@@ -30,7 +30,7 @@ async function pass(endpoint: Served, milliseconds: number): Promise<void> {
 
 const isOpen = async (endpoint: Served) => (await endpoint.stub.openSessionCount()) === 1;
 
-/** The ways in which an object holds its sockets: hibernated before each step, awake, or for good. */
+/** How the object holds its sockets: it hibernates before each step, it stays awake, or `hibernate` is false. */
 const states = [
   { state: "hibernated", serve: modes[0]!.serve, hibernate: (endpoint: Served) => endpoint.hibernate() },
   { state: "awake", serve: modes[0]!.serve, hibernate: () => Promise.resolve() },
@@ -151,14 +151,14 @@ describe.each(states)("$state", ({ serve: serveMap, hibernate }) => {
       await hibernate(endpoint);
       expect(await endpoint.stub.broadcast("news")).toBe(1);
     }
-    // Activity 1 minute ago.
+    // The last activity is 1 minute ago.
     await pass(endpoint, 2 * MINUTES);
     expect(await told.closed).toMatchObject({ code: 1001 });
     expect(await alarmOf(endpoint.stub)).toBe(null);
   });
 });
 
-// The platform keeps by its own clock when it answered.
+// The platform records the time of an automatic response by its own clock, so the clock has to run.
 it.each(modes)("P28: a ping puts it off, in a room that talks too: hibernate: $hibernate", async (mode) => {
   vi.useRealTimers();
   const endpoint = mode.serve({ autoResponse, clientTimeoutMs: 2000 });
@@ -271,7 +271,7 @@ it.each(["in", "ping"])("P28: %s from a client whose session has ended leaves no
     clientTimeoutMs: MINUTES,
   });
   const socket = (await upgrade(endpoint.path)).webSocket!;
-  // It doesn't answer the Close frame.
+  // The client does not answer the Close frame.
   socket.accept({ allowHalfOpen: true });
   socket.send("close");
   await log.has(["close", undefined, 4001, ""]);
@@ -285,7 +285,7 @@ it.each(["in", "ping"])("P28: %s from a client whose session has ended leaves no
 it.each([-1, 1.5, NaN, Infinity, "20", null])("P28: %s is refused", (timeout) => {
   const register = () => serve({ clientTimeoutMs: timeout as number });
   expect(register).toThrow(DeploymentError);
-  expect(register).toThrow("has a wrong clientTimeoutMs: it must be a whole number of milliseconds, 0 for never");
+  expect(register).toThrow("has an invalid clientTimeoutMs: it must be a whole number of milliseconds, 0 for never");
 });
 
 it("P28: is never by default, also where the container has an idle timeout", async () => {

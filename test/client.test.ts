@@ -1,4 +1,4 @@
-// `socle/client` in workerd, at the other end of a session of its own endpoint.
+// `socle/client` in workerd, connected to a session of its own endpoint.
 import { runInDurableObject } from "cloudflare:test";
 import { onOpenStartWsConnection, type Session } from "socle";
 import { SocleWebSocket, type ClientOptions } from "socle/client";
@@ -8,10 +8,10 @@ import { connect, type Client } from "./support/client.ts";
 import { serve, type Served } from "./support/endpoint.ts";
 import { acknowledgement, batch, bytes, item, number, type Data } from "./support/flow-client.ts";
 
-// The client's are taken away from it in some tests.
+// Some tests remove these globals.
 const [Close, Message] = [CloseEvent, MessageEvent];
 
-/** The platform's WebSocket, to an object without a network between. */
+/** The platform's WebSocket, connected to an object without a network. */
 class LocalWebSocket extends EventTarget {
   readonly extensions = "";
   protocol = "";
@@ -45,7 +45,7 @@ class LocalWebSocket extends EventTarget {
       this.dispatchEvent(new Close("close", { code, reason, wasClean }));
     });
     this.dispatchEvent(new Event("open"));
-    // What came with the 101. Meanwhile no other comes.
+    // Messages that arrived with the 101. No other message can arrive meanwhile.
     for (const data of this.#client.unread) this.dispatchEvent(new Message("message", { data }));
     socket.addEventListener("message", ({ data }) => this.dispatchEvent(new Message("message", { data })));
   }
@@ -55,20 +55,20 @@ const open = ({ path }: Served) => new SocleWebSocket(path, [], { WebSocket: Loc
 
 const numbers = (count: number, from = 0) => Array.from({ length: count }, (_, index) => String(from + index));
 
-/** How many messages have not gone yet: nothing is taken but what the client says. */
+/** The size of the messages that still wait for credit. */
 const untold = (endpoint: Served) =>
   runInDurableObject(endpoint.stub, (object) => {
     const [session] = (object as never as { openSessions(): Set<Session> }).openSessions();
     return session!.asyncRemote.bufferedAmount;
   });
 
-/** What a message's data is: bytes by their numbers. */
+/** A message's data; for bytes, their numbers. */
 function shown(data: unknown): string {
   if (typeof data === "string") return data;
   return data instanceof ArrayBuffer ? new Uint8Array(data).join() : "a Blob";
 }
 
-/** One at a time. */
+/** An endpoint whose window lets one message go at a time. */
 const counting = () =>
   serve({
     flowControl: { window: 1 },
@@ -139,7 +139,7 @@ describe("the client", () => {
       await expect.poll(() => seen).toHaveLength(8);
       expect(seen.filter((data) => data !== "pong")).toEqual(["a", "b"]);
       expect(await untold(endpoint)).toBe(0);
-      // It would have acknowledged too much, or have too little credit left.
+      // If it counted the pong, it would have acknowledged too much, or have too little credit left.
       socket.send("c");
       await expect.poll(() => seen).toHaveLength(11);
       expect(await untold(endpoint)).toBe(0);
@@ -270,7 +270,7 @@ describe("the client, with a class under it of which the test tells the events",
   it("F9: an iteration gives what has come before the close, of which nothing is acknowledged any more", async () => {
     const { socket, told } = opened();
     const messages = socket[Symbol.asyncIterator]();
-    // With a window of 1 each is acknowledged at once.
+    // With a window of 1, the client acknowledges each message at once.
     for (const frame of [bytes(3, 1), "a", "b", "c"]) told.receive(frame);
     expect(await messages.next()).toEqual({ done: false, value: "a" });
     socket.close();

@@ -1,5 +1,5 @@
 import { runInDurableObject } from "cloudflare:test";
-// How sessions end: once, last, and with the client let go.
+// How sessions end: onClose runs once and last, and the client's connection ends.
 import {
   CloseCode,
   CloseReason,
@@ -69,7 +69,7 @@ describe.each(modes)("session.close, hibernate: $hibernate", ({ serve }) => {
         if (text === "plain") session.close();
         if (text === "reason") session.close(new CloseReason(CloseCode.GOING_AWAY, "moving"));
         if (text === "code") session.close(4999, "own");
-        // What is no string is taken for its text.
+        // A phrase that is not a string is converted to one.
         if (text === "number") session.close(4000, 42 as unknown as string);
       },
     });
@@ -135,7 +135,7 @@ describe.each(modes)("session.close, hibernate: $hibernate", ({ serve }) => {
     for (const code of codes) client.send(JSON.stringify([code, ""]));
     client.send(JSON.stringify([1000, "€".repeat(42)]), JSON.stringify([1000, "x".repeat(124)]));
     const refused = (code: number) => [
-      `No Close frame carries ${code}: use 1000-1003, 1007-1014 or 3000-4999.`,
+      `A Close frame can't carry ${code}: use 1000-1003, 1007-1014 or 3000-4999.`,
       true,
       true,
     ];

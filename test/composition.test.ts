@@ -1,5 +1,5 @@
-// Socle beside other things: in a Hono app, before static assets, and as one object for HTTP, RPC and WebSockets.
-// docs/composition.md shows the code of this file; the last test sees to it.
+// Socle next to other things: in a Hono app, before static assets, and as one object for HTTP, RPC and WebSockets.
+// docs/composition.md shows the code of this file. The last test checks that.
 import { createExecutionContext, evictDurableObject } from "cloudflare:test";
 import * as workers from "cloudflare:workers";
 import { Hono, type MiddlewareHandler } from "hono";
@@ -287,7 +287,7 @@ it("docs/composition.md shows the code that these tests run", async () => {
   );
   const blocks = [...page!.matchAll(/^```ts\n(.*?)^```$/gms)].map(([, block]) => block!);
   expect(blocks.length).toBeGreaterThan(6);
-  // Here the imports are at the top, a module has one default export, and a block's parts may stand in two files.
+  // Here imports are at the top, a module has one default export, and the parts of a block may be in two files.
   const bare = (text: string) => text.replace(/^(import|export default) .*\n+/gm, "").replace(/^export /gm, "");
   const run = bare(code.join("\n"));
   for (const part of blocks.flatMap((block) => bare(block).trim().split("\n\n"))) expect(run).toContain(part);

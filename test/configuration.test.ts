@@ -1,4 +1,4 @@
-// What an endpoint was registered with: nobody changes it afterwards, and two containers agree on it.
+// The configuration of an endpoint: nobody can change it after the registration, and two containers must agree on it.
 import { createExecutionContext, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import {
@@ -20,14 +20,14 @@ import { freshPath, Log, modes, serve } from "./support/endpoint.ts";
 import { logEntry } from "./support/log.ts";
 import { container, Exported, Room } from "./support/worker.ts";
 
-/** The paths of what can be written to, of all that is reached by properties. */
+/** The paths of all objects that are reachable by properties and not frozen. */
 function writable(value: unknown, path: string): string[] {
   if (typeof value !== "object" || value === null) return [];
   const found = Object.isFrozen(value) ? [] : [path];
   return [...found, ...Object.entries(value).flatMap(([name, member]) => writable(member, `${path}.${name}`))];
 }
 
-/** Each of these as an application would have it: shared, and not frozen. */
+/** Options as an application would write them: shared, and not frozen. */
 const shared = () => ({
   subprotocols: ["v1"],
   allowedOrigins: ["https://a.test"],
@@ -48,7 +48,7 @@ describe("the configuration", () => {
         onOpen: (_, config) => log.add(...writable({ ...config, userProperties: null }, "open")),
       });
       await endpoint.connect("", { Origin: "https://a.test" });
-      // What was spread here is the test's.
+      // Each list contains only the test's own copy: the rest is frozen.
       expect(log.entries).toEqual(["hook", "open"]);
     },
   );
@@ -180,7 +180,7 @@ describe("the configuration", () => {
         createExecutionContext(),
       );
     expect((await asked("https://evil.test")).status).toBe(403);
-    // The class that isn't registered at all.
+    // The base class, which is not registered.
     await runInDurableObject(env.Room.getByName(freshPath()), async (_, ctx) => {
       const elsewhere = new Own(ctx, env);
       Own.options = options;
@@ -277,14 +277,14 @@ describe("two containers with one class", () => {
       const adding = twice(one!, two!, `${path}/{x}`, `${path}/:x`);
       expect(adding).toThrow(DeploymentError);
       expect(adding).toThrow(
-        `"${path}/{x}" and "${path}/:x" have the class Exported in two containers, with another ${name}: give both`,
+        `"${path}/{x}" and "${path}/:x" have the class Exported in two containers, and differ in ${name}: make`,
       );
     }
   });
 
   it("P27: with other names for the same parameters are refused", () => {
     const path = freshPath();
-    expect(twice({}, {}, `${path}/{x}`, `${path}/{y}`)).toThrow("with another path: ");
+    expect(twice({}, {}, `${path}/{x}`, `${path}/{y}`)).toThrow("differ in path: ");
   });
 
   it("P27: whose defaults or listeners differ are refused, and the first keeps its own", async () => {
@@ -295,11 +295,11 @@ describe("two containers with one class", () => {
     expect(() => new ServerContainer().addEndpoint(path, Room)).toThrow(DeploymentError);
     const plain = freshPath();
     first.addEndpoint(plain, Room);
-    expect(() => new ServerContainer().addEndpoint(plain, Room)).toThrow("with another onEvent: ");
+    expect(() => new ServerContainer().addEndpoint(plain, Room)).toThrow("differ in onEvent: ");
     const other = new ServerContainer({ defaultMaxSessionIdleTimeout: 5 });
-    expect(() => other.addEndpoint(plain, Room)).toThrow("with another idleTimeoutMs: ");
+    expect(() => other.addEndpoint(plain, Room)).toThrow("differ in idleTimeoutMs: ");
     const asked = new Request(`https://socle.test${path}`, { headers: { Upgrade: "websocket" } });
-    // Past the router the object knows of the hook.
+    // A request that bypasses the router: the object itself knows that there is a hook.
     expect((await env.Room.getByName(path).fetch(asked)).status).toBe(403);
     expect(await other.handle(asked, env as never, createExecutionContext())).toBeUndefined();
   });

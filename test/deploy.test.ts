@@ -1,4 +1,4 @@
-// Sessions that outlive a deploy: new code gets what the code of before has kept, in a form that it knows, or they end with 1012.
+// Sessions that outlive a deploy: the new code gets their data in a form that it knows, or they end with 1012.
 import { createExecutionContext, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import {
@@ -37,10 +37,10 @@ afterEach(() => {
   vi.restoreAllMocks();
 });
 
-/** The log's entries, and what is told of each. */
+/** The log entries with their errors. */
 const entries = () => logged.mock.calls.map(([entry, error]) => [String(entry), error as Error] as const);
 
-/** An endpoint whose next version comes by {@link deploy}. */
+/** An endpoint whose next version is deployed by {@link deploy}. */
 class Deployed {
   readonly path: string;
 
@@ -68,14 +68,14 @@ interface User {
   name: string;
 }
 
-/** Version 0: keeps a name. */
+/** Version 0, which keeps a name. */
 const first = (log = new Log()) => ({
   ...recorded(log),
   onOpen: (session: Session): User => ({ name: session.queryString }),
   onText: (user: User, text: string, session: Session) => session.asyncRemote.sendText(`0 ${user.name}: ${text}`),
 });
 
-/** Later versions keep a list of names. */
+/** Later versions, which keep a list of names. */
 const second = (log = new Log(), version = 1) => ({
   ...recorded(log),
   version,
@@ -90,7 +90,7 @@ const second = (log = new Log(), version = 1) => ({
   },
 });
 
-/** The second version, which can't take one of them along. */
+/** The second version, which can't migrate one of the sessions. */
 const withoutBob = (log: Log) => ({
   ...second(log),
   migrateSession: ({ name }: User) => {
@@ -187,7 +187,7 @@ describe("a changed version", () => {
     expect(await other.ask("a")).toBe("1 bob: a");
     expect(log.entries).toEqual([["close", undefined, 1012, ""]]);
     const [[entry, error]] = entries() as [[string, Error]];
-    expect(entry).toBe(`socle: sessions of other code can't go on at ${endpoint.path}:`);
+    expect(entry).toBe(`socle: sessions saved by other code can't continue at ${endpoint.path}:`);
     expect(error).toBeInstanceOf(SessionVersionError);
     expect((error.cause as Error).message).toContain(cause);
     expect(entries()).toHaveLength(1);
@@ -201,15 +201,15 @@ describe("a changed version", () => {
     const clients = [await endpoint.connect("?a"), await endpoint.connect("?b"), await endpoint.connect("?c")];
     const { migrateSession: _, ...map } = second(log);
     await endpoint.deploy(map);
-    // A broadcast touches them all.
+    // A broadcast touches all sessions.
     expect(await endpoint.stub.broadcast("hello")).toBe(0);
     for (const client of clients) expect(await client.closed).toMatchObject({ code: 1012 });
     for (const client of clients) expect(client.messages).toEqual([]);
     await expect.poll(() => log.entries).toEqual(Array.from({ length: 3 }, () => ["close", undefined, 1012, ""]));
     expect(entries().map(([entry, { message }]) => [entry, message])).toEqual([
       [
-        `socle: sessions of other code can't go on at ${endpoint.path}:`,
-        "The code that kept it was another: its version is 0, that of the endpoint 1, and there is no migrateSession.",
+        `socle: sessions saved by other code can't continue at ${endpoint.path}:`,
+        "Other code saved the session: its version is 0, the endpoint's is 1, and migrateSession is missing.",
       ],
     ]);
     expect(events.filter(({ type }) => type === "error")).toHaveLength(3);
@@ -362,7 +362,7 @@ describe("a changed version", () => {
     ["migrateSession", {}],
   ])("D2: %s can't be %o", (name, value) => {
     expect(() => container.addEndpoint(freshPath() as `/${string}`, { [name]: value } as Map)).toThrow(
-      new RegExp(`has a wrong ${name}: it must be a`),
+      new RegExp(`has an invalid ${name}: it must be a`),
     );
   });
 });
@@ -376,12 +376,18 @@ describe("an endpoint that has changed", () => {
   const codec = { serializeSession: (user: User) => [user], deserializeSession: ([user]: [User]) => user };
 
   it.each<[string, object, object, string, string[]?]>([
-    ["hibernate is false now", {}, { hibernate: false }, "hibernate is false now"],
-    ["a codec has come", {}, codec, "serializeSession has come, and the version is the same"],
-    ["a codec has gone", codec, {}, "serializeSession has gone, and the version is the same"],
-    ["flowControl has come", {}, { flowControl: true }, "flowControl has come"],
-    ["flowControl has gone", { flowControl: true }, {}, "flowControl has gone"],
-    ["flowControl has gone, for its clients too", { flowControl: true }, {}, "flowControl has gone", ["socle.v1"]],
+    ["hibernate is now false", {}, { hibernate: false }, "hibernate is now false"],
+    ["a codec was added", {}, codec, "serializeSession was added, but version is the same"],
+    ["a codec was removed", codec, {}, "serializeSession was removed, but version is the same"],
+    ["flowControl was added", {}, { flowControl: true }, "flowControl was added"],
+    ["flowControl was removed", { flowControl: true }, {}, "flowControl was removed"],
+    [
+      "flowControl was removed, for its clients too",
+      { flowControl: true },
+      {},
+      "flowControl was removed",
+      ["socle.v1"],
+    ],
   ])(
     "D3: where %s its sessions end with 1012, once, and nothing is misread",
     async (_, before, after, why, offered) => {
@@ -399,16 +405,16 @@ describe("an endpoint that has changed", () => {
         },
       });
       const cat = await endpoint.connect("?cat");
-      // One is touched by its own message, the other by a broadcast.
+      // One session is touched by its own message, the other by a broadcast.
       ann.send(offered ? new Uint8Array([0, 1]) : "a");
       expect(await endpoint.stub.broadcast("hello")).toBe(1);
       expect([(await ann.closed).code, (await bob.closed).code]).toEqual([1012, 1012]);
       expect([await cat.next(), cat.unread]).toEqual(["hello", []]);
       expect(await endpoint.stub.openSessionCount()).toBe(1);
       await expect.poll(() => log.entries).toEqual(Array.from({ length: 2 }, () => ["close", undefined, 1012, ""]));
-      expect(entries().map(([, { message }]) => message)).toEqual([`The code that kept it was another: ${why}.`]);
+      expect(entries().map(([, { message }]) => message)).toEqual([`Other code saved the session: ${why}.`]);
       expect([...ann.unread, ...bob.unread]).toEqual([]);
-      // Nor is an end told twice, after hibernation.
+      // An end is not reported twice either, after hibernation.
       if (!("hibernate" in after)) await hibernate(endpoint.stub, { timeoutMs });
       expect(await endpoint.stub.openSessionCount()).toBe(1);
       expect(log.entries).toHaveLength(2);
@@ -437,8 +443,8 @@ describe("an endpoint that has changed", () => {
     expect([(await ann.closed).code, (await bob.closed).code]).toEqual([1012, 1012]);
     expect(entries().map(([entry, { message }]) => [entry, message])).toEqual([
       [
-        `socle: sessions of other code can't go on at ${endpoint.path}:`,
-        "The code that kept it was another: its path is not registered: register it while the Worker's module loads.",
+        `socle: sessions saved by other code can't continue at ${endpoint.path}:`,
+        "Other code saved the session: its path is not registered: register it while the Worker's module loads.",
       ],
     ]);
     await expect.poll(() => events.filter(({ type }) => type === "close")).toHaveLength(2);
@@ -487,7 +493,7 @@ describe("an endpoint that has changed", () => {
     const endpoint = new Deployed(kept());
     const [ann, bob] = [await endpoint.connect("?ann"), await endpoint.connect("?bob")];
     await endpoint.deploy({ ...kept(), idleTimeoutMs: 2000 });
-    // An event of the object sets its alarm. When that rings, ann's time is over, and bob's begins.
+    // An event of the object sets its alarm. When it rings, ann's time is over, and bob's begins.
     expect(await ann.ask("a")).toBe("ann: a");
     expect((await ann.closed).code).toBe(1001);
     expect(await endpoint.stub.openSessionCount()).toBe(1);
@@ -811,7 +817,7 @@ describe("redeploy", () => {
     });
     await hibernate(stub, { timeoutMs });
     expect(await client.ask("a")).toBe("reached 0");
-    // Its onRequest stays, and so does the class where the path was gone.
+    // Its onRequest stays, and the path still belongs to the class after it was removed for a while.
     redeploy(container, path, undefined);
     redeploy(container, path, {});
     await hibernate(stub, { timeoutMs });
@@ -838,7 +844,7 @@ describe("redeploy", () => {
   it("D4: refuses a path that has no endpoint, and an endpoint that addEndpoint would refuse", () => {
     expect(() => redeploy(watched, "/nothing-here", {})).toThrow(DeploymentError);
     const endpoint = new Deployed(first());
-    expect(() => redeploy(watched, endpoint.path as `/${string}`, { version: -1 })).toThrow(/wrong version/);
+    expect(() => redeploy(watched, endpoint.path as `/${string}`, { version: -1 })).toThrow(/invalid version/);
     expect(watched.stub(env, endpoint.path)).toBeDefined();
   });
 });

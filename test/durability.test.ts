@@ -1,5 +1,5 @@
-// What a client is told is kept before; what a crash has cut off is done again, but not for ever; and what nobody asks for is
-// not read.
+// Socle sends a message after the change is durable. After a crash it finishes what was cut off, but not forever. It
+// reads only what somebody asks for.
 import { createExecutionContext, evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { startWsConnection, type ContainerEvent, type SendChannel, type Session, type WsEndpointMap } from "socle";
@@ -18,7 +18,7 @@ const ROW = "socle:session:";
 const crash = (endpoint: Pick<Served, "stub">): Promise<void> =>
   evictDurableObject(endpoint.stub, { webSockets: "close" });
 
-/** What is written to the rows of sessions, and what is sent, in order. */
+/** The rows of sessions that are written and the messages that are sent, in order. */
 async function writing(): Promise<unknown[]> {
   const entries: unknown[] = [];
   const kv = await runInDurableObject(
@@ -34,7 +34,7 @@ async function writing(): Promise<unknown[]> {
   // oxlint-disable-next-line typescript/unbound-method -- it is called with the `this` of each
   const { send } = WebSocket.prototype;
   vi.spyOn(WebSocket.prototype, "send").mockImplementation(function (this: WebSocket, data) {
-    // The tests' runner speaks by a socket too, in JSON.
+    // The test runner also uses a socket, with JSON.
     if (typeof data === "string" && data !== "go" && !data.startsWith("[{")) entries.push(data);
     send.call(this, data as string);
   });
@@ -211,7 +211,7 @@ describe("what a callback sends", () => {
     });
     const [ann, bob] = [await endpoint.connect(), await endpoint.connect()];
     ann.send("hang", "waits", "one too many");
-    // In the object, whose timer it is.
+    // Runs in the object that set the timer.
     await runInDurableObject(endpoint.stub, async () => {
       while (vi.getTimerCount() === 0) await scheduler.wait(1);
       vi.advanceTimersByTime(30_000);
@@ -272,7 +272,7 @@ describe("what a callback sends", () => {
     const entries = await writing();
     client.send("go");
     expect(await client.take(6)).toEqual(["0", "1", "2", "3", "4", new Uint8Array([7, 7, 7]).buffer]);
-    // The one of the callback's end comes behind them.
+    // The row of the callback's end comes after them.
     expect(entries.slice(0, 5)).toEqual(["0", "1", "2", "3", "4"]);
   });
 
@@ -368,7 +368,7 @@ describe("the recovery after a crash", () => {
     expect(answers).toEqual(["failed", "failed", "failed", "open"]);
     expect(log.entries).toEqual(["bad", "bad", "bad"]);
     const given = [
-      logEntry("a lost session is given up"),
+      logEntry("a lost session was given up"),
       expect.objectContaining({ message: expect.stringContaining("3 times") }),
     ];
     expect(logged.mock.calls).toContainEqual(given);
@@ -414,7 +414,7 @@ describe("the recovery after a crash", () => {
     await crash(endpoint);
     let failures = 0;
     while (!(await endpoint.connect("?new").then(Boolean, () => false)) && failures < 10) failures++;
-    // Three tries each: the first together, if the second was begun by then.
+    // Each bad session gets three tries. They share the first one if both had begun by then.
     expect(failures).toBeGreaterThanOrEqual(5);
     expect(failures).toBeLessThanOrEqual(6);
     expect(new Set(log.entries)).toEqual(new Set(["good-1", "good-2", "good-3"]));
@@ -429,7 +429,7 @@ describe("the recovery after a crash", () => {
       onOpen: ({ queryString }) => queryString,
       async onClose(name, { ctx }) {
         log.add(`${name} begins`);
-        // However busy the machine is, the crash comes when all three are under way.
+        // However busy the machine is, the crash comes when all three callbacks are running.
         while (log.entries.length < 3) await scheduler.wait(1);
         await scheduler.wait(5);
         if (crashes-- > 0) ctx.abort("reset");
@@ -441,7 +441,7 @@ describe("the recovery after a crash", () => {
     await vi.waitUntil(() => endpoint.connect("?new").then(Boolean, () => false), 30_000);
     const entries = log.entries as string[];
     expect(entries.slice(0, 3).every((entry) => entry.endsWith("begins"))).toBe(true);
-    // Each begins when the one before has ended.
+    // Each begins when the one before it has ended.
     const after = entries.slice(3);
     expect(after.filter((_, index) => index % 2 === 0).every((entry) => entry.endsWith("begins"))).toBe(true);
     expect(after.filter((_, index) => index % 2 === 1).every((entry) => entry.endsWith("ends"))).toBe(true);
@@ -464,7 +464,7 @@ describe("the recovery after a crash", () => {
     for (const name of ["a", "b"]) await endpoint.connect(`?${name}`);
     await crash(endpoint);
     await vi.waitUntil(() => endpoint.connect("?new").then(Boolean, () => false), 30_000);
-    // Both together; one, which is reset again; the other, and then that one.
+    // Both together; one, which is reset again; the other; then the first again.
     const [, , one, other, last] = log.entries;
     expect(log.entries).toHaveLength(5);
     expect([other !== one, last]).toEqual([true, one]);
@@ -472,7 +472,7 @@ describe("the recovery after a crash", () => {
 });
 
 describe("what looks at many sessions", () => {
-  /** The rows of sessions that are read from here on. */
+  /** Returns the rows of sessions that are read from now on. */
   async function reading(): Promise<string[]> {
     const keys: string[] = [];
     const kv = await runInDurableObject(
@@ -545,7 +545,7 @@ describe("what looks at many sessions", () => {
     expect(log.entries).toHaveLength(2);
   });
 
-  /** Sessions whose objects can't be made again. */
+  /** Sessions whose objects can't be restored. */
   const unreadable = (log: Log) =>
     serve<Map<string, string>>({
       serializeSession: () => "never again",

@@ -1,4 +1,4 @@
-// What a callback throws, and who is told.
+// Exceptions of callbacks, and who gets them.
 import { addEndpoint, onOpenStartWsConnection, SessionObjectError, startWsConnection } from "socle";
 import { afterEach, beforeEach, describe, expect, it, vi, type MockInstance } from "vitest";
 
@@ -124,7 +124,7 @@ describe.each(modes)("an exception, hibernate: $hibernate", ({ serve, hibernate:
       },
       onClose: (object, _, { closeCode }) => log.add("close", object, closeCode),
     });
-    // What onOpen itself has closed with stays.
+    // If onOpen itself has closed the session, that reason stays.
     for (const [query, code] of Object.entries({ open: 1011, closed: 4001, later: 1011, "closed-later": 4001 })) {
       log.entries.length = 0;
       const client = await endpoint.connect(`?${query}`);

@@ -1,4 +1,4 @@
-// What a container tells its `onEvent`: beside the callbacks, and never in their way.
+// Events that a container reports to `onEvent`. They come in addition to the callbacks, and never hold them up.
 import { createExecutionContext } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { ServerContainer, type ContainerEvent, type WsEndpointMap } from "socle";
@@ -8,10 +8,10 @@ import { afterEach, beforeEach, describe, expect, it, vi, type MockInstance } fr
 import { freshPath } from "./support/endpoint.ts";
 import { listener, watched } from "./support/worker.ts";
 
-/** All that was told in a test, the oldest first. */
+/** All events of a test, the oldest first. */
 let events: ContainerEvent[] = [];
 let logged: MockInstance<typeof console.error>;
-/** The bindings that came with the last. */
+/** The bindings that came with the last event. */
 let given: Cloudflare.Env | undefined;
 const silent = listener.onEvent;
 
@@ -34,7 +34,7 @@ const fail = (): never => {
 
 const types = () => events.map(({ type }) => type);
 
-/** The events of a kind, once there are so many. */
+/** The events of a type, once there are this many. */
 async function told<Type extends ContainerEvent["type"]>(type: Type, count = 1) {
   const found = () => events.filter((event) => event.type === type) as Extract<ContainerEvent, { type: Type }>[];
   await expect.poll(() => found().length).toBe(count);
@@ -156,7 +156,7 @@ describe("onEvent", () => {
 
   it("must be a function", () => {
     expect(() => new ServerContainer({ onEvent: "log" as never })).toThrow(
-      "A ServerContainer has a wrong onEvent: it must be a function.",
+      "A ServerContainer has an invalid onEvent: it must be a function.",
     );
   });
 });

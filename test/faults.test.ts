@@ -1,4 +1,4 @@
-// What fails under Socle, one fault at a time: storage, the attachment, the socket, the alarm, the object itself.
+// Failures of the platform, one at a time: storage, the attachment, the socket, the alarm, the object itself.
 import { evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { startWsConnection, type Session, type WsEndpointMap } from "socle";
@@ -11,7 +11,7 @@ import { logEntry } from "./support/log.ts";
 import { container, Room } from "./support/worker.ts";
 
 const MINUTES = 60_000;
-/** Does not fit the attachment's 16,384 bytes. */
+/** Too large for the attachment's 16,384 bytes. */
 const LARGE = 20_000;
 const SESSION_ROW = "socle:session:";
 const ALARM_ROW = "socle:alarm";
@@ -25,14 +25,14 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-/** What was logged, with the errors' texts. */
+/** The log entries with the texts of their errors. */
 const messages = () => logged.mock.calls.map(([what, error]) => [what, (error as Error).message] as unknown[]);
 
 const refuse = (): never => {
   throw new Error("refused");
 };
 
-/** Nested, so that what is kept of it is read back. */
+/** Nested, so that a copy of it has to be restored. */
 interface Held {
   n: number;
   ballast: [string];
@@ -40,10 +40,10 @@ interface Held {
 
 const held = (n: number, length = 0): Held => ({ n, ballast: ["x".repeat(length)] });
 
-/** What is recorded of a session object: its size stands for what fills it. */
+/** A session object as the log shows it: its size stands for its contents. */
 const brief = (object: unknown) => object && `${(object as Held).n} ${(object as Held).ballast[0].length}`;
 
-/** An object with one session that has no part in the fault, and that is asked after it. */
+/** An object with a second session, which the fault does not concern and which is checked after it. */
 class Scene {
   readonly log = new Log();
   readonly endpoint: Served;
@@ -71,12 +71,12 @@ class Scene {
     return this.endpoint.connect(`?${query}`);
   }
 
-  /** Runs where the victim's socket is, as the platform holds it. It wakes the object, and no session. */
+  /** Runs with the victim's socket, as the platform holds it. That wakes the object, but no session. */
   victim(use: (socket: WebSocket, ctx: DurableObjectState) => void, tag = "victim"): Promise<void> {
     return runInDurableObject(this.endpoint.stub, (_, ctx) => use(ctx.getWebSockets(tag)[0]!, ctx));
   }
 
-  /** The other session is served as before. */
+  /** The other session still works. */
   async goesOn(): Promise<void> {
     assert.equal(await this.#bystander!.ask(""), `${++this.#asked} 0`);
   }
@@ -94,7 +94,7 @@ class Scene {
   }
 }
 
-/** Has a method of storage.kv fail for Socle's rows of one kind. */
+/** Makes a method of storage.kv fail for Socle's rows of one kind. */
 async function failKv(method: "get" | "put" | "delete" | "list", row: string, times = Infinity): Promise<() => void> {
   const all = await runInDurableObject(
     env.Endpoints.getByName("kv"),
@@ -140,7 +140,7 @@ describe("storage that throws", () => {
   const writes = ["put", "get", "delete"] as const;
   const inMessages = writes.flatMap((method) =>
     kinds
-      // A small session is read from its socket, and a tracked one keeps its row while it is open.
+      // A small session is read from its socket, and a tracked session keeps its row while it is open.
       .filter(([, size, tracked]) => method === "put" || (size === LARGE && !(tracked && method === "delete")))
       .map(([what, size, tracked]) => [method, what, size, tracked] as const),
   );
@@ -149,7 +149,7 @@ describe("storage that throws", () => {
     async (method, _, size, trackSessions) => {
       const scene = new Scene({ trackSessions });
       const client = await scene.open(size);
-      // A row is deleted when the session has become small.
+      // A row is deleted when the session object has become small.
       const next = method === "delete" ? 2 : LARGE + 1;
       const mend = await failKv(method, SESSION_ROW);
       expect(await client.ask(String(next))).toBe(`1 ${next}`);
@@ -168,7 +168,7 @@ describe("storage that throws", () => {
     },
   );
 
-  // By then the attachment has what is new.
+  // The attachment already has the new object when these fail.
   it.each([
     ["a tracked session", 1, true, ["put"]],
     ["a large session", LARGE, false, ["delete", "put"]],
@@ -197,7 +197,7 @@ describe("storage that throws", () => {
       await failKv("delete", SESSION_ROW);
       client.socket.close(4000);
       expect(await client.closed).toMatchObject({ code: 4000 });
-      await expect.poll(messages).toEqual([[logEntry("the row of an ended session is left"), "refused"]]);
+      await expect.poll(messages).toEqual([[logEntry("the row of an ended session can't be deleted"), "refused"]]);
       expect(scene.log.entries).toEqual([["close", `0 ${size}`, 4000, ""]]);
       await scene.goesOn();
     },
@@ -218,7 +218,7 @@ describe("storage that throws", () => {
     const scene = new Scene();
     await scene.open();
     const socket = (await upgrade(`${scene.endpoint.path}?${LARGE}`)).webSocket!;
-    // It doesn't answer the Close frame.
+    // The client does not answer the Close frame.
     socket.accept({ allowHalfOpen: true });
     const [row] = await scene.sessionRows;
     await scene.endpoint.hibernate();
@@ -244,9 +244,9 @@ describe("storage that throws", () => {
       await scene.endpoint.connect("?1");
       await scene.crash();
       const mend = await failKv(method, SESSION_ROW);
-      // It is not held.
+      // The failure does not block the object.
       await runInDurableObject(scene.endpoint.stub, () => {});
-      await expect.poll(messages).toEqual([[logEntry("a lost session's onClose can't run"), "refused"]]);
+      await expect.poll(messages).toEqual([[logEntry("onClose of a lost session can't run"), "refused"]]);
       mend();
       expect(scene.log.entries).toEqual([]);
       await scene.crash();
@@ -267,7 +267,7 @@ describe("storage that throws", () => {
     await failKv("delete", SESSION_ROW);
     await scene.open();
     expect(scene.log.entries).toEqual([["close", "0 1", 1006, ""]]);
-    expect(messages()).toEqual([[logEntry("the row of an ended session is left"), "refused"]]);
+    expect(messages()).toEqual([[logEntry("the row of an ended session can't be deleted"), "refused"]]);
     await scene.goesOn();
   });
 
@@ -284,8 +284,8 @@ describe("storage that throws", () => {
     await scene.open();
     await scene.goesOn();
     expect(messages().map(([what]) => what)).toEqual([
-      logEntry("a lost session's onClose can't run"),
-      logEntry("the row of an ended session is left"),
+      logEntry("onClose of a lost session can't run"),
+      logEntry("the row of an ended session can't be deleted"),
     ]);
   });
 
@@ -301,7 +301,7 @@ describe("storage that throws", () => {
       return Promise.resolve(() => failing.mockRestore());
     },
   };
-  const line = [logEntry("the idle timeouts have no alarm"), "refused"];
+  const line = [logEntry("the alarm for idle timeouts can't be set"), "refused"];
   const storageOf = ({ endpoint }: Scene) => runInDurableObject(endpoint.stub, (_, { storage }) => storage);
 
   describe.each(Object.entries(alarmFaults))("under an idle timeout: %s", (method, fail) => {
@@ -326,7 +326,7 @@ describe("storage that throws", () => {
       expect(await client.closed).toMatchObject({ code: 1001 });
     });
 
-    // When the alarm comes nothing asks for it.
+    // The alarm handler does not call getAlarm.
     if (method === "getAlarm") return;
 
     it("R18: at the alarm has the platform try again, which closes each silent session once", async () => {
@@ -346,7 +346,7 @@ describe("storage that throws", () => {
           (error: Error) => error.message,
         );
       const mend = await fail(storage);
-      // The platform's methods are bound when the object wakes.
+      // The object binds the platform's methods when it wakes.
       await scene.endpoint.hibernate();
       expect(await alarm()).toBe("refused");
       mend();
@@ -385,7 +385,7 @@ describe("an attachment that throws", () => {
   it.each([1, LARGE])(
     "R16: after a callback is its exception, and the last good copy stays (%i bytes)",
     async (size) => {
-      // The second call is the one that puts in the attachment that the rest is in a row.
+      // The second call writes into the attachment that the rest is in a row.
       for (const nth of size === LARGE ? [1, 2] : [1]) {
         const scene = new Scene();
         const client = await scene.open("victim");
@@ -421,7 +421,7 @@ describe("an attachment that throws", () => {
       client.socket.close(4000);
       expect(await client.closed).toMatchObject({ code: 4000 });
       await scene.log.has(["close", "0 0", 4000, ""]);
-      await expect.poll(messages).toEqual([[logEntry("a socket took no mark of its end"), "refused"]]);
+      await expect.poll(messages).toEqual([[logEntry("a socket can't be marked as ended"), "refused"]]);
       expect(scene.closes).toHaveLength(1);
       await scene.goesOn();
     },
@@ -441,7 +441,7 @@ describe("an attachment that throws", () => {
     expect(await client.closed).toMatchObject({ code: 4001 });
     await scene.goesOn();
     expect(scene.log.entries).toEqual([["close", "0 0", 4001, ""]]);
-    expect(messages()).toEqual([[logEntry("a socket took no mark of its end"), "refused"]]);
+    expect(messages()).toEqual([[logEntry("a socket can't be marked as ended"), "refused"]]);
   });
 
   it("R12, R18: with a limit is told to the log, and no message is lost", async () => {
@@ -454,7 +454,7 @@ describe("an attachment that throws", () => {
     await vi.waitUntil(() => scene.log.entries.length > 0, 30_000);
     expect(messages().length).toBeGreaterThan(0);
     for (const message of messages())
-      expect(message).toEqual([logEntry("a session's limits can't be kept"), "refused"]);
+      expect(message).toEqual([logEntry("a session's limits can't be saved"), "refused"]);
     // In memory they hold.
     passTime(6 * MINUTES);
     await ring(scene.endpoint.stub);
@@ -523,7 +523,7 @@ describe("an attachment that throws", () => {
 });
 
 describe.each(modes)("a socket that throws, hibernate: $hibernate", (mode) => {
-  /** A session whose socket fails from its first message on, which the message's callback then uses. */
+  /** A session whose socket fails from its first message on. The message's callback then uses the socket. */
   const failing = (method: "send" | "close", use: (session: Session, log: Log) => unknown) => {
     const scene: Scene = new Scene(
       {
@@ -606,7 +606,7 @@ describe.each(modes)("a socket that throws, hibernate: $hibernate", (mode) => {
     await scene.goesOn();
   });
 
-  const line = [logEntry("a socket took no Close frame"), "refused"];
+  const line = [logEntry("a Close frame can't be sent"), "refused"];
 
   it("R14: at session.close is logged; onClose runs once, and nobody waits for a send", async () => {
     const scene = failing("close", async (session, log) => {
@@ -634,7 +634,7 @@ describe.each(modes)("a socket that throws, hibernate: $hibernate", (mode) => {
     await scene.log.has("failing");
     client.socket.close(4000);
     await scene.log.has(["close", "1 0", 4000, ""]);
-    // Without hibernation the platform tells of the end twice.
+    // Without hibernation the platform reports the end twice.
     expect(messages().length).toBeGreaterThan(0);
     for (const message of messages()) expect(message).toEqual(line);
     await scene.goesOn();
@@ -750,7 +750,7 @@ describe("an alarm that comes twice and late", () => {
 });
 
 describe("an object that is reset in the middle of onOpen", () => {
-  // evictDurableObject waits for the request that opens.
+  // evictDurableObject waits for the request that opens the session.
   describe.each(["by onOpen", "from outside"])("%s", (how) => {
     it.each([
       ["", false, 1],
@@ -855,7 +855,7 @@ describe("a wake after hibernation", () => {
     Object.defineProperties(Room.prototype, own);
   });
 
-  /** What wakes the object, what the callbacks see of the session then, and the code it ends with. */
+  /** The event that wakes the object, the callbacks that then see the session, and the session's close code. */
   const wakes: [string, (hibernated: Hibernated) => unknown, string[], number?][] = [
     ["a text", async ({ client }) => expect(await client.ask("")).toBe("text 2"), ["text"]],
     [
@@ -924,7 +924,7 @@ describe("a wake after hibernation", () => {
       const heard = ["text", "binary"].includes(sights[0]!) ? 2 : 1;
       expect(log.entries).toEqual(sights.map((what) => [what, { name: "victim", heard }, asItWas]));
       const other = await runInDurableObject(stub, (_room, ctx) => ctx.getWebSockets("bystander")[0]!);
-      // The sweep of the idle timeouts looks at the limits of all.
+      // The check for idle sessions reads the limits of all sessions.
       expect(read.mock.contexts.filter((socket) => socket === other)).toHaveLength(sights[0] === "close 1001" ? 1 : 0);
       expect(code ? (await client.closed).code : await client.ask("")).toBe(code ?? `text ${heard + 1}`);
       expect(await bystander.ask("")).toBe("text 2");

@@ -1,4 +1,4 @@
-// `flowControl`: what a client offers, what waits for it, and what goes together.
+// The option `flowControl`: what a client offers, which messages wait for it, and which are sent together.
 import { runInDurableObject } from "cloudflare:test";
 import * as fc from "fast-check";
 import {
@@ -37,17 +37,17 @@ afterEach(() => {
   vi.restoreAllMocks();
 });
 
-/** Of 68 bytes: with the 32 that each counts more, ten of them fill a window of 1,000. */
+/** A text of 68 bytes. Each message counts 32 bytes more, so ten of them fill a window of 1,000. */
 const text = (index: number) => String(index).padStart(68, "0");
 const texts = (count: number, from = 0) => Array.from({ length: count }, (_, index) => text(from + index));
 const TEN = { flowControl: { window: 1000 } };
 
-/** Without what says of which type the session object is. */
+/** Without the options that depend on the type of the session object. */
 type Options = Omit<EndpointOptions, "serializeSession" | "deserializeSession" | "migrateSession">;
 
 const names = (result: SendResult | boolean) => (result instanceof Error ? result.name : result);
 
-/** What the server holds for the only client of an object, told by a second socket's session or by RPC. */
+/** Looks at the first open session from inside the object. */
 const inside = <T>(endpoint: Served, look: (session: Session) => T): Promise<T> =>
   runInDurableObject(endpoint.stub, (object) =>
     look([...(object as never as { openSessions(): Session[] }).openSessions()][0]!),
@@ -120,31 +120,31 @@ describe("what is agreed on", () => {
 
   it.each([[1], ["yes"], [null], [[]]])("F1: flowControl: %j is refused, with what it may be", (flowControl) => {
     expect(refused({ flowControl })).toThrow(
-      "has a wrong flowControl: it must be true, false, or an object of settings.",
+      "has an invalid flowControl: it must be true, false, or an object of settings.",
     );
   });
 
   it.each([
-    [{ window: 0 }, "wrong window: it must be a whole number from 1 to 2147483647."],
-    [{ window: 1.5 }, "wrong window:"],
-    [{ window: "1" }, "wrong window:"],
-    [{ window: 2 ** 31 }, "wrong window:"],
-    [{ maxBufferedAmount: -1 }, "wrong maxBufferedAmount: it must be a whole number from 0 to 2147483647."],
-    [{ stallTimeoutMs: 0 }, "wrong stallTimeoutMs: it must be a whole number from 1 to 2147483647."],
-    [{ stallTimeoutMs: Infinity }, "wrong stallTimeoutMs:"],
-    [{ batchMs: -1 }, "wrong batchMs: it must be a whole number from 0 to 2147483647."],
+    [{ window: 0 }, "invalid window: it must be a whole number from 1 to 2147483647."],
+    [{ window: 1.5 }, "invalid window:"],
+    [{ window: "1" }, "invalid window:"],
+    [{ window: 2 ** 31 }, "invalid window:"],
+    [{ maxBufferedAmount: -1 }, "invalid maxBufferedAmount: it must be a whole number from 0 to 2147483647."],
+    [{ stallTimeoutMs: 0 }, "invalid stallTimeoutMs: it must be a whole number from 1 to 2147483647."],
+    [{ stallTimeoutMs: Infinity }, "invalid stallTimeoutMs:"],
+    [{ batchMs: -1 }, "invalid batchMs: it must be a whole number from 0 to 2147483647."],
     [
       { windows: 1 },
       "unknown option windows: did you mean window? Or use window, maxBufferedAmount, stallTimeoutMs, batchMs.",
     ],
   ])("F1: flowControl: %j is refused, with what is wrong in it", (flowControl, what) => {
-    expect(refused({ flowControl })).toThrow(/^The flowControl of the endpoint at "[^"]*" has (a|the) /);
+    expect(refused({ flowControl })).toThrow(/^The flowControl of the endpoint at "[^"]*" has (an|the) /);
     expect(refused({ flowControl })).toThrow(what);
   });
 
   it.each(["socle.v1", "chat+socle.v1"])("F1: the subprotocol %j beside flowControl is refused", (name) => {
     expect(refused({ flowControl: true, subprotocols: ["chat", name] })).toThrow(
-      "has flowControl, and a subprotocol that ends in socle.v1: leave that to it",
+      "has flowControl, which adds socle.v1 itself: remove it from subprotocols",
     );
     expect(refused({ subprotocols: [name] })).not.toThrow();
   });
@@ -168,7 +168,7 @@ describe("what is agreed on", () => {
 });
 
 describe.each(modes)("what comes in, hibernate: $hibernate", (mode) => {
-  /** Writes down what comes, and answers "end". */
+  /** Logs each message, and answers "end". */
   const listening = (log: Log, options: Options = {}) =>
     mode.serve({
       flowControl: true,
@@ -199,8 +199,8 @@ describe.each(modes)("what comes in, hibernate: $hibernate", (mode) => {
     ["of a batch without messages", bytes(1)],
     ["of a batch that ends within a message", bytes(1, 6, 65)],
     ["of a batch that ends within a number", bytes(1, 130)],
-    ["of a batch with a text that is no UTF-8", bytes(1, 4, 0xc3, 0x28)],
-    ["of a batch with a number of over 53 bits", bytes(1, [255, 255, 255, 255, 255, 255, 255, 31])],
+    ["of a batch with a text not in UTF-8", bytes(1, 4, 0xc3, 0x28)],
+    ["of a batch with a number over 53 bits", bytes(1, [255, 255, 255, 255, 255, 255, 255, 31])],
     [
       "of a number of more bytes than any needs",
       bytes(
@@ -238,7 +238,7 @@ describe.each(modes)("what comes in, hibernate: $hibernate", (mode) => {
       await log.has(["close", 1002]);
       expect(log.entries[2]).toEqual([
         "ProtocolError",
-        `The client acknowledged ${counts[1]} messages, of 2 that were sent and 2 acknowledged before.`,
+        `The client acknowledged ${counts[1]} messages, but 2 were sent and 2 acknowledged before.`,
       ]);
     }
   });
@@ -287,7 +287,7 @@ describe.each(modes)("what comes in, hibernate: $hibernate", (mode) => {
     async (_, options, frame, code) => {
       const log = new Log();
       const client = await FlowClient.connect(listening(log, options));
-      // The 9 would be malformed.
+      // A frame with the 9 would be malformed.
       client.client.send(bytes([...frame], 9));
       expect(await client.client.closed).toMatchObject({ code });
       await log.has(["close", code]);
@@ -326,7 +326,7 @@ describe.each(modes)("what comes in, hibernate: $hibernate", (mode) => {
     client.client.send(bytes(1, empty(4095), [6], 101, 110, 100));
     await client.has(1);
     expect(log.entries).toEqual([...Array.from({ length: 4095 }, () => ""), "end"]);
-    // Its first item is no UTF-8, and its last doesn't end: nobody has looked.
+    // The first item is not UTF-8, and the last has no end: Socle must not decode either.
     client.client.send("before", bytes(1, [2, 0xff], empty(4096), 0x80), "behind");
     expect(await client.client.closed).toMatchObject({ code: 1009 });
     await log.has(["close", 1009]);
@@ -387,12 +387,7 @@ describe.each(modes)("what comes in, hibernate: $hibernate", (mode) => {
     await log.has("a");
     await runInDurableObject(endpoint.stub, () => held.resolve());
     await log.has(1009);
-    expect(log.entries).toEqual([
-      "a",
-      "b",
-      "The client sent a batch of over 4096 messages: it has to send several.",
-      1009,
-    ]);
+    expect(log.entries).toEqual(["a", "b", "The client sent a batch of over 4096 messages: split it.", 1009]);
   });
 
   it("F2: an acknowledgement is no message: no rate limit counts it, and no slow callback holds it", async () => {
@@ -415,7 +410,7 @@ describe.each(modes)("what comes in, hibernate: $hibernate", (mode) => {
   });
 });
 
-/** Writes down how each put and each result went, by the message's number. */
+/** Logs the result of each put and of each message, by the message's number. */
 const putting =
   (log: Log) =>
   (send: SendChannel, count: number, from = 0): void => {
@@ -425,7 +420,7 @@ const putting =
     }
   };
 
-/** Whoever waits for a promise is told a little later than who is called. */
+/** Results of promises arrive a little later than those of callbacks, so their order is not compared. */
 const sorted = (log: Log, from = 0) => log.entries.slice(from).map(String).toSorted();
 
 const dropped = (log: Log) => log.entries.filter((entry) => String(entry).includes("MessageDroppedError"));
@@ -433,7 +428,7 @@ const dropped = (log: Log) => log.entries.filter((entry) => String(entry).includ
 const command = (message: string) => message.split(" ").map(Number) as [count: number, from: number];
 
 describe.each(modes)("the credit, hibernate: $hibernate", (mode) => {
-  /** Puts as many messages as it is told, from a number on. */
+  /** Puts as many messages as the client says, beginning with a number. */
   const pouring = (flowControl: EndpointOptions["flowControl"] = TEN.flowControl) =>
     mode.serve({
       flowControl,
@@ -607,7 +602,7 @@ describe.each(modes)("a send channel, hibernate: $hibernate", (mode) => {
   it("F4: with a fixed buffer a put waits while the client takes nothing, and a result says what was sent", async () => {
     const log = new Log();
     const client = await FlowClient.connect(channelled(log, { sendBufferOrN: 1 }));
-    // Two are under way, one waits to be, and one is in the buffer.
+    // Two are sent, one waits for credit, and one is in the buffer.
     client.client.send("6 0");
     await log.has([3, true]);
     expect(log.entries).toEqual([
@@ -681,7 +676,7 @@ describe.each(modes)("a send channel, hibernate: $hibernate", (mode) => {
 });
 
 describe.each(modes)("past the channel, hibernate: $hibernate", (mode) => {
-  /** Sends as many as it is told, past any channel. */
+  /** Sends as many messages as the client says, without a channel. */
   const remote = (log: Log, flowControl: EndpointOptions["flowControl"] = { window: 200, maxBufferedAmount: 300 }) =>
     mode.serve({
       flowControl,
@@ -705,7 +700,7 @@ describe.each(modes)("past the channel, hibernate: $hibernate", (mode) => {
     client.client.send("7 0");
     await client.has(2);
     const full =
-      "Not sent: 204 bytes in 3 messages wait for the client, each of which counts 32 more, and with the 68 of this one that is more than maxBufferedAmount. Send by a channel, whose put waits, or look at bufferedAmount first.";
+      "Not sent: 68 bytes more exceed maxBufferedAmount: 204 bytes in 3 messages are queued for the client, and each message counts 32 more. Send by a channel, whose put waits, or check bufferedAmount first.";
     expect(log.entries).toEqual([
       204,
       [0, "sent"],
@@ -835,7 +830,7 @@ describe.each(modes)("a client that takes nothing, hibernate: $hibernate", (mode
     await log.has(["close", 1008]);
     expect(log.entries.slice(-3)).toEqual([
       [1, "SessionClosedError"],
-      ["LimitExceededError", 1008, "The client took nothing for 50 ms: see stallTimeoutMs."],
+      ["LimitExceededError", 1008, "The client acknowledged nothing for 50 ms: see stallTimeoutMs."],
       ["close", 1008],
     ]);
     expect(client.messages).toEqual(texts(1));
@@ -854,10 +849,10 @@ describe.each(modes)("a client that takes nothing, hibernate: $hibernate", (mode
       onClose: (_, __, { closeCode }) => log.add("close", closeCode),
       onError: () => {},
     });
-    /** Timers fire in the object that set them. */
+    /** Runs in the object, because timers fire in the object that set them. */
     const pass = (milliseconds: number) =>
       runInDurableObject(endpoint.stub, () => void vi.advanceTimersByTime(milliseconds));
-    /** To poll would let time pass. */
+    /** Waits inside the object, because polling would let time pass. */
     const putAll = (count: number) =>
       runInDurableObject(endpoint.stub, async () => {
         while (!log.entries.some((entry) => String(entry) === `${count - 1},true`)) await scheduler.wait(1);
@@ -941,7 +936,7 @@ describe.each(modes)("what waits for the client, hibernate: $hibernate", (mode) 
       flowControl: { window: 1000, batchMs: 60_000 },
       onText: (_, __, { asyncRemote, webSocket }) => {
         for (const one of texts(11)) void asyncRemote.sendText(one);
-        // Past all that Socle sends: what was sent at once comes before it.
+        // Sent without Socle: messages that Socle sent at once come before it.
         webSocket.send("mark");
       },
     });
@@ -1129,7 +1124,7 @@ it("P12: the hook's subprotocol is the application's, with which the client may 
 });
 
 describe("hibernation", () => {
-  /** Sends as many as it is told, past any channel. */
+  /** Sends as many messages as the client says, without a channel. */
   const pouring = (options: Options = {}) =>
     serve({
       ...TEN,
@@ -1157,7 +1152,7 @@ describe("hibernation", () => {
     await buffered(endpoint);
     await endpoint.hibernate();
     client.client.send(`9 ${size}`);
-    // Of the window ten hundredths are free but seven, and the two that were taken.
+    // The window has room for five of these: three were free, and the client acknowledged two.
     await client.has(12);
     expect(await buffered(endpoint)).toBe(4 * 68);
     client.take();
@@ -1291,7 +1286,7 @@ describe("any mix", () => {
         });
         const client = await FlowClient.connect(endpoint);
         const wanted: Record<string, string[]> = { channel: [], remote: [] };
-        /** What was sent past the channel has one order. */
+        /** All messages that bypass the channel have one order. */
         const orderOf = (path: string) => (path === "channel" ? path : "remote");
         for (const { path, isBinary, length: size } of steps.flatMap((one) => ("send" in one ? one.send : []))) {
           const name = `${orderOf(path)} ${wanted[orderOf(path)]!.length} ${"é".repeat(size)}`;

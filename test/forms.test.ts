@@ -1,4 +1,4 @@
-// Attachments, rows and the alarm's row as former versions of Socle wrote them are read by this one, and by each later.
+// Attachments, rows and alarm rows that former versions of Socle wrote: this version and each later one can read them.
 import { runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { Endpoint, startWsConnection, type SendChannel, type Session } from "socle";
@@ -32,7 +32,7 @@ afterEach(() => vi.restoreAllMocks());
 
 const entries = () => logged.mock.calls.map(([entry]) => String(entry));
 
-/** Puts what was written in the place of what the endpoint's one session has kept, and has it wake from that. */
+/** Replaces the kept data of the endpoint's only session, and makes the session wake from it. */
 async function resume(
   endpoint: Served,
   name: string,
@@ -44,7 +44,7 @@ async function resume(
     const { ctx } = object as unknown as { ctx: DurableObjectState };
     const [socket] = ctx.getWebSockets() as [WebSocket];
     const attached = decode(attachments[0]!) as Attached;
-    // The test's own path, in the place of that of then.
+    // Replaces the path of that time by the test's own.
     const [, facts] = attached;
     const there = (text: string) => {
       const { path } = JSON.parse(text) as { path: string };
@@ -203,7 +203,7 @@ describe("what the version with topics wrote", () => {
     expect(seen).toEqual(names);
     await endpoint.hibernate();
     await endpoint.stub.publish(names.at(-1)!, "published");
-    // The one with a position speaks socle.v1.
+    // The client with a position speaks socle.v1.
     const came = await client.next();
     expect(typeof came === "string" ? came : new TextDecoder().decode(came)).toContain("published");
   });
@@ -299,9 +299,9 @@ describe("a form that is not known", () => {
     expect(await other.ask("b")).toBe("b undefined");
     expect(await endpoint.stub.openSessionCount()).toBe(1);
     expect(log.entries).toEqual([]);
-    expect(entries()).toEqual([`socle: sessions of other code can't go on at ${endpoint.path}:`]);
+    expect(entries()).toEqual([`socle: sessions saved by other code can't continue at ${endpoint.path}:`]);
     expect(String(logged.mock.calls[0]![1])).toContain(
-      "It was kept in form 3, and this version of Socle knows up to 2",
+      "It was saved in form 3, and this version of Socle reads up to 2",
     );
   });
 
@@ -329,7 +329,7 @@ describe("a form that is not known", () => {
     await endpoint.hibernate();
     client.send("a");
     expect((await client.closed).code).toBe(1012);
-    expect(entries()).toEqual([`socle: sessions of other code can't go on at ${endpoint.path}:`]);
+    expect(entries()).toEqual([`socle: sessions saved by other code can't continue at ${endpoint.path}:`]);
     expect(await rows(() => {})).toEqual([2]);
   });
 
@@ -342,12 +342,12 @@ describe("a form that is not known", () => {
     });
     await endpoint.hibernate();
     expect((await client.closed).code).toBe(1001);
-    expect(entries()[0]).toContain("the row of the alarm can't be read, and all of it counts as due");
+    expect(entries()[0]).toContain("the alarm's row can't be read, so all of it counts as due");
   });
 });
 
 describe("shards", () => {
-  /** A shard that sleeps, whose root is gone, with what both have in storage as it was written. */
+  /** A hibernating shard and its root, with the rows in storage as they were written. The root has lost its memory. */
   async function asleep(change: (rows: typeof writtenWithShards) => void = () => {}) {
     const served = serve({
       shards: 8,
@@ -394,7 +394,7 @@ describe("shards", () => {
   it("D1: a root that has its shards in a form that it doesn't know publishes nothing, and says so", async () => {
     const [served] = await asleep(({ root }) => void (root.shards[0]![3] = 9));
     const publishing = runInDurableObject(served.root, (object) => failure(object.publish("a", "2")));
-    expect(await publishing).toMatch(/^SessionVersionError: It was kept in form 9/);
+    expect(await publishing).toMatch(/^SessionVersionError: It was saved in form 9/);
   });
 
   it("D1: a shard whose row has a form that is not known asks the root anew", async () => {

@@ -1,4 +1,4 @@
-// Random input against what the rules say of it: paths, handshakes, close codes, messages. The seed is the model's.
+// Random input against the rules: paths, handshakes, close codes, messages. The seed is the model's.
 import * as fc from "fast-check";
 import { addEndpoint, CloseReasonError, type EndpointConfig } from "socle";
 import { assert, expect, inject, it, vi } from "vitest";
@@ -46,7 +46,7 @@ it("R22: of an object without objects, what is kept in memory is what the attach
   fc.assert(property, options);
 });
 
-/** A segment as it is meant; undefined if its escapes are malformed. */
+/** The decoded segment; undefined if its escapes are malformed. */
 function decoded(one: string): string | undefined {
   try {
     return decodeURIComponent(one);
@@ -65,7 +65,7 @@ it("R1, R2: each path finds the template that the rules say, or none, and no two
       for (const segments of all) {
         const named = `/${segments.map((one, index) => (one === "{}" ? `{p${index}}` : one)).join("/")}`;
         const shape = JSON.stringify(segments.map(decoded));
-        if (taken.has(shape)) assert.throws(() => router.add(named, named), /matches the same as/);
+        if (taken.has(shape)) assert.throws(() => router.add(named, named), /matches the same paths as/);
         else router.add(named, named);
         if (!taken.has(shape)) taken.set(shape, segments);
       }
@@ -78,7 +78,7 @@ it("R1, R2: each path finds the template that the rules say, or none, and no two
               segments.length === wanted.length &&
               segments.every((one, index) => (one === "{}" ? wanted[index] !== "" : decoded(one) === wanted[index])),
           );
-      // Texts before parameters, compared from the left.
+      // Texts come before parameters, compared from the left.
       const kinds = (segments: string[]) => segments.map((one) => Number(one === "{}")).join("");
       const [best] = fitting.toSorted((a, b) => (kinds(a) < kinds(b) ? -1 : 1));
       const match = router.match(pathname);
@@ -86,7 +86,7 @@ it("R1, R2: each path finds the template that the rules say, or none, and no two
       if (!best) return;
       const parameters = best.flatMap((one, index) => (one === "{}" ? [[`p${index}`, wanted[index]]] : []));
       expect(match!.pathParameters).toEqual(Object.fromEntries(parameters));
-      // However it is spelt, it is one object.
+      // All spellings lead to one object.
       expect(router.match(match!.concretePath)?.concretePath).toBe(match!.concretePath);
     },
   );
@@ -199,7 +199,7 @@ it("R17: session.close takes any code and phrase that a Close frame carries, and
   await fc.assert(property, options);
 });
 
-/** What the platform makes of half a character that a client sends: one replacement for each of its bytes. */
+/** The platform replaces half a character that a client sends by one U+FFFD for each of its bytes. */
 const delivered = (sent: string) => sent.replace(/\p{Surrogate}/gu, "\ufffd".repeat(3));
 
 it("R13, R27, P6: all texts and all bytes arrive, none too small, and what is no Unicode as its replacement", async () => {

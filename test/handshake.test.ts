@@ -1,4 +1,4 @@
-// What is settled before a session opens: by the hook in the Worker, past the router, and at registration.
+// Decisions before a session opens: of the hook in the Worker, of the object without the router, and at registration.
 import { createExecutionContext, listDurableObjectIds } from "cloudflare:test";
 import { env, exports } from "cloudflare:workers";
 import {
@@ -23,7 +23,7 @@ import { Bound, ChatRoom, container, Endpoints, Exported, Room } from "./support
 const upgrading = (path: string, headers: Record<string, string> = {}): Request =>
   new Request(`https://socle.test${path}`, { headers: { Upgrade: "websocket", ...headers } });
 
-/** By the Worker's own fetch, which sees the method and the context as they are. */
+/** Calls the Worker's own fetch, which sees the method and the context as they are. */
 const direct = (asked: Request, ctx = createExecutionContext()) => container.fetch(asked, env, ctx);
 
 /** Whether the object of a path was ever constructed. */
@@ -32,7 +32,7 @@ async function wasWoken(path: string): Promise<boolean> {
   return ids.some((id) => id.equals(env.Endpoints.idFromName(path)));
 }
 
-/** What the Worker told the session, which the session tells its client. */
+/** Sends the client what the Worker told the session. */
 const telling = {
   onText: (_: unknown, __: string, session: Session) => {
     const { id, userPrincipal, userProperties, negotiatedSubprotocol, pathParameters, tags } = session;
@@ -290,7 +290,7 @@ describe("onHandshake", () => {
       expect(where).toBe(`socle: 500 for ${path}:`);
       expect(error).toBeInstanceOf(DeploymentError);
       const { message } = error as Error;
-      expect(message).toContain("onHandshake must return nothing, a Response or { headers, userProperties,");
+      expect(message).toContain("onHandshake must return nothing, a Response, { headers, userProperties,");
       expect(message.split(", not ").at(-1)).toMatch(new RegExp(`^${named.replace(/[.()]/g, "\\$&")}[ ,.]`));
       expect(await wasWoken(path)).toBe(false);
     });
@@ -381,7 +381,7 @@ describe("what the hook decides beside", () => {
   });
 
   it.each([
-    [{ closeCode: 1006 }, "No Close frame carries 1006"],
+    [{ closeCode: 1006 }, "A Close frame can't carry 1006"],
     [{ closeCode: 4000, reasonPhrase: "x".repeat(124) }, "The reason phrase is over 123 bytes"],
     [{ closeCode: 4000, userPrincipal: "ann" }, "not something else."],
     [{ reasonPhrase: "alone" }, "not something else."],
@@ -472,7 +472,7 @@ describe("past the router", () => {
     expect(await status(env.OTHER.getByName("no static options"), "/anywhere")).toBe(101);
   });
 
-  /** All that a client may write where the Worker's own word could stand. */
+  /** Headers with which a client may try to imitate the Worker. */
   const word = {
     userPrincipal: "forged",
     userProperties: { forged: 1 },
@@ -545,7 +545,7 @@ describe("past the router", () => {
       see(asked);
       return new Response();
     });
-    // The router tells the object of it where there is a hook, and where there is an onRequest.
+    // The router tells the object about cf if there is a hook, and if there is an onRequest.
     const paths = [freshPath(), freshPath(), freshPath()] as const;
     container.addEndpoint(paths[0], {}).addEndpoint(paths[1], { onHandshake: see }).addEndpoint(paths[2], Room);
     for (const path of paths.slice(0, 2)) await direct(new Request(upgrading(path), { cf }));
@@ -707,10 +707,14 @@ describe("configure", () => {
   const bad: [what: string, map: EndpointOptions, message: string][] = [
     ["an unknown option", forbidden((config) => (config.onMessage = 1)), "has the unknown option onMessage: use"],
     ["a callback", forbidden((config) => (config.onText = () => {})), "onText"],
-    ["a wrong value", forbidden((config) => (config.idleTimeoutMs = -1)), "a wrong idleTimeoutMs: it must be a whole"],
-    ["a wrong list", forbidden((config) => (config.subprotocols = "v1")), "a wrong subprotocols"],
-    ["another path", forbidden((config) => (config.path = "/b")), "needs the same path after its configure"],
-    ["no path", forbidden((config) => delete config.path), "needs the same path after its configure"],
+    [
+      "a wrong value",
+      forbidden((config) => (config.idleTimeoutMs = -1)),
+      "an invalid idleTimeoutMs: it must be a whole",
+    ],
+    ["a wrong list", forbidden((config) => (config.subprotocols = "v1")), "an invalid subprotocols"],
+    ["another path", forbidden((config) => (config.path = "/b")), "must keep its path in configure"],
+    ["no path", forbidden((config) => delete config.path), "must keep its path in configure"],
     ["a contradiction", { configure: (config) => void (config.serializeSession = () => 1) }, "needs both"],
     [
       "another contradiction",
@@ -720,12 +724,12 @@ describe("configure", () => {
     [
       "an instance to keep",
       { configure: (config) => void (config.userProperties.at = new (class Point {})()) },
-      "needs plain data as userProperties.at",
+      "needs plain data in userProperties.at",
     ],
     [
       "a function to keep",
       { configure: (config) => void (config.userProperties.f = () => {}) },
-      "needs plain data as userProperties.f",
+      "needs plain data in userProperties.f",
     ],
     [
       "a number for properties",
@@ -748,7 +752,7 @@ describe("configure", () => {
       "needs a plain object as userProperties",
     ],
     ["a promise", forbidden(async () => {}), "needs a synchronous configure"],
-    ["something that is no function", { configure: "later" as never }, "a wrong configure: it must be a function"],
+    ["something that is no function", { configure: "later" as never }, "an invalid configure: it must be a function"],
   ];
   for (const [what, map, message] of bad) {
     it(`R1: ${what} in or as configure is refused, and nothing is registered`, () => {

@@ -1,4 +1,4 @@
-// What is the same after hibernation, and what waking costs.
+// What stays the same after hibernation, and the cost of waking.
 import { fixedBuffer, slidingBuffer, startWsConnection, type SendChannel, type Session } from "socle";
 import { expect, it, vi } from "vitest";
 

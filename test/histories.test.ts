@@ -1,4 +1,4 @@
-// Histories of topics: what is kept, for how long, and how who was away catches up.
+// Histories of topics: which publications are kept, for how long, and how a client that was away catches up.
 import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { type Endpoint, type HistorySettings, type Session, type TopicSettings } from "socle";
@@ -14,11 +14,11 @@ let logged: MockInstance<typeof console.error>;
 beforeEach(() => (logged = vi.spyOn(console, "error").mockImplementation(() => {})));
 afterEach(() => void vi.restoreAllMocks());
 
-/** A room of which all topics have a history. */
+/** A room in which all topics have a history. */
 const room = (history: HistorySettings = {}, more: TopicSettings = {}): Served =>
   serve({ topics: { history, ...more }, onOpen: (session: Session) => ({ name: session.queryString }) });
 
-/** Publishes texts one after the other, and gives their positions. */
+/** Publishes texts one after the other, and returns their positions. */
 async function publish(served: Served, ...texts: string[]): Promise<string[]> {
   const positions: string[] = [];
   for (const text of texts) positions.push((await served.stub.publish("a", text)).position!);
@@ -30,7 +30,7 @@ const texts = (count: number, from = 1) => Array.from({ length: count }, (_, n) 
 const kept = async (served: Served, options = {}): Promise<unknown[]> =>
   (await served.stub.publications("a", options)).map(({ payload }) => payload);
 
-/** What a new session gets that subscribes so. */
+/** What a new session with these options gets. */
 async function comesBack(served: Served, options: { since?: string; last?: number }) {
   const client = await served.connect("?back");
   const subscription = await within(served, ({ back }) => back!.subscribe("a", options));
@@ -218,7 +218,7 @@ describe("what is kept", () => {
     const later = vi.spyOn(Date, "now").mockImplementation(() => now() + 80_000);
     expect(await runDurableObjectAlarm(served.stub)).toBe(true);
     expect(await blocks()).toBe(0);
-    // Of a topic that somebody is subscribed to the epoch and the offset stay.
+    // If a session is subscribed to the topic, the epoch and the offset stay.
     expect((await served.stub.topic("a")).position).toBe(first);
     void client.close();
     await vi.waitUntil(async () => (await served.stub.openSessionCount()) === 0);
@@ -226,7 +226,7 @@ describe("what is kept", () => {
     expect(await runDurableObjectAlarm(served.stub)).toBe(true);
     expect(await tables()).toEqual([]);
     expect(await within(served, (_, { ctx }) => [...ctx.storage.kv.list()])).toEqual([]);
-    // It begins anew.
+    // The topic begins anew.
     const [again] = await publish(served, "2");
     expect(again).toMatch(/\.1$/);
     expect(again!.split(".")[0]).not.toBe(first!.split(".")[0]);
@@ -327,7 +327,7 @@ describe("what is kept", () => {
     );
     expect(two).toEqual(one);
     await publish(served, "3", "4");
-    // The history has it no more.
+    // The publication is no longer in the history.
     expect((await publishing("5", "x")).position).not.toBe(first.position);
     expect(await client.take(5)).toEqual(["1", "2", "3", "4", "5"]);
   });
@@ -413,7 +413,7 @@ describe("limits", () => {
       ]);
       expect(seen).toEqual([
         expect.stringMatching(
-          /^PayloadError: Not published: with its id and time it has 2097\d{3} bytes, and a row of a history takes 2097024/,
+          /^PayloadError: Not published: with its id and time it has 2097\d{3} bytes, and a row takes 2097024/,
         ),
         0,
         expect.stringMatching(/\.1$/),
@@ -435,7 +435,7 @@ describe("limits", () => {
         (await object.publish("b", "1")).position,
       ];
     });
-    const refused = "TopicLimitError: The object has histories of 2 topics, which is maxTopics.";
+    const refused = "TopicLimitError: The object already has histories of 2 topics: see maxTopics.";
     expect(seen).toEqual([refused, refused, ["b"], expect.any(String)]);
     expect(await served.stub.publications("c")).toEqual([]);
   });
@@ -449,7 +449,7 @@ describe("limits", () => {
     });
     expect(seen).toEqual([
       "nothing",
-      expect.stringMatching(/^TopicLimitError: The object's histories have \d+ bytes, and with 200\d\d more/),
+      expect.stringMatching(/^TopicLimitError: The object's histories have \d+ bytes, and 200\d\d more/),
       "nothing",
     ]);
     expect(await client.take(2)).toEqual(["1", "2"]);
@@ -552,7 +552,7 @@ describe("storage", () => {
     const [second] = await publish(served, "2");
     expect(second!.split(".")[0]).not.toBe(first!.split(".")[0]);
     expect(logged.mock.calls.map(([entry]) => String(entry))).toContain(
-      `socle: the history of "a" begins anew at ${served.path}:`,
+      `socle: the history of "a" is reset at ${served.path}:`,
     );
   });
 

@@ -1,4 +1,4 @@
-// What a client chooses to send, kept by an endpoint that trusts it: it costs what it weighs, and becomes nothing else.
+// Data of hostile clients that an endpoint keeps: it costs no more than its size, and becomes nothing else.
 import { runInDurableObject } from "cloudflare:test";
 import {
   onOpenStartWsConnection,
@@ -160,7 +160,7 @@ describe("what nests", () => {
 });
 
 describe("what looks like a send channel", () => {
-  /** As a channel's copy in the attachment, now and in former versions. */
+  /** Data that looks like a channel in the attachment, in this version and former ones. */
   const forgeries: Record<string, unknown> = {
     "a number": { number: 0, buffer: { kind: "fixed", size: 10 }, closed: false },
     "another order": { buffer: { kind: "fixed", size: 10 }, closed: false, number: 0 },
@@ -243,7 +243,7 @@ describe("what looks like a send channel", () => {
     const texts = ["out", "", "in", "", "other", "", "out", "in"];
     for (const [index, text] of texts.entries()) {
       const isIn = index === 2 || index === 3 || index === 4 || index === 5 || index === 7;
-      // What could not be kept is as it was before.
+      // A change that could not be kept is undone.
       const n = index < 5 ? index + 1 : index;
       expect(await client.ask(text), text).toBe(`${n} ${isIn ? "object" : "undefined"}`);
       await endpoint.hibernate();
@@ -264,7 +264,7 @@ describe("a callback that never settles", () => {
     who: string;
     n: number;
   }
-  /** A room in which one client hangs once it has read everybody's session object. */
+  /** A room in which one client's callback hangs after it has read everybody's session object. */
   async function room(options: Partial<WsEndpointMap<Cloudflare.Env, Named>> = {}) {
     const log = new Log();
     const released = Promise.withResolvers<void>();
@@ -294,7 +294,7 @@ describe("a callback that never settles", () => {
     const client = await endpoint.connect("?client");
     return { log, endpoint, hung, client, release: released.resolve };
   }
-  /** The names of the session objects that are compared meanwhile. */
+  /** The names of the session objects that are compared during the work. */
   async function compared(work: () => Promise<unknown>): Promise<string[]> {
     const looked = vi.spyOn(Object, "getOwnPropertySymbols");
     await work();
@@ -469,13 +469,13 @@ describe("a session that ends in onOpen", () => {
     });
     const sockets = () => runInDurableObject(endpoint.stub, (_, ctx) => ctx.getWebSockets().length);
     const request = new Request(`https://socle.test${endpoint.path}`, { headers: { Upgrade: "websocket" } });
-    // Past the router.
+    // A request that bypasses the router.
     const { webSocket } = await endpoint.stub.fetch(request);
     expect(await sockets()).toBe(1);
     const messages: unknown[] = [];
     const closed = new Promise<number>((resolve) => webSocket!.addEventListener("close", ({ code }) => resolve(code)));
     webSocket!.addEventListener("message", ({ data }) => void messages.push(data));
-    // It doesn't answer its Close frame.
+    // The client does not answer its Close frame.
     webSocket!.accept({ allowHalfOpen: true });
     expect(await closed).toBe(4401);
     await log.has(["close", null, 4401, ""]);
@@ -659,7 +659,7 @@ describe("many values in the session object", () => {
       const live: unknown[] = [];
       live.length = length;
       live[length - 1] = { n: 1 };
-      // A structured clone of the longest would be made of its holes in other runtimes.
+      // In other runtimes a structured clone of the longest array would fill its holes.
       const copy: unknown[] = [];
       copy.length = length;
       copy[length - 1] = { n: 1 };
@@ -686,7 +686,7 @@ describe("what doesn't fit", () => {
       },
       onError: (_, __, error) => log.add(error.name),
     });
-    // Around the limit, with the list of channels and without.
+    // Lengths around the limit, with the list of channels and without it.
     for (let length = 2_096_700; length < 2_097_100; length += 7) {
       const client = await endpoint.connect();
       log.entries.length = 0;

@@ -1,4 +1,4 @@
-// Sessions that are silent for too long, and messages to which the platform answers by itself.
+// Sessions that are silent for too long, and messages that the platform itself answers.
 import { evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import {
@@ -18,13 +18,13 @@ import { logEntry } from "./support/log.ts";
 import { Clock, container } from "./support/worker.ts";
 
 const MINUTES = 60_000;
-/** Of the object's storage, to count what is asked of the platform. Objects that are made from here on ask there. */
+/** The prototype of the object's storage, to count calls of the platform. Objects that are made later use it. */
 const prototypeOf = (endpoint: ReturnType<typeof serve>) =>
   runInDurableObject(endpoint.stub, (_, { storage }) => platform(storage));
 
 const echo = { onText: (_: unknown, text: string, session: Session) => session.asyncRemote.sendText(text) };
 
-/** Options with wrong values can't be written in TypeScript. */
+/** Options of a wrong type, which TypeScript would not let a test write. */
 const register = (options: object) => () => serve(options as EndpointOptions);
 
 afterEach(() => {
@@ -64,7 +64,7 @@ describe("by the platform's clock", () => {
     }
     expect(await client.closed).toMatchObject({ code: 1001 });
     expect(Date.now()).toBeGreaterThanOrEqual(last + 2000);
-    // The alarm has woken it, and nothing else has.
+    // Only the alarm has woken the object.
     expect(Clock.made).toBe(made + 1);
   });
 
@@ -80,7 +80,7 @@ describe("by the platform's clock", () => {
 describe("by a clock that is set", () => {
   beforeEach(stopClock);
 
-  /** The alarm comes before its time, as no platform delivers it. */
+  /** Delivers the alarm before its time, which no platform does. */
   const early = (endpoint: ReturnType<typeof serve>) =>
     runInDurableObject(endpoint.stub, (object) =>
       object.alarm({ scheduledTime: Date.now(), isRetry: false, retryCount: 0 }),
@@ -452,7 +452,10 @@ describe("by a clock that is set", () => {
     const client = await endpoint.connect();
     expect(await alarmOf(endpoint.stub)).toBe(null);
     expect(logged.mock.calls).toEqual([
-      [logEntry("the idle timeouts have no alarm"), expect.objectContaining({ message: "storage is overloaded" })],
+      [
+        logEntry("the alarm for idle timeouts can't be set"),
+        expect.objectContaining({ message: "storage is overloaded" }),
+      ],
     ]);
     passTime(30 * MINUTES);
     expect(await client.ask("in")).toBe("in");
@@ -470,7 +473,7 @@ describe("by a clock that is set", () => {
     const set = vi.spyOn(await prototypeOf(endpoint), "setAlarm");
     await endpoint.hibernate();
     const client = await endpoint.connect();
-    // What is late is not touched: if it is moved the platform doesn't try it again.
+    // An alarm that is late is left alone: if Socle moved it, the platform would not retry it.
     vi.setSystemTime((await alarmOf(endpoint.stub))! + MINUTES);
     expect(await client.ask("in")).toBe("in");
     expect(set).toHaveBeenCalledTimes(1);
@@ -480,7 +483,7 @@ describe("by a clock that is set", () => {
     });
     expect(await client.ask("in")).toBe("in");
     await expect.poll(() => set.mock.calls.length).toBe(2);
-    // It rings at once.
+    // The alarm is due at once.
     expect(await ring(endpoint.stub)).toBe(true);
     expect(await client.ask("in")).toBe("in");
     await ringAtAlarm(endpoint.stub);
@@ -490,7 +493,7 @@ describe("by a clock that is set", () => {
   it.each([-1, 1.5, NaN, Infinity, "20", null])("R18: %s is refused", async (timeout) => {
     expect(register({ idleTimeoutMs: timeout })).toThrow(DeploymentError);
     expect(register({ idleTimeoutMs: timeout })).toThrow(
-      "has a wrong idleTimeoutMs: it must be a whole number of milliseconds, 0 for never",
+      "has an invalid idleTimeoutMs: it must be a whole number of milliseconds, 0 for never",
     );
     const endpoint = serve({
       idleTimeoutMs: 10 * MINUTES,
@@ -567,7 +570,7 @@ describe("autoResponse", () => {
   ])("R18: a wrong one is refused at registration (%#)", (wrong) => {
     expect(register({ autoResponse: wrong })).toThrow(DeploymentError);
     expect(register({ autoResponse: wrong })).toThrow(
-      "has a wrong autoResponse: it must be { request, response } of strings of at most 2,048 bytes",
+      "has an invalid autoResponse: it must be { request, response } of strings of at most 2,048 bytes",
     );
   });
 });

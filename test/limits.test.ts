@@ -1,4 +1,4 @@
-// How many messages may wait, how large they may be, and how often they may come.
+// Limits: how many messages may be queued, how large they may be, and how often they may arrive.
 import { runInDurableObject } from "cloudflare:test";
 import { DeploymentError, LimitError, LimitExceededError, type EndpointOptions, type Session } from "socle";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
@@ -9,14 +9,14 @@ import { logEntry } from "./support/log.ts";
 
 const numbered = (count: number) => Array.from({ length: count }, (_, i) => `${i}`);
 
-/** `onClose` and `onError` that write down the codes. */
+/** `onClose` and `onError` that log the close codes. */
 const coded = (log: Log) => ({
   onError: (_: unknown, __: Session, error: Error) =>
     log.add("error", error instanceof LimitExceededError && error.closeCode),
   onClose: (_: unknown, __: Session, { closeCode }: { closeCode: number }) => log.add("close", closeCode),
 });
 
-/** Options with wrong values can't be written in TypeScript. */
+/** Options of a wrong type, which TypeScript would not let a test write. */
 const register = (options: object) => () => serve(options as EndpointOptions);
 
 afterEach(() => {
@@ -64,7 +64,7 @@ describe("maxPendingMessages", () => {
     expect(await other.ask("still there")).toBe("still there");
   });
 
-  /** The callback waits until all that the client sent, and its Close frame, are there: what is queued is then exact. */
+  /** The callback waits until all messages and the Close frame have arrived, so that the queue has an exact length. */
   async function flood(count: number, options: EndpointOptions = {}): Promise<Log> {
     const log = new Log();
     const endpoint = serve({
@@ -111,7 +111,7 @@ describe("maxPendingMessages", () => {
   });
 
   describe("behind a callback that never settles", () => {
-    /** Fires the timers of the object, in the object. */
+    /** Runs the object's timers, inside the object. */
     const pass = (endpoint: ReturnType<typeof serve>, milliseconds: number) =>
       runInDurableObject(endpoint.stub, async () => {
         while (vi.getTimerCount() === 0) await scheduler.wait(1);
@@ -232,7 +232,7 @@ describe("maxPendingMessages", () => {
       client.send("close", "far too long for it", "far too long for it");
       expect(await client.closed).toMatchObject({ code: 4000 });
       await log.has("closing");
-      // Behind what the client has sent.
+      // The answer comes after everything that the client has sent.
       await request(endpoint.path);
       expect(vi.getTimerCount()).toBe(0);
       await runInDurableObject(endpoint.stub, () => closing.resolve());
@@ -261,7 +261,7 @@ describe("maxPendingMessages", () => {
 
   it.each([0, -1, 1.5, NaN, Infinity, "20", null])("R12: %s is refused at registration", (maxPendingMessages) => {
     expect(register({ maxPendingMessages })).toThrow(DeploymentError);
-    expect(register({ maxPendingMessages })).toThrow("has a wrong maxPendingMessages: it must be a whole number");
+    expect(register({ maxPendingMessages })).toThrow("has an invalid maxPendingMessages: it must be a whole number");
   });
 });
 
@@ -380,7 +380,7 @@ describe("maxTextMessageBufferSize and maxBinaryMessageBufferSize", () => {
   it.each([0, -1, 1.5, NaN, Infinity, "20", null])("R19: %s is refused", async (bytes) => {
     for (const name of ["maxTextMessageBufferSize", "maxBinaryMessageBufferSize"] as const) {
       expect(register({ [name]: bytes })).toThrow(DeploymentError);
-      expect(register({ [name]: bytes })).toThrow(`has a wrong ${name}: it must be a whole number of bytes from 1`);
+      expect(register({ [name]: bytes })).toThrow(`has an invalid ${name}: it must be a whole number of bytes from 1`);
       const endpoint = serve({
         onText(_, __, session) {
           const before = session[name];
@@ -529,6 +529,6 @@ describe("rateLimit", () => {
     { messages: 5, perMs: 5, per: "s" },
   ])("R12: %j is refused at registration", (rateLimit) => {
     expect(register({ rateLimit })).toThrow(DeploymentError);
-    expect(register({ rateLimit })).toThrow("has a wrong rateLimit: it must be { messages, perMs }");
+    expect(register({ rateLimit })).toThrow("has an invalid rateLimit: it must be { messages, perMs }");
   });
 });

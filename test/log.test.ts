@@ -1,4 +1,4 @@
-// The log: what one client can make an object write there has an end.
+// The log: the number of entries that one client can cause is bounded.
 import { droppingBuffer, startWsConnection, WebSocketSendAsync, type SendChannel } from "socle";
 import { afterEach, beforeEach, expect, it, vi, type MockInstance } from "vitest";
 
@@ -10,7 +10,7 @@ beforeEach(() => void (logged = vi.spyOn(console, "error").mockImplementation(()
 afterEach(() => vi.restoreAllMocks());
 
 const entries = () => logged.mock.calls.map(([entry]) => String(entry));
-/** The clock, which stands still meanwhile. */
+/** A clock that only the test moves. */
 function clock(): { now: number } {
   const time = { now: 1_000_000 };
   vi.spyOn(Date, "now").mockImplementation(() => time.now);
@@ -32,7 +32,7 @@ it("P26: the same entry of an object comes ten times in any ten seconds, then wi
   time.now += 999;
   expect(told(3)).toEqual([]);
   time.now += 1;
-  // The first four are ten seconds ago.
+  // The first four entries are ten seconds old.
   expect(told(6)).toEqual([
     "socle: it failed at /a (and 97 more before):",
     ...Array<string>(3).fill("socle: it failed at /a:"),
@@ -72,7 +72,7 @@ it("P26: entries past the hundredth share one count, so that no number of them f
   expect(entries()).toHaveLength(1000);
   for (let path = 100; path < 300; path++) tell(`/${path}`);
   expect(entries()).toHaveLength(1010);
-  // Those before have their own still.
+  // Entries from before still have counts of their own.
   tell("/0");
   expect(entries()).toHaveLength(1010);
 });

@@ -1,4 +1,4 @@
-// Who is here, who has come and who has left: the member list of docs/guide.md.
+// Presence: the member list of docs/guide.md.
 import { runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { connect, drop, hibernate, type Client } from "socle/testing";
@@ -28,7 +28,7 @@ const came = (name: string) => ({ came: { id: expect.any(String), name } });
 const left = (name: string) => ({ left: { id: expect.any(String), name } });
 const here = (...names: string[]) => ({ here: names.map((name) => ({ id: expect.any(String), name })) });
 
-/** The list that a page has by what it got. */
+/** The list that a page has after these messages. */
 function listOf({ messages }: Client): string[] {
   const members = new Map<string, string>();
   for (const message of messages) {
@@ -91,7 +91,7 @@ it("T11, P28: tells that a client has left which is gone without a word", async 
   const ann = await enter("ann");
   expect(await news(ann)).toEqual(here("ann", "bob"));
   await sleep();
-  // The alarm is the history's too, which has nothing to say.
+  // The history uses the same alarm, and has nothing to do at that time.
   while ((await stub().openSessionCount()) === 2) await ringAtAlarm(stub());
   expect(await news(ann)).toEqual(left("bob"));
   expect((await bob.closed).code).toBe(1001);

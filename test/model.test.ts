@@ -1,5 +1,5 @@
-// Random sequences of events, against a plain reference of what must come of them. A seed is printed; to run it again:
-// SEED=… npm test -- model. A counterexample is printed at its smallest, and becomes a test in regressions.test.ts.
+// Random sequences of events, compared with a plain reference. The test prints its seed; to run it again:
+// SEED=… npm test -- model. It prints the smallest counterexample, which becomes a test in regressions.test.ts.
 import * as fc from "fast-check";
 import { afterEach, assert, inject, it, vi } from "vitest";
 
@@ -15,10 +15,10 @@ afterEach(() => {
   vi.restoreAllMocks();
 });
 
-/** What one sequence has come to: the names that were given. */
+/** The reference of one sequence, which also gives names. */
 class Model extends Reference {
   #count = 0;
-  /** How many commands it was given. */
+  /** The number of commands that ran. */
   commands = 0;
 
   id(): string {
@@ -32,7 +32,7 @@ class Model extends Reference {
 
 type Run = (model: Model, real: PlayedObject) => Promise<void>;
 
-/** A command, which runs only where it makes sense. */
+/** A command, which runs only if it makes sense in the present state. */
 class Command implements fc.AsyncCommand<Model, PlayedObject> {
   constructor(
     readonly text: string,
@@ -53,7 +53,7 @@ class Command implements fc.AsyncCommand<Model, PlayedObject> {
   }
 }
 
-/** One of the sessions for which it makes sense. */
+/** One of the sessions for which the command makes sense. */
 const pick = (
   model: Model,
   who: number,
@@ -72,7 +72,7 @@ const command = <T>(
 ): fc.Arbitrary<Command> =>
   arbitrary.map((argument) => new Command(`${name} ${JSON.stringify(argument)}`, (model) => plan(model, argument)));
 
-/** The same, on one of the sessions for which it makes sense. */
+/** The same for a command on one session. */
 const commandOn = <T>(
   name: string,
   fits: (session: ReferenceSession, model: Model) => boolean,
@@ -130,7 +130,7 @@ const messages = commandOn(
   async (one, sent, model, real) => {
     for (const [kind, taken] of sent) {
       const script = { id: model.id(), acts: model.named(taken) };
-      // Also if the message before has closed the session: nobody has told the client yet.
+      // Send it also if the message before has closed the session: the client does not know yet.
       real.send(one.name, kind, script);
       one.receive(kind, script);
     }
@@ -150,7 +150,7 @@ const together = commandOn(
   },
 );
 
-/** What the client acknowledges though it can't have taken it, or has said so before. */
+/** The client acknowledges more than it can have taken, or less than before. */
 const lie = commandOn(
   "the client lies",
   (one) => isOpen(one) && one.opening.isFlowControlled,
@@ -162,7 +162,7 @@ const lie = commandOn(
   },
 );
 
-/** Some are to come more often than others. */
+/** Makes some commands more frequent than others. */
 const often = <T>(count: number, one: T): T[] => Array.from({ length: count }, () => one);
 
 const commands = [
@@ -295,7 +295,7 @@ const commands = [
         ? async (_, real) => {
             await real.evict(webSockets);
             if (webSockets === "close") model.crash();
-            // It wakes.
+            // This call wakes the object.
             assert.equal(await real.openSessionCount(), model.openSessions.length);
             await real.agree(model);
           }
@@ -348,7 +348,7 @@ it(
         await real.agree(model);
         await fc.asyncModelRun(() => ({ model, real }), sequenceOf);
         ran += model.commands;
-        // Everything goes on, and ends.
+        // Everything that is held continues, and ends.
         for (const session of model.sessions) {
           while (!session.isIdle) {
             const { held, slow } = session;
@@ -377,7 +377,7 @@ it(
       seed,
       endOnFailure: false,
       numRuns: seconds ? Infinity : 300,
-      // Also to find a smaller counterexample it has no more time.
+      // The search for a smaller counterexample gets no extra time.
       interruptAfterTimeLimit: (seconds || 240) * 1000,
     });
     console.log(`model: ${sequences} sequences of ${ran} commands in all`);

@@ -1,4 +1,4 @@
-// How the class of an endpoint is found where builds and wrappers change its name, and that no other class answers for it.
+// How Socle finds the namespace of a class whose name builds or wrappers change, and refuses any other class.
 import { createExecutionContext } from "cloudflare:test";
 import { env, exports } from "cloudflare:workers";
 import { addEndpoint, DeploymentError, Endpoint, ServerContainer, type EndpointOptions } from "socle";
@@ -12,13 +12,13 @@ let logged: MockInstance<typeof console.error>;
 beforeEach(() => void (logged = vi.spyOn(console, "error").mockImplementation(() => {})));
 afterEach(() => vi.restoreAllMocks());
 
-/** What the log was told last. */
+/** The error of the last log entry. */
 const lastLogged = () => (logged.mock.lastCall![1] as Error).message;
 
 const upgrading = (path: string, init: RequestInit = {}) =>
   new Request(`https://socle.test${path}`, { headers: { Upgrade: "websocket" }, ...init });
 
-/** Of a class that says its own binding. */
+/** An `env` for a class that names its own binding. */
 const old = { OLD: exports.Older } as unknown as Cloudflare.Env;
 
 async function open(container: ServerContainer, path: string, bindings = env): Promise<Client> {
@@ -27,7 +27,7 @@ async function open(container: ServerContainer, path: string, bindings = env): P
   return new Client(response, 30_000);
 }
 
-/** A class as a bundler renames it: it is itself, but for its name. */
+/** A class as a bundler renames it: only its name differs. */
 const renamed = <Class extends object>(Class: Class): Class =>
   new Proxy(Class, { get: (target, key) => (key === "name" ? "yt" : Reflect.get(target, key)) as unknown });
 
@@ -72,7 +72,7 @@ describe("a class whose name is not that of its namespace", () => {
   it("P1: a binding that is not there is 500, and the log has its name", async () => {
     const path = freshPath();
     const container = new ServerContainer().addEndpoint(path, { durableObject: ChatRoom, binding: "NO" as "OTHER" });
-    // It has the class's own.
+    // The env has a binding with the class's own name.
     const { CHAT_ROOM } = env;
     const response = await container.fetch(upgrading(path), { CHAT_ROOM } as Cloudflare.Env, createExecutionContext());
     expect(response.status).toBe(500);
@@ -89,7 +89,7 @@ it("R3: a binding's name in place of a class is looked for in env, and not among
   expect(lastLogged()).toMatch(/^No Durable Object Exported for the class Endpoints: env has none,/);
 });
 
-/** An `env` that throws for what it doesn't have, as some tools make it. */
+/** An `env` that throws for a missing binding, as some tools make it. */
 const strict = (bindings: Record<string, unknown>) =>
   new Proxy(bindings, {
     get(target, key) {
@@ -123,7 +123,7 @@ describe("two classes of one name", () => {
     const container = new ServerContainer().addEndpoint("/chat/{room}", First);
     expect(() => container.addEndpoint("/game/{x}", Second)).toThrow(DeploymentError);
     expect(() => container.addEndpoint("/game/{x}", Second)).toThrow(
-      '"/chat/{room}" and "/game/{x}" have two classes of the name Room: give each its binding, as in { durableObject: Room, binding: "NAME" }.',
+      '"/chat/{room}" and "/game/{x}" have two classes named Room: give each its binding, as in { durableObject: Room, binding: "NAME" }.',
     );
   });
 
@@ -142,10 +142,10 @@ describe("two classes of one name", () => {
   it("P1: a binding is a name, and one of a class", () => {
     const add = (endpoint: object) => () => new ServerContainer().addEndpoint("/a", endpoint);
     expect(add({ durableObject: Room, binding: "" })).toThrow(
-      `The endpoint at "/a" has a wrong binding: it must be the name of a class's binding.`,
+      `The endpoint at "/a" has an invalid binding: it must be the name of a class's binding.`,
     );
     expect(add({ binding: "CHAT" })).toThrow(
-      'The endpoint at "/a" has a binding, and no class: name it as durableObject.',
+      'The endpoint at "/a" has a binding but no class: use durableObject instead.',
     );
   });
 });
@@ -224,7 +224,7 @@ describe("an object of another class", () => {
 
   it("P2: a wrapper is the class that it wraps: the one that is registered, or the one that is exported", async () => {
     const path = freshPath();
-    // Its objects are of the class Room, which is what the wrapper stands in front of.
+    // Its objects are of the class Room, which the wrapper wraps.
     const container = new ServerContainer().addEndpoint(path, { durableObject: new Proxy(Room, {}), binding: "Room" });
     const client = await open(container, path);
     expect(await client.ask("hi")).toBe("reached 0");
@@ -259,7 +259,7 @@ it("P4: onHandshake has an env and a ctx all the same", async () => {
 });
 
 describe("where the object is", () => {
-  /** The way to an object, written down. */
+  /** Logs how the Worker gets to an object. */
   function spying() {
     const asked: unknown[] = [];
     const of = (jurisdiction?: string): unknown => ({
@@ -298,9 +298,9 @@ describe("where the object is", () => {
     addEndpoint(shared, path, { locationHint: () => "mars" as never });
     addEndpoint(shared, `${path}/j`, { jurisdiction: () => "de" as never });
     expect((await shared.fetch(upgrading(path))).status).toBe(500);
-    expect(lastLogged()).toMatch(/^The option locationHint has returned something else: it must be wnam, enam/);
+    expect(lastLogged()).toMatch(/^The option locationHint returned an invalid value: it must be wnam, enam/);
     expect((await shared.fetch(upgrading(`${path}/j`))).status).toBe(500);
-    expect(lastLogged()).toMatch(/^The option jurisdiction has returned something else: it must be eu, us/);
+    expect(lastLogged()).toMatch(/^The option jurisdiction returned an invalid value: it must be eu, us/);
   });
 });
 
@@ -313,14 +313,14 @@ describe("a class", () => {
     webSocketError: "onError",
     fetch: "onRequest",
     alarm: "onAlarm",
-    socle: "otherwise",
+    socle: "something else",
   };
 
   it.each(Object.entries(methods))("P5: with a %s of its own is refused, with what to write", (method, ours) => {
     class Dead extends Endpoint {}
     Object.defineProperty(Dead.prototype, method, { value() {} });
     expect(add(Dead)).toThrow(
-      `The class Dead has a method ${method}: name it ${ours}, or declare static overrides = true if it calls super.${method}.`,
+      `The class Dead has a method ${method}: rename it ${ours}, or declare static overrides = true if it calls super.${method}.`,
     );
     class Further extends Dead {}
     expect(add(Further)).toThrow(DeploymentError);
@@ -334,7 +334,7 @@ describe("a class", () => {
     class Property extends Endpoint {
       override webSocketMessage = () => {};
     }
-    expect(add(Property)).toThrow("The class Property has a method webSocketMessage: name it onText or onBinary");
+    expect(add(Property)).toThrow("The class Property has a method webSocketMessage: rename it onText or onBinary");
     class Speaking extends Endpoint {
       override async onText(_: unknown, text: string) {
         let alarm: number | null;
@@ -366,7 +366,7 @@ describe("a class", () => {
 });
 
 describe("a socket that Socle did not accept", () => {
-  /** The old socket of an object, with what its code has attached to it. */
+  /** Opens a socket of the object that Socle did not accept, with an attachment. */
   async function older(attachment: unknown) {
     const path = freshPath();
     const stub = exports.Older.getByName(path);
@@ -384,7 +384,7 @@ describe("a socket that Socle did not accept", () => {
       const container = new ServerContainer().addEndpoint(path, Older);
       const ours = await open(container, path, old);
       expect(await ours.ask("hi")).toBe("ours: hi");
-      // Its Close frame is answered.
+      // Socle answers its Close frame.
       expect(await client.close(4001, "bye")).toMatchObject({ code: 4001, reason: "bye" });
       expect(await stub.ends()).toEqual([4001]);
       expect(await ours.ask("still")).toBe("ours: still");

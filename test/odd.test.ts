@@ -1,5 +1,5 @@
 import { createExecutionContext, runInDurableObject } from "cloudflare:test";
-// Odd values from the application, wherever it gives one: none throws where nobody would catch it, and no session waits for ever.
+// Odd values from the application, wherever it passes one: none causes an uncaught exception or blocks a session.
 import { env } from "cloudflare:workers";
 import {
   addEndpoint,
@@ -27,10 +27,10 @@ beforeEach(() => {
 });
 afterEach(() => logged.mockRestore());
 
-/** To await what never settles takes for ever, as it should. */
+/** A value that never settles is left out: awaiting it takes forever, as it should. */
 const given = Object.entries(odd).filter(([what]) => !what.includes("never settles"));
 
-/** That it can be read and logged, and that to await it gives itself. */
+/** Whether the error can be read and logged, and whether awaiting it returns the error itself. */
 async function isReadable(thrown: unknown): Promise<boolean> {
   if (!(thrown instanceof Error)) return false;
   const texts = [thrown.name, thrown.message, thrown.stack];
@@ -51,7 +51,7 @@ describe("toError", () => {
   it("P24: says what it can", () => {
     expect(toError(undefined)).toMatchObject({ message: "Not an Error: see cause", cause: undefined });
     expect(toError("text")).toMatchObject({ message: "Not an Error: see cause", cause: "text" });
-    expect(toError(odd["a revoked proxy"]!())).toMatchObject({ message: "What was thrown can't be read" });
+    expect(toError(odd["a revoked proxy"]!())).toMatchObject({ message: "The thrown value can't be read" });
     expect(toError(odd["an Error with a stack that throws"]!())).toMatchObject({ name: "Error", message: "odd" });
     expect(toError(odd["an Error with a then that throws"]!()).stack).toContain("Error: odd\n");
     const whole = new RangeError("as it is");
@@ -207,7 +207,7 @@ for (const { serve, hibernate: kind } of modes) {
             const results: unknown[] = [];
             const response = { put: (result: unknown) => void results.push(result) };
             const slow = { [WebSocketSendAsync]: () => scheduler.wait(1) };
-            // What comes behind one that takes its time waits in the buffer.
+            // Messages after one that takes time wait in the buffer.
             for (const first of ["at once", slow]) {
               void send.put(first);
               put(send, make());
@@ -282,7 +282,7 @@ describe("what else is given", () => {
         const path = freshPath();
         addEndpoint(container, path, { onHandshake: onHandshake as () => undefined });
         const response = await upgrade(path);
-        // Without a value it is as nothing, and some can be what they stand for.
+        // A hook that returns no value opens the session, and some values are valid results.
         expect([101, 500]).toContain(response.status);
         response.webSocket?.accept();
         response.webSocket?.close();
@@ -382,7 +382,7 @@ describe("what else is given", () => {
 });
 
 describe("what throws only later", () => {
-  /** A proxy of an Error that throws from the so-manieth time on that its class is asked for. */
+  /** A proxy of an Error that throws after its prototype was read this many times. */
   const turning = (times: number): Error => {
     let asked = 0;
     return new Proxy(new Error("odd"), {
@@ -411,7 +411,7 @@ describe("what throws only later", () => {
         addEndpoint(container, path, {
           onText(_, message, session) {
             if (message === "well") return session.asyncRemote.sendText("well");
-            // It is asked for, so that what fails is compared with its reason.
+            // Accessed, so that Socle compares the failure with the signal's reason.
             void session.signal;
             if (message === "sync") throw make();
             return Promise.reject(make());

@@ -1,4 +1,4 @@
-// An option is a part: a session has those that its endpoint's options ask for, and no others.
+// A session has only the parts that its endpoint's options need.
 import { evictDurableObject, runInDurableObject } from "cloudflare:test";
 import {
   onOpenStartWsConnection,
@@ -18,10 +18,10 @@ import { Log, serve } from "./support/endpoint.ts";
 import { batch, FlowClient } from "./support/flow-client.ts";
 import { logEntry } from "./support/log.ts";
 
-/** Not how a session is accepted, and what a message passes. */
+/** The parts that accept a session and that a message passes. */
 const OTHERS = new Set(["accept", "receive", "take"]);
 
-/** What else its options do with a session. */
+/** The other things that its options do with a session. */
 const stagesOf = ({ way }: Pick<ServerSession, "way">): string[] =>
   Object.entries(way).flatMap(([name, stage]) => (stage && !OTHERS.has(name) ? [name] : []));
 

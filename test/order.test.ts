@@ -1,4 +1,4 @@
-// In which order callbacks run, and what becomes of messages that nobody wants.
+// The order in which callbacks run, and messages for which there is no callback.
 import { onOpenStartWsConnection } from "socle";
 import { describe, expect, it } from "vitest";
 

@@ -1,4 +1,4 @@
-// The seed's document, line by line, and the conversations of Pedestal's own tests.
+// The document on Pedestal's WebSocket API, line by line, and the conversations of Pedestal's own tests.
 import {
   addEndpoint,
   addEndpoints,
@@ -16,7 +16,7 @@ import { connect } from "./support/client.ts";
 import { freshPath, Log, modes } from "./support/endpoint.ts";
 import { container } from "./support/worker.ts";
 
-/** Writes down every event. */
+/** Logs every event. */
 const recording = (log: Log) => ({
   onOpen: () => log.add("open"),
   onText: (_: unknown, text: string) => log.add("text", text),

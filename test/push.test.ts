@@ -1,4 +1,4 @@
-// From the Worker to the object behind a path: pushing to its sessions, trying again, and where the object is.
+// From the Worker to the object behind a path: sending to its sessions, retries, and the object's location.
 import { createExecutionContext, runInDurableObject, waitOnExecutionContext } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { addEndpoint, DeploymentError, Endpoint, ServerContainer, type HandshakeResult, type Session } from "socle";
@@ -8,7 +8,7 @@ import { connect, request, type Client } from "./support/client.ts";
 import { freshPath, Log, recorded, serve, type Served } from "./support/endpoint.ts";
 import { container, Room } from "./support/worker.ts";
 
-/** Its sessions are told their ids first. */
+/** Each session first gets its id. */
 const telling = {
   tags: ({ requestParameterMap }: Session) => requestParameterMap.getAll("tag"),
   onOpen: (session: Session) => session.asyncRemote.sendText(session.id),
@@ -19,7 +19,7 @@ async function join({ path }: Pick<Served, "path">, query = ""): Promise<{ clien
   return { client, id: (await client.next()) as string };
 }
 
-/** What an RPC fails with. To look at its promise, as expect does, would ask for properties of its result. */
+/** The error of an RPC. `expect` can't be used: it would read properties of the call's result, which are calls too. */
 async function failureOf(call: () => PromiseLike<unknown>): Promise<unknown> {
   try {
     await call();
@@ -141,7 +141,7 @@ describe("container.stub", () => {
       const closeCode = typeof reason === "number" ? reason : reason.closeCode;
       expect(await failureOf(() => stub.closeAll(reason))).toMatchObject({
         name: "CloseReasonError",
-        message: `No Close frame carries ${closeCode}: use 1000-1003, 1007-1014 or 3000-4999.`,
+        message: `A Close frame can't carry ${closeCode}: use 1000-1003, 1007-1014 or 3000-4999.`,
       });
     }
     expect(await failureOf(() => stub.closeAll({ closeCode: 4000, reasonPhrase: "é".repeat(62) }))).toMatchObject({
@@ -161,7 +161,7 @@ describe("container.stub", () => {
     for (const bad of [42, null, undefined, { text: "x" }, () => "x"]) {
       expect(await failureOf(() => stub.broadcast(bad as never)), String(bad)).toMatchObject({
         name: "PayloadError",
-        message: "Not sent: a message is a string, an ArrayBuffer, a view, or has a [WebSocketSendAsync] method.",
+        message: "Not sent: a message must be a string, an ArrayBuffer, a view, or have a [WebSocketSendAsync] method.",
       });
     }
     expect(await stub.broadcast("good")).toBe(1);
@@ -228,7 +228,7 @@ describe("container.stub", () => {
     ]) {
       const stub = () => container.stub(env, wrong);
       expect(stub, wrong).toThrow(DeploymentError);
-      expect(stub, wrong).toThrow(`No endpoint at ${wrong}: give a session's path, such as /chat/lobby.`);
+      expect(stub, wrong).toThrow(`No endpoint at ${wrong}: pass a concrete path, such as /chat/lobby.`);
     }
   });
 
@@ -241,7 +241,7 @@ describe("container.stub", () => {
 
   it("R9: an instance that names nothing is a DeploymentError", () => {
     const endpoint = serve({ instance: () => "" });
-    expect(() => container.stub(env, endpoint.path)).toThrow("The option instance must return the name of an object.");
+    expect(() => container.stub(env, endpoint.path)).toThrow("The option instance must return a non-empty string.");
   });
 
   it("R9: carries the types of the class", () => {
@@ -321,7 +321,7 @@ describe("an object that fails", () => {
   });
   afterEach(() => vi.restoreAllMocks());
 
-  /** What a namespace's stubs throw, one after the other; then come the real ones. */
+  /** The errors that a namespace's stubs throw, one after the other. Then come the real stubs. */
   function failing(binding: "Endpoints" | "Room", ...marks: object[]) {
     const stubs: string[] = [];
     const namespace = {
@@ -466,7 +466,7 @@ describe("an object that fails", () => {
 });
 
 describe("where the object is", () => {
-  /** A namespace that writes down how its objects are asked for, and has the real ones. */
+  /** A namespace that logs how its objects are asked for, and returns the real ones. */
   function watched() {
     const asked: unknown[][] = [];
     const namespace = (within: string[]) => ({
@@ -542,12 +542,12 @@ describe("where the object is", () => {
         addEndpoint(new ServerContainer(), path, endpoint);
     for (const locationHint of ["mars", "", "WEUR", 1, "weur ", ["weur"]]) {
       expect(add({ locationHint }), String(locationHint)).toThrow(
-        'The endpoint at "/a" has a wrong locationHint: it must be wnam, enam, sam, weur,',
+        'The endpoint at "/a" has an invalid locationHint: it must be wnam, enam, sam, weur,',
       );
     }
     for (const jurisdiction of ["de", "", "EU", 1, "fedramp-low"]) {
       expect(add({ jurisdiction }), String(jurisdiction)).toThrow(
-        'The endpoint at "/a" has a wrong jurisdiction: it must be eu, us, fedramp or fedramp-high.',
+        'The endpoint at "/a" has an invalid jurisdiction: it must be eu, us, fedramp or fedramp-high.',
       );
     }
     for (const known of ["wnam", "enam", "sam", "weur", "eeur", "apac", "apac-ne", "apac-se", "oc", "afr", "me"]) {

@@ -1,4 +1,4 @@
-// What random sequences of events and hostile clients have broken once.
+// Bugs that random sequences of events and hostile clients have found.
 import { runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { SessionObjectError, type EndpointOptions } from "socle";
@@ -18,7 +18,7 @@ it("R14, R15: a close phrase that is no UTF-8 is answered without it, and onClos
   const log = new Log();
   const endpoint = serve(recorded(log));
   const client = await endpoint.connect();
-  // What the platform makes of 123 bytes of 255: three bytes of each.
+  // The platform turns 123 bytes of value 255 into 123 replacement characters of three bytes each.
   const phrase = "\ufffd".repeat(123);
   await runInDurableObject(endpoint.stub, (object, ctx) =>
     object.webSocketClose(ctx.getWebSockets()[0]!, 4000, phrase),
@@ -42,7 +42,7 @@ it.each(Array.from({ length: 12 }, (_, count) => count))(
       for (let i = 0; i < count; i++) await Promise.resolve();
       second!.maxIdleTimeout = 3_600_000;
       await deleted;
-      // Behind all that the two have begun.
+      // Waits for everything that the two have begun.
       await storage.getAlarm();
       await storage.sync();
       return storage.kv.get<[number]>("socle:alarm")!;
@@ -67,7 +67,7 @@ it("R19: a message is delivered where the rate's budget can't be kept, for want 
   }
   // The larger ones can't be opened.
   expect([...answers]).toEqual(["hello", 1011]);
-  expect(logged.mock.calls.map(([what]) => String(what))).toContainEqual(logEntry("a session's limits can't be kept"));
+  expect(logged.mock.calls.map(([what]) => String(what))).toContainEqual(logEntry("a session's limits can't be saved"));
 });
 
 it("R1: an object is configured once, whatever paths its clients come by", async () => {
@@ -118,7 +118,7 @@ it.each(["toString", "constructor"] as const)(
     });
     const client = await endpoint.connect();
     await client.ask("change");
-    // It can't be kept, so the callback's changes are undone.
+    // The object can't be kept, so the callback's changes are undone.
     expect(await client.ask("look")).toBe("a");
     expect(log.entries).toHaveLength(1);
     await client.close();

@@ -1,4 +1,4 @@
-// Transactions of the application's that roll back, while callbacks keep and send.
+// Transactions of the application that roll back while callbacks save and send.
 import { evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import type { Session, WsEndpointMap } from "socle";
@@ -35,7 +35,7 @@ const ways: Record<string, Roll> = {
         throw new Error("expected");
       });
     } catch {
-      // It is back to where it was.
+      // The storage is as before the transaction.
     }
   },
   "transaction that throws": (storage, work) =>
@@ -152,7 +152,7 @@ describe.each(Object.entries(ways))("a %s", (_way, roll) => {
     await runInDurableObject(endpoint.stub, (_object, { storage }) => roll(storage, () => {}));
     expect(put).not.toHaveBeenCalled();
     expect(await client.ask("set")).toBe("done");
-    // Once in the transaction, and once behind it.
+    // Once in the transaction, and once after it.
     expect(put).toHaveBeenCalledTimes(2);
     for (const other of others) await other.close(1000);
   });
@@ -170,7 +170,7 @@ describe.each(Object.entries(ways))("a %s", (_way, roll) => {
     });
     await runInDurableObject(stub(), (_object, { storage }) => storage.setAlarm(Date.now() + 10));
     await expect.poll(() => counts.length).toBe(1);
-    // The platform would have it come again at once.
+    // Otherwise the platform would deliver the alarm again at once.
     await runInDurableObject(stub(), () => scheduler.wait(200));
     expect(counts).toEqual([0]);
     expect(await runInDurableObject(stub(), (_object, { storage }) => storage.getAlarm())).toBe(null);

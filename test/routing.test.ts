@@ -1,4 +1,4 @@
-// Which paths lead where, and what is answered where no session opens.
+// Which endpoint serves which path, and the answers if no session opens.
 import { createExecutionContext } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import {
@@ -16,7 +16,7 @@ import { connect, request, upgrade } from "./support/client.ts";
 import { freshPath, serve } from "./support/endpoint.ts";
 import { container, Room } from "./support/worker.ts";
 
-/** A map whose sessions say where they are. */
+/** A map whose sessions report their path. */
 const whereabouts = {
   onOpen: (session: {
     asyncRemote: { sendText(text: string): Promise<void> };
@@ -34,29 +34,29 @@ describe("registration", () => {
 
   it("R1: a path that doesn't start with / is refused", () => {
     expect(add("echo")).toThrow(DeploymentError);
-    expect(add("echo")).toThrow('No path: "echo". Begin it with "/"');
+    expect(add("echo")).toThrow('Invalid path "echo": begin it with "/"');
     expect(add("")).toThrow(DeploymentError);
   });
 
   it("R1: a path that no request could match is refused", () => {
     for (const path of ["/a{b}", "/{}", "/{a b}", "/*", "/a?b", "/a#b", "/100%", "/%zz", "/{a}/{a}", "/a{", "/:"]) {
-      expect(add(path), path).toThrow(/No path: ".*". Begin it with/);
+      expect(add(path), path).toThrow(/Invalid path ".*": begin it with/);
     }
   });
 
   it("R1: a duplicate path, or one that matches the same requests, is refused with both names", () => {
     const duplicate = new ServerContainer();
     addEndpoint(duplicate, "/a/{x}/c", {});
-    expect(() => addEndpoint(duplicate, "/a/{x}/c", {})).toThrow('"/a/{x}/c" matches the same as "/a/{x}/c"');
-    expect(() => addEndpoint(duplicate, "/a/{y}/c", {})).toThrow('"/a/{y}/c" matches the same as "/a/{x}/c"');
-    expect(() => addEndpoint(duplicate, "/a/:z/c", {})).toThrow('"/a/:z/c" matches the same as "/a/{x}/c"');
-    expect(() => addEndpoint(duplicate, "/%61/:z/c", {})).toThrow('"/%61/:z/c" matches the same as "/a/{x}/c"');
+    expect(() => addEndpoint(duplicate, "/a/{x}/c", {})).toThrow('"/a/{x}/c" matches the same paths as "/a/{x}/c"');
+    expect(() => addEndpoint(duplicate, "/a/{y}/c", {})).toThrow('"/a/{y}/c" matches the same paths as "/a/{x}/c"');
+    expect(() => addEndpoint(duplicate, "/a/:z/c", {})).toThrow('"/a/:z/c" matches the same paths as "/a/{x}/c"');
+    expect(() => addEndpoint(duplicate, "/%61/:z/c", {})).toThrow('"/%61/:z/c" matches the same paths as "/a/{x}/c"');
     expect(() => addEndpoint(duplicate, "/a/{x}", {})).not.toThrow();
   });
 
   it("R1: a callback that is no function is refused with its name", () => {
-    expect(add("/a", { onText: "echo" })).toThrow('The endpoint at "/a" has a wrong onText: it must be a function.');
-    expect(add("/a", { onClose: {} })).toThrow("a wrong onClose");
+    expect(add("/a", { onText: "echo" })).toThrow('The endpoint at "/a" has an invalid onText: it must be a function.');
+    expect(add("/a", { onClose: {} })).toThrow("an invalid onClose");
   });
 
   it("R1: an unknown option is refused with those that are known", () => {
@@ -104,7 +104,7 @@ describe("registration", () => {
   });
 
   it("R1: options that contradict each other are refused", () => {
-    expect(add("/a", { durableObject: Room, onText() {} })).toThrow("has a class, and beside it onText");
+    expect(add("/a", { durableObject: Room, onText() {} })).toThrow("has a class and, beside it, onText");
     expect(add("/a", { serializeSession: () => 1 })).toThrow("needs both serializeSession and deserializeSession");
   });
 
@@ -112,12 +112,12 @@ describe("registration", () => {
     for (const endpoint of [null, 1, "Chat", () => {}, class {}, new Map(), { durableObject: class {} }, Endpoint]) {
       expect(add("/a", endpoint)).toThrow("must be an object of callbacks, or a class that extends Endpoint");
     }
-    expect(add("/a", { durableObject: 5 })).toThrow("a wrong durableObject");
+    expect(add("/a", { durableObject: 5 })).toThrow("an invalid durableObject");
   });
 
   it("R1: a wrong value of an option is refused", () => {
     for (const subprotocols of ["chat", ["a b"], [""], [1, 2, {}]]) {
-      expect(add("/a", { subprotocols })).toThrow("a wrong subprotocols");
+      expect(add("/a", { subprotocols })).toThrow("an invalid subprotocols");
     }
     for (const allowedOrigins of [
       "https://a.com",
@@ -127,12 +127,12 @@ describe("registration", () => {
       ["*"],
       ["https://*"],
     ]) {
-      expect(add("/a", { allowedOrigins }), JSON.stringify(allowedOrigins)).toThrow("a wrong allowedOrigins");
+      expect(add("/a", { allowedOrigins }), JSON.stringify(allowedOrigins)).toThrow("an invalid allowedOrigins");
     }
-    expect(add("/a", { instance: "lobby" })).toThrow("a wrong instance");
+    expect(add("/a", { instance: "lobby" })).toThrow("an invalid instance");
     expect(add("/a", { subprotocols: undefined, onText: undefined })).not.toThrow();
     expect(() => new ServerContainer({ endpoint: "" })).toThrow(
-      "A ServerContainer has a wrong endpoint: it must be the name",
+      "A ServerContainer has an invalid endpoint: it must be the name",
     );
     expect(() => new ServerContainer({ endpoints: "X" } as {})).toThrow(DeploymentError);
   });
@@ -229,7 +229,7 @@ describe("paths", () => {
     }
     expect(error.mock.calls.map(([, logged]) => (logged as Error).message)).toEqual([
       "secret",
-      "The option instance must return the name of an object.",
+      "The option instance must return a non-empty string.",
     ]);
     error.mockRestore();
   });
@@ -248,7 +248,7 @@ describe("requests that open no session", () => {
   const path = freshPath();
   addEndpoint(container, path, { allowedOrigins: ["https://a.example", "*.b.example", "https://*.c.example:8443"] });
 
-  /** The runtime turns an upgrade by another method into a GET on its way between Workers, and drops "Upgrade". */
+  /** Between Workers, the runtime turns an upgrade with another method into a GET, and drops "Upgrade". */
   const direct = (to: string, init: RequestInit) =>
     container.fetch(new Request(`https://socle.test${to}`, init), env, createExecutionContext());
 

@@ -1,4 +1,4 @@
-// The send queue, and the ways past it.
+// Send channels, and sends that bypass them.
 import { runInDurableObject } from "cloudflare:test";
 import {
   BufferSizeError,
@@ -36,7 +36,7 @@ class Slow {
   }
 }
 
-/** Runs its messages as commands on the session's channel, and answers past it. */
+/** Runs its messages as commands on the session's channel, and answers without the channel. */
 const commandedBy =
   ({ serve }: (typeof modes)[number]) =>
   (
@@ -102,7 +102,7 @@ describe.each(modes)("a send channel, hibernate: $hibernate", (mode) => {
     expect(await client.take(3)).toEqual(["text", "last", 'go: "done"']);
     const bad = expect.objectContaining({
       name: "PayloadError",
-      message: "Not sent: a message is a string, an ArrayBuffer, a view, or has a [WebSocketSendAsync] method.",
+      message: "Not sent: a message must be a string, an ArrayBuffer, a view, or have a [WebSocketSendAsync] method.",
     });
     expect(log.entries).toEqual([
       "success",
@@ -155,7 +155,7 @@ describe.each(modes)("a send channel, hibernate: $hibernate", (mode) => {
     client.send("go");
     expect(await client.take(2)).toEqual(["a", "b"]);
     await expect.poll(() => error.mock.calls.length).toBe(1);
-    expect(error.mock.lastCall).toEqual([logEntry("a response channel took no result"), new Error("later")]);
+    expect(error.mock.lastCall).toEqual([logEntry("a response channel refused a result"), new Error("later")]);
     error.mockRestore();
   });
 
@@ -173,7 +173,7 @@ describe.each(modes)("a send channel, hibernate: $hibernate", (mode) => {
     expect(await client.take(2)).toEqual(["text", "after"]);
     expect(error.mock.calls.map(([what]) => what)).toEqual([
       logEntry("a message was not sent"),
-      logEntry("a response channel took no result"),
+      logEntry("a response channel refused a result"),
     ]);
     error.mockRestore();
   });
@@ -249,13 +249,13 @@ describe.each(modes)("a send channel, hibernate: $hibernate", (mode) => {
     const client = await endpoint.connect();
     client.send("go");
     expect(await client.take(1 + 10 + 1024)).toHaveLength(1035);
-    const full = "1,024 puts wait on this channel: await each put, or use a dropping or sliding buffer.";
+    const full = "1,024 puts are pending on this channel: await each put, or use a dropping or sliding buffer.";
     expect(log.entries).toEqual([
       [NullPutError, "Can't put null on a channel: put a value."],
       [NullPutError, "Can't put undefined on a channel: put a value."],
-      [BufferSizeError, expect.stringContaining("No buffer has the size -1: give a whole number")],
-      [BufferSizeError, expect.stringContaining("No buffer has the size 5")],
-      [PayloadError, "startWsConnection takes the session that a callback is given."],
+      [BufferSizeError, expect.stringContaining("Invalid buffer size -1: use a whole number")],
+      [BufferSizeError, expect.stringContaining("Invalid buffer size 5")],
+      [PayloadError, "startWsConnection needs the session that a callback got."],
       [PendingLimitError, full],
       expect.objectContaining({ name: "PendingLimitError", message: full }),
     ]);

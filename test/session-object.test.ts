@@ -1,4 +1,4 @@
-// The session object: kept, compared, and refused where hibernation would change it.
+// The session object: Socle saves it, compares it, and refuses what hibernation would change.
 import {
   onOpenStartWsConnection,
   SessionObjectError,
@@ -448,7 +448,7 @@ describe("refused", () => {
     client.send("", "");
     await expect.poll(() => log.entries.length).toBe(1);
     expect(log.entries).toEqual([
-      [true, expect.stringMatching(/can't be kept.* has 3000\d{3} bytes.* takes 2097152/), 1_500_000],
+      [true, expect.stringMatching(/too large.* has 3000\d{3} bytes.* takes 2097152/), 1_500_000],
     ]);
   });
 });

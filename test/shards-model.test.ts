@@ -1,5 +1,6 @@
-// Random sequences on a path of several shards, with calls between its objects that fail and objects that sleep and die: what the
-// clients got is looked at. A seed is printed; to run it again: SEED=… npx vitest run --project workerd test/shards-model.test.ts
+// Random sequences on a path of several shards. Calls between its objects fail, and objects hibernate and die. The test
+// checks what the clients got, and prints its seed; to run it again:
+// SEED=… npx vitest run --project workerd test/shards-model.test.ts
 import * as fc from "fast-check";
 import { assert, inject, it, vi } from "vitest";
 
@@ -27,7 +28,7 @@ const act = acting(
   ...(["unsubscribe", "broadcast", "broadcast", "tick", "clear", "close"] as const),
 );
 const acts = fc.array(act, { minLength: 1, maxLength: 6 });
-/** Most subscribe at once. */
+/** Most sessions subscribe at once. */
 const beginning = fc
   .tuple(fc.array(acting("subscribe"), { maxLength: 3 }), fc.array(act, { maxLength: 2 }))
   .map((all): Act[] => all.flat());
@@ -108,7 +109,7 @@ it(
           assert.equal(await path.count(), 0);
           let left: string[] = [];
           const isEmpty = async () => (left = await path.left()).length === 0;
-          await vi.waitUntil(isEmpty, { timeout: 8000, interval: 50 }).catch(() => {});
+          await vi.waitUntil(isEmpty, { timeout: 30_000, interval: 50 }).catch(() => {});
           assert.deepEqual(left, []);
         } catch (error) {
           (error as Error).message += `\n${JSON.stringify(chosen)}\n${path.trace.join("\n")}\n${path.log.join("\n")}\n`;

@@ -1,4 +1,4 @@
-// Where the sessions of a path open under `shards`: which object each of them comes to, and what that says of itself.
+// The shard in which a session of a path opens, and the names by which the object knows itself.
 import { createExecutionContext, runInDurableObject } from "cloudflare:test";
 import { env, exports } from "cloudflare:workers";
 import { addEndpoint, DeploymentError, Endpoint, ServerContainer, type ContainerEvent, type Session } from "socle";
@@ -37,7 +37,7 @@ const open = (path: string, bindings = env): Promise<Client> =>
   connect({ fetch: (request) => fetch(request, bindings) }, path, { timeoutMs });
 const statusOf = async (path: string) => (await fetch(upgrading(path))).status;
 
-/** Sessions that say in which object they are. */
+/** Sessions that report their object. */
 const located = {
   onOpen: (session: Session) => void session.asyncRemote.sendText(session.ctx.id.name!),
   onText: (_: unknown, text: string, session: Session) => session.asyncRemote.sendText(text),
@@ -50,7 +50,7 @@ function serve(options: object, suffix = ""): string {
   return path;
 }
 
-/** The number of the shard that a session has opened in. */
+/** The number of the shard in which a session has opened. */
 async function shardOf(client: Client): Promise<number> {
   const [, shard] = /#(\d+)$/.exec((await client.next()) as string)!;
   return Number(shard);
@@ -64,9 +64,9 @@ interface Told {
 }
 
 /**
- * Bindings whose objects write down what they are asked for.
+ * Bindings whose objects log the requests that they get.
  *
- * @param answer in place of the object's
+ * @param answer replaces the answer of the object
  */
 function recording(answer?: (shard: number, told: Told) => Response) {
   const asked: { name: string; jurisdiction: string | undefined; hint: string | undefined; told: Told | undefined }[] =
@@ -96,7 +96,7 @@ describe("what may be given", () => {
     "S1: shards %j is refused",
     (shards) => {
       expect(add({ shards })).toThrow(
-        /The endpoint at "\/a" has a wrong shards: it must be a whole number from 1 to 64/,
+        /The endpoint at "\/a" has an invalid shards: it must be a whole number from 1 to 64/,
       );
     },
   );
@@ -107,15 +107,15 @@ describe("what may be given", () => {
     { max: 2, sessions: "5" },
   ])("S1: shards %j is refused", (shards) => {
     expect(add({ shards })).toThrow(
-      'The shards of the endpoint at "/a" has a wrong sessions: it must be a whole number from 1 to 32768.',
+      'The shards of the endpoint at "/a" has an invalid sessions: it must be a whole number from 1 to 32768.',
     );
   });
 
   it("S1: an unknown setting, a shard that is no function, and a shard without shards are refused", () => {
     expect(add({ shards: { max: 2, min: 1 } })).toThrow("the unknown option min: use max, sessions");
-    expect(add({ shards: 2, shard: 1 })).toThrow("a wrong shard: it must be a function");
+    expect(add({ shards: 2, shard: 1 })).toThrow("an invalid shard: it must be a function");
     expect(add({ shard: () => 0 })).toThrow(DeploymentError);
-    expect(add({ shard: () => 0 })).toThrow('The endpoint at "/a" has shard, and no shards');
+    expect(add({ shard: () => 0 })).toThrow('The endpoint at "/a" has shard but no shards');
   });
 
   it.each([
@@ -142,8 +142,8 @@ describe("what may be given", () => {
     const instance = () => "one";
     const both = (one: object, other: object) => () =>
       new ServerContainer().addEndpoint("/a", one).addEndpoint("/b", other);
-    expect(both({ instance, shards: 2 }, {})).toThrow(/"\/a" and "\/b" are both of the class .* have different shards/);
-    expect(both({ shards: 3 }, { instance, shards: 2 })).toThrow("have different shards");
+    expect(both({ instance, shards: 2 }, {})).toThrow(/"\/a" and "\/b" have the class .* differ in shards/);
+    expect(both({ shards: 3 }, { instance, shards: 2 })).toThrow("differ in shards");
     expect(both({ instance, shards: 2 }, { shards: { max: 2, sessions: 2000 } })).not.toThrow();
     expect(both({ shards: 2 }, {})).not.toThrow();
   });
@@ -153,7 +153,7 @@ describe("the shards of a path", () => {
   it("S1: grow under a burst, none past its number before all are full, and then share what comes", async () => {
     const path = serve({ shards: { max: 8, sessions: 5 } });
     const opened: number[] = [];
-    /** The number of sessions of each shard, as they opened. */
+    /** The number of sessions in each shard, from those that have opened. */
     const counts = () => Array.from({ length: 8 }, (_, shard) => opened.filter((one) => one === shard).length);
     await Promise.all(
       Array.from({ length: 40 }, async () => {
@@ -202,7 +202,7 @@ describe("the shards of a path", () => {
   it("S1: are named by what instance returns, without a #", async () => {
     const [asked, bindings] = recording(taken);
     const path = freshPath() as "/a";
-    // All endpoints of a class of which one has an instance have the same shards.
+    // If one endpoint of a class has an instance, all endpoints of the class have the same shards.
     const own = new ServerContainer({ endpoint: "Watched" }).addEndpoint(path, {
       shards: 2,
       instance: (request) => new URL(request.url).searchParams.get("room")!,
@@ -211,7 +211,7 @@ describe("the shards of a path", () => {
     await ask("?room=a");
     expect(asked.map(({ name }) => name)).toEqual(["a#0"]);
     expect((await ask("?room=a%231")).status).toBe(500);
-    expect(lastLogged()).toMatch(/^The option instance has returned "a#1": under shards a name has no "#"/);
+    expect(lastLogged()).toMatch(/^The option instance returned "a#1": with shards a name must not contain "#"/);
     expect(() => own.stub(bindings, `${path}?room=a%231`)).toThrow(DeploymentError);
     expect(asked).toHaveLength(1);
     const other = new ServerContainer({ endpoint: "Watched" }).addEndpoint(path, { instance: () => "a#1" });
@@ -313,7 +313,7 @@ describe("the shards of a path", () => {
 });
 
 describe("a Worker's guess", () => {
-  /** What the objects of a path are asked for in the Worker's next connection. */
+  /** The requests that the objects of a path get for the Worker's next connection. */
   async function asking(path: string, answer: (shard: number, told: Told) => Response = taken) {
     const [asked, bindings] = recording(answer);
     await fetch(upgrading(path), bindings);
@@ -331,7 +331,7 @@ describe("a Worker's guess", () => {
       [2, 4, 7],
       [4, 8, 7],
     ]);
-    // Those that were full are not asked again.
+    // Shards that were full are not asked again.
     expect(await asking(path)).toEqual([[3, 8, 7]]);
     vi.spyOn(Math, "random").mockReturnValue(0.99);
     expect(await asking(path)).toEqual([[7, 8, 7]]);
@@ -530,7 +530,7 @@ describe("past the router", () => {
 
   it("S1: one that reaches a shard is served there, by its checks", async () => {
     const path = serve({ shards: { max: 2, sessions: 1 } });
-    // Also by one that is no longer in use.
+    // A shard that is no longer in use also serves it.
     for (const shard of [1, 1, 7]) {
       const client = await connect(exports.Watched.getByName(`${path}#${shard}`), path, { timeoutMs });
       expect(await shardOf(client)).toBe(shard);
@@ -544,7 +544,7 @@ describe("past the router", () => {
     const stub = exports.Watched.get(exports.Watched.newUniqueId());
     expect((await stub.fetch(upgrading(path))).status).toBe(500);
     expect(lastLogged()).toBe(
-      `An object without a name was asked for a session of "${path}", which has shards: get the object by its name, as container.stub does.`,
+      `"${path}" has shards, and the object has no name: get it by name, as container.stub does.`,
     );
   });
 });
@@ -604,7 +604,7 @@ describe("root and shard", () => {
     const client = await connect(worker, root, { timeoutMs });
     expect(JSON.parse((await client.next()) as string)).toEqual([`${root}#0`, 0]);
     expect(await client.ask("a")).toBe(`${root},0: a`);
-    // Of the other a "#" in a name means nothing.
+    // For an object of the other endpoint, a "#" in its name means nothing.
     const odd = env.Crowd.getByName(`${root.replace("final", "odd")}#0`);
     expect(await odd.rootId()).toBe(odd.id.toString());
   });
@@ -620,7 +620,7 @@ describe("root and shard", () => {
     const [client, where] = await openIn();
     expect(where).toEqual([path, null]);
     expect(await client.ask("a")).toBe(`${path},undefined: a`);
-    // A "#" means nothing there.
+    // Without shards, a "#" in a name means nothing.
     const odd = env.Crowd.getByName(`${path}#1`);
     expect(await odd.rootId()).toBe(odd.id.toString());
     const nameless = env.Crowd.get(env.Crowd.newUniqueId());
@@ -632,8 +632,8 @@ describe("another number of shards", () => {
   it("S8: what 0.1.0 has kept, and versions that knew of none, counts as without shards", () => {
     const [without, sharded] = [{}, { shards: 2 }].map((options) => define("/a", options, false).made);
     const facts = { negotiatedSubprotocol: "" } as SessionFacts;
-    expect(obstacle(formerOf(facts, sharded!), sharded!, true)).toBe("shards has come");
-    expect(obstacle(formerOf({ ...facts, made: "0" }, sharded!), sharded!, true)).toBe("shards has come");
+    expect(obstacle(formerOf(facts, sharded!), sharded!, true)).toBe("shards was added");
+    expect(obstacle(formerOf({ ...facts, made: "0" }, sharded!), sharded!, true)).toBe("shards was added");
     expect(obstacle(formerOf(facts, without!), without!, true)).toBeUndefined();
     expect([without, define("/a", { shards: { max: 9, sessions: 1 } }, false).made]).toEqual(["0", sharded]);
   });
@@ -660,9 +660,9 @@ describe("another number of shards", () => {
     ["gone", { shards: 2 }, {}, "#0"],
   ])("S8: shards that have %s end the sessions of before with 1012", async (change, before, after, shard) => {
     const [path, client] = await deployed(before, after, shard);
-    // It has no answer.
+    // The session gets no answer.
     expect(await client.ask("hi").catch(() => client.closed)).toMatchObject({ code: 1012 });
-    expect(lastLogged()).toContain(`shards has ${change === "come" ? "come" : "gone"}`);
+    expect(lastLogged()).toContain(`shards was ${change === "come" ? "added" : "removed"}`);
     const next = await open(path);
     await next.next();
     expect(await next.ask("hi")).toBe("hi");

@@ -1,4 +1,5 @@
-// A path over several objects: one order, one history, all sessions; and what a root or a shard does that dies, sleeps or can't be reached.
+// A path over several objects: one order, one history, all sessions. Also with a root or a shard that dies, hibernates
+// or can't be reached.
 import { runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { Endpoint, type Session, type WsEndpointMap } from "socle";
@@ -33,7 +34,7 @@ const divided = (more: WsEndpointMap<Cloudflare.Env, never> = {}) =>
 
 const shardOf = ({ path }: Served, shard: number) => ({ stub: env.Endpoints.getByName(`${path}#${shard}`) });
 
-/** As many clients as there are shards, each in one of its own, subscribed to a topic. */
+/** As many clients as shards, one in each, subscribed to a topic. */
 async function audience(served: Served, count: number, topic = "a"): Promise<Client[]> {
   const clients = await Promise.all(Array.from({ length: count }, (_, shard) => served.connect(`?${shard}`)));
   for (const client of clients) expect(await client.ask(`subscribe ${topic}`)).toBe(`done subscribe ${topic}`);
@@ -66,7 +67,7 @@ describe.each([
     const got = await Promise.all(clients.map((client) => until(client, "end")));
     expect(got[0]).toHaveLength(126);
     for (const one of got) expect(one).toEqual(got[0]);
-    // Of each publisher in the order of its calls.
+    // The publications of each publisher are in the order of its calls.
     for (const name of ["0-", "1-", "2-", "3-", "rpc-"]) {
       expect(got[0]!.filter((text) => text.startsWith(name))).toEqual(texts(25, name));
     }
@@ -94,13 +95,13 @@ describe.each([
         for (const text of texts(80, `${shard}-`)) {
           await object.publish("a", text);
           published++;
-          // A task, so that the root is killed between.
+          // A task of its own, so that the root can be killed in between.
           await scheduler.wait(1);
         }
       }),
     );
     for (let deaths = 1; deaths <= 6; deaths++) {
-      await vi.waitUntil(() => published >= deaths * 30, { timeout: 20_000, interval: 1 });
+      await vi.waitUntil(() => published >= deaths * 30, { timeout: 50_000, interval: 1 });
       await runInDurableObject(served.root, (__, state) => state.abort("crash")).catch(() => {});
     }
     await Promise.all(publishing);
@@ -145,7 +146,7 @@ describe("all sessions of the path", () => {
     const stub = container.stub(env, served.path);
     void stub.publish("a", "by RPC");
     await stub.broadcast("to all");
-    // In one turn too.
+    // Also in one turn.
     await within({ stub: served.root }, (_, object) => {
       void object.publish("a", "last words");
       return object.socle(["all", ["close", 4000, ""]], 1);
@@ -237,7 +238,7 @@ describe("topics of the path", () => {
     expect(await ann!.next()).toBe("1");
     await vi.waitUntil(async () => (await wanted()).length === 1);
     expect(await known()).toEqual([0, 1]);
-    // It says so again, and is wanted again.
+    // The shard says again that it wants the topic.
     await ben!.ask("subscribe a");
     await served.root.publish("a", "2");
     expect(await ben!.next()).toBe("2");
@@ -271,7 +272,7 @@ describe("topics of the path", () => {
 describe("what can't be reached", () => {
   type Told = Parameters<Endpoint["socle"]>[0];
 
-  /** The calls between objects fail before or after they have arrived, come twice, or in their time. */
+  /** Lets a test disturb the calls between objects: they fail before or after they arrive, come twice, or come late. */
   function disturb(how: (told: Told, call: () => Promise<unknown>, ctx: DurableObjectState) => Promise<unknown>): void {
     // oxlint-disable-next-line typescript/unbound-method -- it is called with the object
     const { socle } = Endpoint.prototype;
@@ -352,7 +353,7 @@ describe("what can't be reached", () => {
       const served = divided({ topics: { history: (topic) => (topic === "a" ? {} : undefined) } });
       const clients = await audience(served, 2);
       for (const client of clients) await client.ask("subscribe b");
-      // Half a minute is a twentieth of a second.
+      // The timeout of half a minute becomes a twentieth of a second.
       const { setTimeout: later } = globalThis;
       vi.spyOn(globalThis, "setTimeout").mockImplementation((then: () => void, ms?: number) =>
         later(then, ms === 30_000 ? 50 : ms),
@@ -361,7 +362,7 @@ describe("what can't be reached", () => {
       disturb((told, call) => {
         if (told[0] !== way || lost === 4) return call();
         lost++;
-        // It arrives, but for the first.
+        // All calls but the first arrive.
         if (lost > 1) call().catch(() => {});
         return new Promise(() => {});
       });
@@ -383,7 +384,7 @@ describe("what can't be reached", () => {
       const answer = await call();
       const questions = told[0] === "ask" ? told[1].questions : [];
       const what = questions.map(([kind, topic]) => (kind === "publish" ? `publish ${topic}` : kind));
-      // What it delivers arrives first.
+      // The deliveries of the call arrive before the crash.
       if (what.some((one) => left.delete(one))) await scheduler.wait(20).then(() => ctx.abort("crash"));
       return answer;
     });
@@ -433,7 +434,7 @@ describe("what can't be reached", () => {
 });
 
 describe("a slow shard", () => {
-  /** One that is held while it takes what it was given first. */
+  /** Holds a shard while it handles its first delivery. */
   function hold() {
     const { promise, resolve } = Promise.withResolvers<void>();
     const sizes: number[] = [];
@@ -509,7 +510,7 @@ describe("a slow shard", () => {
     const seen = await within({ stub: served.root }, async (_, object) => {
       const publish = (topic: string, count: number) =>
         Promise.all(Array.from({ length: count }, (__, n) => failure(object.publish(topic, text(n)))));
-      // To three shards, and there once.
+      // This topic goes to three shards, and counts once for all of them.
       const together = await publish("all", 4);
       const alone = [await publish("a", 11), await publish("b", 11), await publish("c", 11)];
       return [...together, ...alone.flat()].map((one) => one.slice(0, 15));

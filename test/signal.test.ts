@@ -1,4 +1,4 @@
-// session.signal: what it tells of a session's end, when, and what it stops.
+// session.signal: what it says about the end of a session, when it aborts, and what it stops.
 import { createExecutionContext, evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import {
@@ -35,7 +35,7 @@ afterEach(() => {
   vi.restoreAllMocks();
 });
 
-/** What a signal tells of the end: false while the session lasts. */
+/** What a signal says about the end; false while the session lasts. */
 function ending(signal: AbortSignal): unknown {
   if (!signal.aborted) return false;
   const reason: unknown = signal.reason;
@@ -44,7 +44,7 @@ function ending(signal: AbortSignal): unknown {
   return [isRight, closeReason?.closeCode, closeReason?.reasonPhrase];
 }
 
-/** Rejects with the signal's reason, once there is one. */
+/** Rejects with the signal's reason once it aborts. */
 const stop = (signal: AbortSignal): Promise<never> =>
   new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason as Error)));
 
@@ -55,7 +55,7 @@ const within = (
 ): Promise<unknown> => runInDurableObject(stub, (object) => use([...object.openSessions()][0]!, object as never));
 
 interface Way {
-  /** What ends the session. The platform's events are given to the object as the platform does in that mode. */
+  /** What ends the session. The platform's events are delivered to the object as the platform does in that mode. */
   end(client: Client, endpoint: Served, hibernate: boolean): unknown;
   reason: [code: number, phrase: string];
   options?: { idleTimeoutMs: number };
@@ -110,7 +110,7 @@ describe.each(modes)("the end of a session, hibernate: $hibernate", ({ hibernate
         },
         onText(_, text, { signal }) {
           log.add(text, ending(signal));
-          // Only the signal ends it.
+          // Only the signal ends this callback.
           return text === "onText is" ? stop(signal) : undefined;
         },
         onError: () => {},
@@ -254,7 +254,7 @@ describe.each(modes)("the end of a session, hibernate: $hibernate", ({ hibernate
 });
 
 describe.each([hibernating])("the end of a session, hibernate: $hibernate", ({ serve }) => {
-  /** Answers with what the signal says, and writes down the signals that it sees. */
+  /** Answers whether the signal has aborted, and records the signals that it sees. */
   const asking = (log: Log, signals: AbortSignal[], options: { trackSessions?: boolean } = {}) =>
     serve<unknown>({
       ...options,
@@ -331,7 +331,7 @@ describe.each([hibernating])("the end of a session, hibernate: $hibernate", ({ s
     watched.addEndpoint(path, { trackSessions: true });
     await connect(watchedWorker, path);
     const stub = watched.stub(env, path);
-    // Its onClose was begun too often.
+    // As if its onClose had begun too often.
     await runInDurableObject(stub, (_, { storage: { kv } }) => {
       for (const [key, [facts]] of kv.list<[string]>({ prefix: "socle:session:" }))
         kv.put(key, [facts, undefined, undefined, 4]);
@@ -341,7 +341,7 @@ describe.each([hibernating])("the end of a session, hibernate: $hibernate", ({ s
     await evictDurableObject(stub, { webSockets: "close" });
     await stub.openSessionCount();
     await expect.poll(() => signal && ending(signal)).toEqual([true, 1006, ""]);
-    expect(logged.mock.calls).toEqual([[logEntry("a lost session is given up"), expect.any(Error)]]);
+    expect(logged.mock.calls).toEqual([[logEntry("a lost session was given up"), expect.any(Error)]]);
   });
 });
 
@@ -385,7 +385,7 @@ describe.each(modes)("the signal, hibernate: $hibernate", ({ serve }) => {
     log.entries.length = 0;
     (await endpoint.connect()).socket.close(4002, "late");
     await log.has("closed");
-    // Once onClose has settled.
+    // After onClose has settled.
     expect(await runInDurableObject(endpoint.stub, () => ending(ended!.signal))).toEqual([true, 4002, "late"]);
   });
 
@@ -429,20 +429,20 @@ describe.each(modes)("what its end stops, hibernate: $hibernate", ({ hibernate, 
     listener.onEvent = (event) => void events.push(event);
   });
 
-  /** At a container whose events are listened to. */
+  /** Opens a session of a container whose events are recorded. */
   async function open<T>(map: WsEndpointMap<Cloudflare.Env, T>, headers = {}): Promise<Client> {
     const path = freshPath();
     watched.addEndpoint(path, { ...map, hibernate });
     return connect(watchedWorker, path, { headers, timeoutMs: 50_000 });
   }
 
-  /** The end of the last session, with what was told of failures before. */
+  /** Waits for the end of the session, and returns the failures that were reported before. */
   async function ended(): Promise<unknown[]> {
     await vi.waitUntil(() => events.some(({ type }) => type === "close"), 30_000);
     return events.flatMap((event) => (event.type === "error" ? [event.error.message] : []));
   }
 
-  /** How work that takes the signal rejects: the platform's with the reason, or with a copy of it. */
+  /** Work that takes the signal: the platform's rejects with the reason, or with a copy of it. */
   const WORK: Record<string, (signal: AbortSignal) => Promise<unknown>> = {
     "the reason": stop,
     "signal.throwIfAborted": (signal) => stop(signal).catch(() => signal.throwIfAborted()),

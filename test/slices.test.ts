@@ -1,4 +1,4 @@
-// To many sockets in slices: what each gets, in which order, and what runs meanwhile.
+// Sends to many sockets in slices: what each socket gets, in which order, and what runs between slices.
 import {
   slidingBuffer,
   startWsConnection,
@@ -16,7 +16,7 @@ import { Log, modes, serve, type Served } from "./support/endpoint.ts";
 import { within, type Inside } from "./support/inside.ts";
 import { TopicClient } from "./support/topic-client.ts";
 
-/** What goes to so many sockets is synchronous. */
+/** A send to up to this many sockets is synchronous. */
 const SLICE = 250;
 const MANY = 2 * SLICE + 50;
 
@@ -28,7 +28,7 @@ const entries = () => logged.mock.calls.map(([entry]) => String(entry));
 
 const echo = (_: unknown, text: string, session: Session) => session.asyncRemote.sendText(text);
 
-/** A hall whose clients say their number as the query. */
+/** A hall whose clients give their number as the query. */
 const hall = (more: WsEndpointMap<Cloudflare.Env, never> = {}, serving = serve) =>
   serving({
     onText: echo,
@@ -38,7 +38,7 @@ const hall = (more: WsEndpointMap<Cloudflare.Env, never> = {}, serving = serve) 
 const crowd = (served: Served, count: number, from = 0): Promise<Client[]> =>
   Promise.all(Array.from({ length: count }, (_, index) => served.connect(`?${from + index}`)));
 
-/** What came, once all has that was sent before. */
+/** What each client got of everything that was sent before this call. */
 async function settled(served: Served, clients: readonly Client[]): Promise<unknown[][]> {
   await served.stub.broadcast("end");
   const last = async (client: Client) => {
@@ -53,17 +53,17 @@ const all = <T>(count: number, one: T): T[] => Array.from({ length: count }, () 
 const subscribeAll = (sessions: Iterable<Session>, topic: string) =>
   Promise.all(Array.from(sessions, (session) => session.subscribe(topic)));
 
-/** Counts how often one of these texts goes to a socket. */
+/** Counts how often one of these texts is sent to a socket. */
 function sends(...texts: string[]): () => number {
   const spy = vi.spyOn(WebSocket.prototype, "send");
   return () => spy.mock.calls.filter(([data]) => texts.includes(data as string)).length;
 }
 
-/** The names of the sessions that a broadcast comes to last. */
+/** The names of the sessions that a broadcast reaches last. */
 const lastOf = (object: Inside, count: number) =>
   [...object.openSessions()].slice(-count).map(({ queryString }) => queryString);
 
-/** Sends itself, and does something more. */
+/** A payload that sends itself, and then does something else. */
 class Acting {
   readonly #act: (remote: RemoteEndpointAsync) => unknown;
   readonly #text: string;
@@ -183,7 +183,7 @@ describe.each(modes)("broadcasts, hibernate: $hibernate", ({ serve: serving }) =
     const onClose = (_: unknown, { queryString }: Session) => log.add("closed", queryString);
     const served = hall({ onClose }, serving);
     const clients = await crowd(served, MANY);
-    // Until the Close is heard there is always something that waits for this one.
+    // Until the object handles the Close, there is always a broadcast that waits for this session.
     const [name] = await within(served, (sessions, object) => {
       const last = lastOf(object, 1);
       const { asyncRemote, webSocket } = sessions[last[0]!]!;
@@ -191,7 +191,7 @@ describe.each(modes)("broadcasts, hibernate: $hibernate", ({ serve: serving }) =
       const again = (): unknown =>
         object.broadcast(
           new Acting(`${count++}`, (remote) => {
-            // Its end comes long before the last, unless no event can come.
+            // The Close is handled long before the 200th broadcast, unless no event can come in between.
             if (remote === asyncRemote && webSocket.readyState === WebSocket.OPEN && count < 200) again();
           }),
         );
@@ -257,7 +257,7 @@ describe("what runs meanwhile", () => {
     const done = within(served, async (sessions, object) => {
       const { asyncRemote } = sessions[lastOf(object, 1)[0]!]!;
       order.push("begun");
-      // The message is on its way for a while. If only microtasks came between, it would not come at all.
+      // The message takes a while to arrive. If only microtasks ran in between, it would not arrive at all.
       for (let time = 0; time < 50 && !order.includes("meanwhile"); time++) {
         const { promise, resolve } = Promise.withResolvers<void>();
         object.broadcast(
@@ -417,7 +417,7 @@ describe("topics in slices", () => {
     const knowing = await Promise.all(all(300, 0).map(() => TopicClient.connect(served, "?knowing")));
     clients.push(await served.connect("?last"));
     await within(served, async (_, object) => {
-      // The plain ones are the last subscribers.
+      // The plain clients are the last subscribers.
       const isPlain = ({ queryString }: Session) => queryString !== "knowing";
       const sessions = [...object.openSessions()];
       await subscribeAll([...sessions.filter((one) => !isPlain(one)), ...sessions.filter(isPlain)], "a");
@@ -450,7 +450,7 @@ describe("topics in slices", () => {
     expect(knowing.texts).toEqual(["1", "bad", "2"]);
   });
 
-  /** Has a client with little credit behind 300 others. */
+  /** A client with little credit, in the middle of 300 others. */
   async function slowly(window: number) {
     const served = hall({ flowControl: { window, maxBufferedAmount: 500 }, topics: { history: {} } });
     const clients = await crowd(served, 150);
@@ -489,7 +489,7 @@ describe("topics in slices", () => {
     expect(new Set(slow.texts.slice(4))).toEqual(new Set(["by channel", "published"]));
   });
 
-  /** What a client with little credit gets among so many, of what goes to it in all ways before it says that it took the first. */
+  /** What a client with little credit gets, in all the ways of sending, before it acknowledges the first message. */
   async function scripted(count: number): Promise<unknown[]> {
     const served = hall({ flowControl: { window: 150, maxBufferedAmount: 2000 }, topics: { history: {} } });
     await crowd(served, count / 2);
@@ -530,7 +530,7 @@ describe("topics in slices", () => {
     await crowd(served, 150, 150);
     await within(served, (sessions, object) => {
       const sliding = startWsConnection(sessions["slow"]!, { sendBufferOrN: slidingBuffer(1) });
-      // The first slice takes it to the others.
+      // The first slice goes to all other sessions.
       object.broadcast("first", { except: [...object.openSessions()].slice(0, 1) });
       object.broadcast("x".repeat(100));
       for (const text of ["slides 1", "slides 2", "slides 3"]) void sliding.put(text);
@@ -582,7 +582,7 @@ describe("topics in slices", () => {
     await crowd(served, 150);
     const texts = Array.from({ length: 20 }, (_, index) => `${index}`);
     const names = await within(served, (_, object) => {
-      // The first slice takes what comes first, one by one.
+      // The first slice sends what comes first, one message at a time.
       object.broadcast("first", { except: [...object.openSessions()].slice(0, 1) });
       for (const text of texts) object.broadcast(text);
       return lastOf(object, 51);
@@ -707,7 +707,7 @@ it("S6: the end of what waits can be awaited", async () => {
   expect([sent.length, slices.settled]).toEqual([MANY + 7, undefined]);
 });
 
-/** A random number from the seed, below the bound. */
+/** Random numbers from a seed, each below a bound. */
 function randomOf(seed: number): (below: number) => number {
   let state = seed;
   return (below) => {

@@ -1,5 +1,5 @@
-// Random schedules of a network's faults, and what a `SocleClient` makes of them. A seed is printed; to run it again: SEED=… npm
-// test -- socle-client-model. What is found becomes a test in socle-client.test.ts.
+// Random schedules of network faults, and how a `SocleClient` handles them. The test prints its seed; to run it again:
+// SEED=… npm test -- socle-client-model. Each bug that it finds becomes a test in socle-client.test.ts.
 import * as fc from "fast-check";
 import type { SocleClient } from "socle/client";
 import { afterEach, assert, inject, it, vi } from "vitest";
@@ -58,10 +58,10 @@ const servers: fc.Arbitrary<ServerOptions> = fc.record({
   topics: fc.constant(TOPICS),
 }) as fc.Arbitrary<ServerOptions>;
 
-/** What comes of one topic: all of it in order, and what is missing is told before anything newer. */
+/** Checks one topic: all publications arrive in order, and a gap is reported before anything newer. */
 class Watched {
   readonly faults: string[] = [];
-  /** What has come last, or what comes next follows. */
+  /** The position of the last publication, or of the one before the next. */
   position = "";
 
   recovery(recovered: boolean, position: string): void {
@@ -78,7 +78,7 @@ class Watched {
   }
 }
 
-/** The same in each run of a seed. */
+/** Random numbers that are the same in each run of a seed. */
 function chances(from: number): () => number {
   let state = from;
   return () => (state = (state * 16_807 + 1) % 2_147_483_647) / 2_147_483_647;
@@ -143,7 +143,7 @@ it(
         network.latency = () => 10;
         page.show(true);
         page.online(true);
-        // As long as what waits takes under its rate limit.
+        // As long as the queued messages take under the rate limit.
         await clock.advance(600_000);
         for (const topic of TOPICS) simulation.server.publish(topic, "the last");
         await clock.advance(1000);

@@ -1,11 +1,11 @@
-// `SocleClient` without a network, by a clock that the test moves: docs/behaviour.md, C1 to C5.
+// `SocleClient` without a network, with a clock that the test moves: docs/behaviour.md, C1 to C5.
 import { OutboxFullError, SocleClient } from "socle/client";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 
 import { SimulatedPage, Simulation } from "./support/simulated-client.ts";
 import type { ServerOptions } from "./support/simulated-server.ts";
 
-/** What `Math.random` says: as late as may be. */
+/** The value of `Math.random`; 1 is the longest delay. */
 let chance = 1;
 
 beforeEach(() => {
@@ -22,7 +22,7 @@ const MINUTE = 60_000;
 
 const simulate = (options?: ServerOptions) => new Simulation(options);
 
-/** How long after each other. */
+/** The times between each two. */
 const gaps = (times: readonly number[]) => times.slice(1).map((time, index) => time - times[index]!);
 
 describe("connecting", () => {
@@ -45,13 +45,13 @@ describe("connecting", () => {
     const from = network.attempts.length;
     network.cut();
     await clock.advance(5 * MINUTE);
-    // An attempt that is refused takes two ways.
+    // A refused attempt takes one way there and one back.
     const delays = gaps(network.attempts.slice(from - 1)).slice(1);
     expect(delays.slice(0, 8)).toEqual([1020, 2020, 4020, 8020, 16_020, 30_020, 30_020, 30_020]);
   });
 
   it.each([
-    // A timer of none has one.
+    // A timer of 0 ms takes 1 ms.
     [0, [1, 1, 1]],
     [0.5, [250, 500, 1000]],
   ])("C1: waits a random part of it, %s of the longest", async (part, expected) => {
@@ -118,7 +118,7 @@ describe("connecting", () => {
     await clock.advance(1000);
     expect(client.status).toBe(isBack ? "open" : "closed");
     expect(told.includes(`ended ${code} 0`)).toBe(!isBack);
-    // Of the next heartbeat.
+    // The timer of the next heartbeat.
     expect(clock.timers).toBe(Number(isBack));
   });
 
@@ -534,12 +534,12 @@ describe("the outbox", () => {
     client.send("1234");
     client.send(new ArrayBuffer(6));
     expect(() => client.send("x")).toThrow(OutboxFullError);
-    expect(() => client.send("x")).toThrow("maxOutboxMessages or maxOutboxBytes");
+    expect(() => client.send("x")).toThrow("see maxOutboxMessages and maxOutboxBytes");
     client.send("");
     expect(() => client.send("")).toThrow(OutboxFullError);
     await clock.advance(1000);
     expect(received()).toEqual([["1234", new Uint8Array(6), ""]]);
-    // What goes at once waits in no outbox.
+    // A message that is sent at once needs no room in the outbox.
     client.send("x".repeat(1000));
     await clock.advance(1000);
     expect(received()[0]).toHaveLength(4);
@@ -583,7 +583,7 @@ describe("the outbox", () => {
     await clock.advance(60_000);
     expect(received()).toEqual([Array.from({ length: count }, (_, sent) => `${sent}`)]);
     expect(isOver).toBe(false);
-    // No slower than half of what it may.
+    // The client sends at no less than half the rate that it may.
     expect(client.status).toBe("open");
   });
 
@@ -615,7 +615,7 @@ describe("the outbox", () => {
     const { client, clock, server, statuses } = started({}, { maxPendingMessages: most, isMute: false });
     await clock.advance(1000);
     for (let sent = 0; sent < 5; sent++) client.send(`${sent}`);
-    // The answer to a heartbeat stands behind these.
+    // The answer to a heartbeat comes after these.
     await clock.advance(MINUTE);
     client.send("5");
     await clock.advance(100);
@@ -634,7 +634,7 @@ describe("the outbox", () => {
 
   it.each([[5], [null], [undefined], [{}], [[1]], [Symbol("a")]])("C4: refuses to send %s", (data) => {
     const { client } = started();
-    expect(() => client.send(data as never)).toThrow(new TypeError("Send a text or bytes."));
+    expect(() => client.send(data as never)).toThrow(new TypeError("Send a string or bytes."));
   });
 });
 
@@ -892,7 +892,7 @@ describe("options", () => {
     (name) => {
       for (const value of [-1, NaN, Infinity, "five", {}]) {
         expect(() => simulate().client({ [name]: value })).toThrow(
-          new TypeError(`${name} takes a number from 0 to 2147483647.`),
+          new TypeError(`${name} must be a number from 0 to 2147483647.`),
         );
       }
       simulate()
@@ -904,7 +904,7 @@ describe("options", () => {
   it("C1: without a WebSocket it throws at once, also where the url is still to be asked for", () => {
     vi.stubGlobal("WebSocket", undefined);
     expect(() => new SocleClient(() => "ws://a.test/")).toThrow(
-      new TypeError("No WebSocket: give the option WebSocket."),
+      new TypeError("No WebSocket: set the option WebSocket."),
     );
   });
 

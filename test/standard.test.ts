@@ -1,4 +1,4 @@
-// hibernate: false, where the object stays in memory. What holds for both modes is shown in the other files.
+// hibernate: false, where the object stays in memory. The other files test what holds for both modes.
 import { evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import {
@@ -18,7 +18,7 @@ import { container } from "./support/worker.ts";
 
 const { serve } = standard;
 
-/** What comes from the platform, dispatched as it does. */
+/** Dispatches events as the platform does. */
 const dispatch = (endpoint: Served, ...events: Event[]) =>
   runInDurableObject(endpoint.stub, (object) => {
     const [session] = object.openSessions();
@@ -226,7 +226,7 @@ it("R11: a binary message is an ArrayBuffer, though the platform's default is a 
 });
 
 describe("beside sessions that hibernate, in one object", () => {
-  /** Two endpoints with the sessions a (tagged) and b, c (tagged) and d. */
+  /** Two endpoints: one with the sessions a (tagged) and b, the other with c (tagged) and d. */
   async function both() {
     const log = new Log();
     const name = freshPath();
@@ -304,7 +304,7 @@ describe("beside sessions that hibernate, in one object", () => {
 });
 
 describe("the limits", () => {
-  /** Logs how long after its last activity a session ended, by the clock. */
+  /** Logs how long after its last activity a session ended. */
   const timed = (log: Log, timeout: number) => ({
     onClose: (at: { last: number }, _: Session, { closeCode }: { closeCode: number }) => {
       const silence = Date.now() - at.last;
@@ -345,7 +345,7 @@ describe("the limits", () => {
       ...timed(log, 1000),
     });
     const client = await endpoint.connect();
-    // Without activity it would close within 2 s.
+    // Without activity the session would close within 2 s.
     for (const end = Date.now() + 2200; Date.now() < end; await scheduler.wait(100)) {
       at.last = Date.now();
       expect(await client.ask("ping")).toBe("pong");
@@ -435,7 +435,7 @@ describe("the limits", () => {
     expect(await client.closed).toMatchObject({ code: 1013 });
     expect(client.unread).toEqual(["hold", "a", "b"]);
     await log.has(1013);
-    const message = "2 messages wait for slow callbacks: see maxPendingMessages.";
+    const message = "2 messages are queued behind slow callbacks: see maxPendingMessages.";
     expect(log.entries).toEqual(["hold", "release", "a", "b", [true, true, message], 1013]);
   });
 

@@ -18,23 +18,23 @@ import { Log, recorded, serve, Served } from "./support/endpoint.ts";
 import { logEntry } from "./support/log.ts";
 import { Endpoints } from "./support/worker.ts";
 
-/** Does not fit the attachment's 16,384 bytes. */
+/** Too large for the attachment's 16,384 bytes. */
 const LARGE = "x".repeat(20_000);
 const ROW = "socle:session:";
 
-/** The keys in the object's storage. It wakes the object. */
+/** The keys in the object's storage. This wakes the object. */
 const stored = (endpoint: Served): Promise<string[]> =>
   runInDurableObject(endpoint.stub, (_, { storage }) => [...storage.kv.list()].map(([key]) => key));
 
-/** Runs a function where the object's promises may be settled. */
+/** Runs a function inside the object, where it may settle the object's promises. */
 const within = (endpoint: Served, run: () => void): Promise<void> => runInDurableObject(endpoint.stub, () => run());
 
 const isEmpty = (endpoint: Served) => expect.poll(() => stored(endpoint)).toEqual([]);
 
-/** What is in memory is gone, and the sockets too. */
+/** The object loses its memory and its sockets. */
 const crash = (endpoint: Served): Promise<void> => evictDurableObject(endpoint.stub, { webSockets: "close" });
 
-/** The platform's `storage.kv` as all objects have it. */
+/** The platform's `storage.kv`, as all objects have it. */
 const kv = (): Promise<SyncKvStorage> =>
   runInDurableObject(
     env.Endpoints.getByName("kv"),
@@ -45,7 +45,7 @@ interface Found {
   readonly config: object;
 }
 
-/** Where the objects look their endpoints up. */
+/** The router in which the objects look up their endpoints. */
 const router = Object.getOwnPropertySymbols(Object.getPrototypeOf(Endpoints)).map(
   (symbol) => (Endpoints as unknown as Record<symbol, { get(path: string): Found | undefined }>)[symbol]!,
 )[0]!;
@@ -58,7 +58,7 @@ afterEach(() => {
   vi.restoreAllMocks();
 });
 
-/** What was logged, with the errors' texts. */
+/** The log entries with the texts of their errors. */
 const messages = () => logged.mock.calls.map(([what, error]) => [what, (error as Error).message] as unknown[]);
 
 const inAnyOrder = (list: unknown[]): string[] => list.map((one) => JSON.stringify(one)).toSorted();
@@ -210,7 +210,7 @@ describe("a session object that doesn't fit the attachment", () => {
       },
     });
     const client = await endpoint.connect();
-    // The largest that fits alone.
+    // Finds the largest size that fits alone.
     let [fits, over] = [15_000, 16_384];
     while (over - fits > 1) {
       const size = (fits + over) >> 1;
@@ -256,7 +256,7 @@ it("R23: a row that storage refuses to delete is told to the log, and deleted wh
   });
   client.socket.close(1000);
   await log.has("close");
-  await expect.poll(messages).toEqual([[logEntry("the row of an ended session is left"), "refused"]]);
+  await expect.poll(messages).toEqual([[logEntry("the row of an ended session can't be deleted"), "refused"]]);
   remove.mockRestore();
   expect(await stored(endpoint)).toHaveLength(1);
   await crash(endpoint);
@@ -441,7 +441,7 @@ describe("rows that the user deleted", () => {
     expect(messages()).toEqual([
       [
         logEntry("a session is closed with 1011"),
-        "The session's row in storage is gone: delete none that begins with socle.",
+        "The session's row in storage is gone: delete no key that begins with socle.",
       ],
     ]);
     expect(log.entries).toEqual([]);
@@ -458,7 +458,7 @@ describe("rows that the user deleted", () => {
   });
 });
 
-/** How a session may end. `more` is what its endpoint has for that. */
+/** The ways in which a session may end. `more` has the options that its endpoint needs for that. */
 const ENDS: Record<string, { code: number; query?: string; text?: string; closes?: number | null }> = {
   "the client's Close frame": { code: 4001, closes: 4001 },
   "the client's Close frame without a code": { code: 1005, closes: null },
@@ -693,7 +693,7 @@ describe("after a crash", () => {
       ]),
     );
     expect(await client.ask("")).toBe("new");
-    // Its row is still there beside the new one's.
+    // The old row is still there, next to the new session's.
     expect(await stored(endpoint)).toHaveLength(2);
     await within(endpoint, settle);
     await expect.poll(() => stored(endpoint)).toHaveLength(1);
@@ -715,10 +715,10 @@ describe("after a crash", () => {
         while (!released.has(name)) await scheduler.wait(5);
       },
     });
-    // Eight that hold what is new, eight behind them that don't, and one that comes when these have settled.
+    // The first eight hold up new sessions, the next eight don't, and the last one ends when these have settled.
     for (let one = 0; one < 17; one++) await endpoint.connect("?lost");
     await crash(endpoint);
-    // Rows come by their ids.
+    // Rows are listed by their ids, so this one comes last.
     const uuid = vi.spyOn(crypto, "randomUUID").mockReturnValue("ffffffff-ffff-4fff-bfff-ffffffffffff");
     const client = await endpoint.connect("?new");
     uuid.mockRestore();
@@ -832,8 +832,8 @@ describe("after a crash", () => {
     expect(log.entries).toEqual([]);
     expect(messages()).toEqual([
       [
-        logEntry("sessions of other code can't go on"),
-        "The code that kept it was another: its path is not registered: register it while the Worker's module loads.",
+        logEntry("sessions saved by other code can't continue"),
+        "Other code saved the session: its path is not registered: register it while the Worker's module loads.",
       ],
     ]);
   });
@@ -953,7 +953,7 @@ describe("trackSessions", () => {
       new DeploymentError('The endpoint at "/a" has hibernate: false: remove trackSessions and serializeSession.'),
     );
     for (const trackSessions of ["yes", 1, null, {}]) {
-      expect(add({ trackSessions })).toThrow("has a wrong trackSessions: it must be true or false");
+      expect(add({ trackSessions })).toThrow("has an invalid trackSessions: it must be true or false");
     }
     expect(
       add({ configure: (config: { hibernate: boolean }) => (config.hibernate = false), trackSessions: true }),

@@ -1,4 +1,4 @@
-// Answers that are streamed, and stopped: the Worker of docs/streaming.md, with a model that the tests play.
+// Streaming and stopping answers: the Worker of docs/streaming.md, with a model that the tests play.
 import { evictDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { connect, type Client } from "socle/testing";
@@ -7,13 +7,13 @@ import { afterEach, beforeEach, describe, expect, it, vi, type MockInstance } fr
 import container, { type Assistant } from "./support/assistant.ts";
 import { FlowClient } from "./support/flow-client.ts";
 
-/** What the model was asked, and what it says. */
+/** A question to the model, and its answer. */
 interface Asked {
   question: string;
-  /** What it has still to say. */
+  /** The parts that the model has still to send. */
   parts: string[];
   isDone: boolean;
-  /** Who asked wants no more. */
+  /** Whether the caller has aborted the request. */
   isStopped: boolean;
 }
 
@@ -32,7 +32,7 @@ beforeEach(() => {
     signal!.addEventListener("abort", () => (one.isStopped = true));
     const stream = new ReadableStream({
       async pull(controller) {
-        // It is in the object, whose streams no test can write to.
+        // Runs in the object, because a test can't write to the object's streams.
         while (one.parts.length === 0 && !one.isDone) await scheduler.wait(1, heard);
         if (one.parts.length > 0) controller.enqueue(new TextEncoder().encode(one.parts.shift()));
         else controller.close();
@@ -43,7 +43,7 @@ beforeEach(() => {
 });
 afterEach(() => vi.restoreAllMocks());
 
-/** The model is asked its next question. */
+/** Waits for a question to the model. */
 async function modelAsked(index: number, text: string): Promise<Asked> {
   await vi.waitUntil(() => asked.length > index, { timeout: 30_000, interval: 1 });
   expect(asked[index]!.question).toBe(text);
@@ -52,7 +52,7 @@ async function modelAsked(index: number, text: string): Promise<Asked> {
 
 let count = 0;
 const open = (path: string, headers = {}): Promise<Client> => connect(container, path, { headers, timeoutMs: 50_000 });
-/** A tab of a user, in a conversation of one test. */
+/** A user's tab, in a conversation of one test. */
 const tab = (user: string, of = count) => open(`/assistant/${of}?user=${user}`);
 const ask = (client: Client, text: string) => client.send(JSON.stringify({ ask: text }));
 const stop = (client: Client, which: "mine" | "all") => client.send(JSON.stringify({ stop: which }));
@@ -61,7 +61,7 @@ async function next(client: Client): Promise<unknown> {
   return JSON.parse((await client.next()) as string);
 }
 
-/** The model says a part, and the client gets it. */
+/** The model sends a part, and the client gets it. */
 async function says(one: Asked, client: Client, part: string): Promise<void> {
   one.parts.push(part);
   expect(await next(client)).toEqual({ part });
@@ -122,7 +122,7 @@ describe("answers beside the queue", () => {
     expect(await next(client)).toEqual({ end: "stopped" });
     expect([one.isStopped, two.isStopped]).toEqual([true, false]);
     await says(two, other, "2a");
-    // Without an answer there is nothing to stop.
+    // There is no answer to stop.
     stop(client, "mine");
     ask(client, "three");
     await says(await modelAsked(2, "three"), client, "3a");
@@ -232,14 +232,14 @@ describe("answers beside the queue", () => {
 describe("a slow client", () => {
   const PART = "x".repeat(100_000);
 
-  /** Asks a model that has many parts, and takes none but the two that fit the window. */
+  /** Asks a model that has many parts. The client takes only the two that fit the window. */
   async function slow(path: string, text: string): Promise<[FlowClient, Asked]> {
     const client = new FlowClient(await open(path, { "Sec-WebSocket-Protocol": "socle.v1" }));
     client.client.send(text);
     const one = await modelAsked(0, "one");
     for (let part = 0; part < 20; part++) one.parts.push(PART);
     await client.has(2);
-    // Meanwhile the object has served another.
+    // Meanwhile the object has served another client.
     const other = await open("/ask");
     other.send("two");
     const two = await modelAsked(1, "two");

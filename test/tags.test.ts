@@ -1,4 +1,4 @@
-// What a session carries beside its object: tags, user properties, limits.
+// What a session has in addition to its object: tags, user properties, limits.
 import { createExecutionContext, evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import {
@@ -32,7 +32,7 @@ describe("tags", () => {
     onOpen: ({ tags, queryString }: Session) => ({ name: queryString, opened: [...tags] }),
     onText: (object: { opened: string[] }, _: string, session: Session) => tell(session, [object.opened, session.tags]),
   };
-  /** The names of the open sessions with a tag, told by the object itself. */
+  /** The names of the open sessions with a tag, from inside the object. */
   const named = ({ stub }: Served, tag?: string): Promise<string[]> =>
     runInDurableObject(stub, (instance) =>
       [...instance.openSessions(tag)].map(({ sessionObject }) => (sessionObject as { name: string }).name).toSorted(),
@@ -215,7 +215,7 @@ describe("tags", () => {
       const wrong = { tags } as EndpointOptions;
       expect(() => new ServerContainer().addEndpoint("/a", wrong)).toThrow(DeploymentError);
       expect(() => new ServerContainer().addEndpoint("/a", { durableObject: Room, ...wrong })).toThrow(
-        'The endpoint at "/a" has a wrong tags: it must be a function, or an array of at most 10 strings of at most 256',
+        'The endpoint at "/a" has an invalid tags: it must be a function, or an array of at most 10 strings of at most 256',
       );
       const log = new Log();
       const onOpen = vi.fn<() => void>();
@@ -351,12 +351,12 @@ describe("userProperties", () => {
     ["a function", { a: { can: () => true } }, "Hibernation would change userProperties.a.can (function): keep plain"],
     ["an instance of a class", { by: new (class User {})() }, "Hibernation would change userProperties.by (User)"],
     ["a promise", { later: Promise.resolve() }, "Hibernation would change userProperties.later (Promise)"],
-    ["a list", [], "The userProperties of a session must be a plain object."],
-    ["nothing", undefined, "The userProperties of a session must be a plain object."],
-    ["null", null, "The userProperties of a session must be a plain object."],
-    ["a text", "text", "The userProperties of a session must be a plain object."],
-    ["a Map", new Map(), "The userProperties of a session must be a plain object."],
-    ["an instance", new (class User {})(), "The userProperties of a session must be a plain object."],
+    ["a list", [], "session.userProperties must be a plain object."],
+    ["nothing", undefined, "session.userProperties must be a plain object."],
+    ["null", null, "session.userProperties must be a plain object."],
+    ["a text", "text", "session.userProperties must be a plain object."],
+    ["a Map", new Map(), "session.userProperties must be a plain object."],
+    ["an instance", new (class User {})(), "session.userProperties must be a plain object."],
   ];
   for (const [what, value, message] of bad) {
     it(`R22: ${what} is refused when it is assigned, with what is wrong, and the former stay`, async () => {
@@ -660,7 +660,7 @@ describe("the container's defaults", () => {
       for (const wrong of [-1, 1.5, Number.NaN, "5", null, Infinity]) {
         const making = () => new ServerContainer({ [name]: wrong });
         expect(making).toThrow(DeploymentError);
-        expect(making).toThrow(`A ServerContainer has a wrong ${name}: it must be a whole number of`);
+        expect(making).toThrow(`A ServerContainer has an invalid ${name}: it must be a whole number of`);
       }
     });
   }

@@ -1,4 +1,4 @@
-// `socle/testing` itself: what a test is given, and what it is told when something does not come.
+// `socle/testing` itself: what a test gets, and the error if something does not arrive.
 import { exports } from "cloudflare:workers";
 import {
   ConnectionClosedError,
@@ -64,15 +64,15 @@ describe("a client", () => {
 
   it("says what came instead of what does not come in time", async () => {
     const client = await open(echo().path);
-    await expect(client.next()).rejects.toThrow(new TimeoutError("No message in 50 ms: none has come."));
+    await expect(client.next()).rejects.toThrow(new TimeoutError("No message in 50 ms: none arrived."));
     client.send("a", new Uint8Array(3));
-    // What is there is taken at once, whatever the time.
+    // Messages that have arrived are taken at once, whatever the time limit.
     await expect.poll(() => client.messages.length).toBe(2);
     await client.take(2);
-    await expect(client.next()).rejects.toThrow("No message in 50 ms: 2 came, the last 3 bytes, and 2 were taken.");
-    await expect(client.closed).rejects.toThrow("The session has not ended in 50 ms: 2 came");
+    await expect(client.next()).rejects.toThrow("No message in 50 ms: 2 arrived, the last 3 bytes, and 2 were taken.");
+    await expect(client.closed).rejects.toThrow("The session has not ended in 50 ms: 2 arrived");
     const iterator = client[Symbol.asyncIterator]();
-    await expect(iterator.next()).rejects.toThrow("Neither a message nor the end in 50 ms");
+    await expect(iterator.next()).rejects.toThrow("Neither a message nor a close in 50 ms");
   });
 
   it("says that the session has ended, where a message was to come", async () => {
@@ -80,7 +80,7 @@ describe("a client", () => {
     client.send("a", "bye");
     expect(await client.next()).toBe("a");
     const error = new ConnectionClosedError(
-      'No message, but the end with 4001 "as you wish": 1 came, the last "a", and 1 were taken.',
+      'No message before the session ended with 4001 "as you wish": 1 arrived, the last "a", and 1 were taken.',
     );
     await expect(client.next()).rejects.toThrow(error);
   });

@@ -1,4 +1,4 @@
-// The cases of topic-frames.test.ts, where sessions are in a shard and the topics in the root.
+// The cases of topic-frames.test.ts, with the sessions in a shard and the topics in the root.
 import { divide } from "./support/endpoint.ts";
 
 divide();

@@ -1,4 +1,5 @@
-// Topics on `socle.v1`: frames with topic and position, positions in the handshake, and slow clients that read on from the history.
+// Topics on `socle.v1`: frames with topic and position, positions in the handshake, and slow clients that continue from
+// the history.
 import type { Session, WsEndpointMap } from "socle";
 import { redeploy } from "socle/testing";
 import { afterEach, beforeEach, describe, expect, it, vi, type MockInstance } from "vitest";
@@ -158,7 +159,7 @@ describe("frames", () => {
 });
 
 describe("coming back", () => {
-  /** Subscribes as the query says: in onOpen, or when a text comes. */
+  /** Subscribes as the query says: in onOpen, or when a text arrives. */
   const returning = () =>
     room({
       onOpen: async (session: Session) => {
@@ -394,7 +395,7 @@ describe("a deploy", () => {
     client.send("a");
     expect((await client.client.closed).code).toBe(1012);
     expect(await plain.ask("b")).toBe("b");
-    expect(String(logged.mock.calls[0]![1])).toContain("topics has gone, by which its client speaks");
+    expect(String(logged.mock.calls[0]![1])).toContain("its client uses topics, which was removed");
   });
 
   it("D3: topics that have come change nothing for those that are open", async () => {

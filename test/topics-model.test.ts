@@ -1,5 +1,5 @@
-// Random sequences of subscriptions and publications, against a plain reference of what must come of them. A seed is printed; to
-// run it again: SEED=… npm test -- topics-model. What is found becomes a test in topics-regressions.test.ts.
+// Random sequences of subscriptions and publications, compared with a plain reference. The test prints its seed; to run
+// it again: SEED=… npm test -- topics-model. Each bug that it finds becomes a test in topics-regressions.test.ts.
 import * as fc from "fast-check";
 import { afterEach, assert, inject, it, vi } from "vitest";
 
@@ -26,7 +26,7 @@ afterEach(() => {
 
 class Model extends Reference {
   #count = 0;
-  /** An empty payload has no name: few have one. */
+  /** The number of empty payloads. There are few, because an empty payload can't carry its act's id. */
   empty = 0;
   commands = 0;
 
@@ -35,7 +35,7 @@ class Model extends Reference {
   }
 }
 
-/** An act before it is known what there is. */
+/** An act before its sessions and positions are known. */
 interface Draft {
   do:
     | "publish"
@@ -62,7 +62,7 @@ interface Draft {
   more: Draft[];
 }
 
-/** What the acts are of: a callback of a session, the object, or a call by RPC. */
+/** Where the acts run: in a callback of a session, in the object, or by RPC. */
 type Place = { session: string } | "object" | "rpc";
 
 const isObjects = (one: Act["do"]) => one === "clear" || one === "read" || one === "state";
@@ -79,7 +79,7 @@ function positionFor({ since, index, topic: which }: Draft, model: Model, real: 
   return position !== undefined && real.knows(position) ? position : "junk";
 }
 
-/** The acts that make sense there. */
+/** The acts that make sense in this place. */
 function actsOf(
   drafts: readonly Draft[],
   place: Place,
@@ -89,7 +89,7 @@ function actsOf(
 ): Act[] {
   const acts: Act[] = [];
   const isSession = typeof place === "object";
-  // Who is slow may end at any publication.
+  // The session of a slow client may end at any publication.
   const open = model.openSessions.filter(
     ({ isCredited }) => !isCredited || model.variant.flowControl!.maxBufferedAmount > 1_000_000,
   );
@@ -97,7 +97,7 @@ function actsOf(
     const { do: what, isAwaited, by: who, isBinary, except } = draft;
     const topic = TOPICS[draft.topic]!;
     const { messages = 0, bytes = 0 } = model.histories[topic] ?? {};
-    // Of one turn, in which all go together, it is left open whether one that is trimmed at once was there.
+    // In one turn all publications are stored together, so one that is trimmed at once may never have been there.
     const isOpenToDoubt = taken.has(topic) && (messages < 100 || bytes < 1_000_000);
     const key = isOpenToDoubt ? "" : draft.key;
     if (what === "publish") taken.add(topic);
@@ -115,7 +115,7 @@ function actsOf(
       );
       acts.push({ ...common, do: what, acts: more });
     } else if (isObjects(what)) {
-      // Its subscribers are not known for sure then.
+      // The number of subscribers is not known for sure then.
       if (what === "state" && model.openSessions.some((one) => one.isCredited)) continue;
       const since = what === "read" ? positionFor(draft, model, real) : undefined;
       acts.push({ ...common, do: what as "read", topic, ...(what === "read" && { since, last: draft.last }) });
@@ -139,14 +139,14 @@ function actsOf(
         acts.push({ ...common, do: what, topic, by, since: positionFor(draft, model, real), last: draft.last });
       else if (what === "unsubscribe") acts.push({ ...common, do: what, topic, by });
       else acts.push({ ...common, do: what as "fill", by });
-      // Its onClose runs then, of which the others know nothing.
+      // Its onClose runs then, which later acts could not take into account.
       if (what === "close" && place === "object") break;
     }
   }
   return acts;
 }
 
-/** What the log is told of slow clients and of those that lie. */
+/** The log entries about slow clients and about clients that lie. */
 const EXPECTED = /a slow session ends with 1013|BufferFullError|ProtocolError/;
 
 type Run = (model: Model, real: PlayedObject) => Promise<void>;
@@ -225,7 +225,10 @@ const draft = (depth: number, what?: fc.Arbitrary<Draft["do"]>): fc.Arbitrary<Dr
 const drafts = fc.array(draft(1), { minLength: 1, maxLength: 6 });
 const publishes = fc.array(draft(0, fc.constant("publish")), { minLength: 1, maxLength: 5 });
 
-/** In onOpen: what trims while the replay waits for the 101, and a position of the client's that is used once. */
+/**
+ * Acts in onOpen, for two cases: publications trim the history while the replay waits for the 101, and a position of
+ * the client is used once.
+ */
 const beginning = fc.oneof(
   { weight: 4, arbitrary: fc.array(draft(1), { maxLength: 5 }) },
   draft(0).map((one): Draft[] => {
@@ -244,7 +247,10 @@ const isIdle = (model: Model) =>
   model.variant.hibernates &&
   model.openSessions.every((one) => Object.values(one.streams).every(({ isComplete }) => isComplete));
 
-/** What other settings show again of what was trimmed is not the reference's to say: no more than may be, and no less than was there. */
+/**
+ * With other settings, publications that were trimmed may appear again. The reference takes over how many: not more
+ * than may be kept, and not fewer than before.
+ */
 async function adopt(model: Model, real: PlayedObject, former: Histories): Promise<void> {
   for (const name of TOPICS) {
     const topic = model.topics[name];
@@ -263,13 +269,13 @@ async function adopt(model: Model, real: PlayedObject, former: Histories): Promi
 const namesOf = (topic: ReferenceTopic): [offset: number, id: string][] =>
   topic.history ? topic.kept().map(({ offset, content }) => [offset, content.split("|")[0]!]) : [];
 
-/** One that comes back with what it had last. */
+/** A client that reconnects with its last positions. */
 const open = command(
   "open",
   fc.record({
     kind: fc.constantFrom<Kind>("plain", "flow", "topics", "topics", "topics"),
     drafts: beginning,
-    // A deploy may come before, and an empty payload without a history has no name.
+    // A deploy may come before, and without a history nothing tells which act has an empty payload.
     closing: fc.array(
       draft(0).filter(({ size }) => size > 0),
       { maxLength: 2 },
@@ -289,7 +295,7 @@ const open = command(
               ? []
               : [[topic, position] as const];
           });
-          // When a slow one ends is not known.
+          // Nobody knows when a slow session ends.
           const closes = model.variant.flowControl && kind !== "plain" ? [] : closing;
           const acts = actsOf(taken, { session: name }, model, real);
           const opening = { name, kind, positions, acts, closing: actsOf(closes, { session: name }, model, real) };
@@ -383,12 +389,12 @@ const commands = [
   command("crash", fc.option(publishes), (model, taken) =>
     isIdle(model) && !model.openSessions.some(({ opening }) => opening.closing.length > 0)
       ? async (_, real) => {
-          // Where a buffer may be full it is not known which end comes first.
+          // If a buffer may be full, nobody knows which end comes first.
           const isFull = (model.variant.flowControl?.maxBufferedAmount ?? Infinity) < 1_000_000;
           const acts = taken && !isFull ? actsOf(taken, "object", model, real) : [];
           for (const one of model.openSessions) for (const stream of Object.values(one.streams)) stream.cut();
           await (acts.length > 0 ? real.insideAndCrash(acts) : real.drop());
-          // What had no place yet is gone, from some publication on.
+          // The publications that had no place yet are lost, from one of them on.
           for (const name of TOPICS) {
             const topic = model.topics[name];
             const newest = topic.history && (await real.positionOf(name))?.split(".")[1];
@@ -452,7 +458,7 @@ const variant: fc.Arbitrary<Variant> = fc.record({
   isEnveloped: fc.boolean(),
   isLarge: fc.nat(3).map((one) => one === 0),
   flowControl: fc.option(
-    // A small buffer would be full, or not, by when an acknowledgement comes: topic-frames.test.ts fills one.
+    // Whether a small buffer is full would depend on when an acknowledgement arrives: topic-frames.test.ts fills one.
     fc.record({ window: fc.constantFrom(1, 300, 1000), maxBufferedAmount: fc.constant(1_048_576) }),
     { nil: undefined, freq: 2 },
   ),
@@ -479,7 +485,7 @@ it(
           ran += model.commands;
           for (const session of model.sessions) session.isSlow = false;
           await real.agree(model);
-          // All end, and all ages.
+          // All sessions end, and all publications become too old.
           for (const { name } of model.openSessions) {
             const acts: Act[] = [{ id: model.id(), isAwaited: false, do: "close", by: name }];
             model.run(acts);
@@ -487,7 +493,7 @@ it(
             await real.agree(model);
           }
           for (let times = 0; times < 4; times++) await real.pass(AGE * 1.1);
-          // A quiet topic is looked at once a day while somebody is subscribed.
+          // While somebody is subscribed, the object checks a quiet topic once a day.
           for (let times = 0; times < 2; times++) await real.pass(100_000_000);
           assert.deepEqual(await real.left(), []);
           const lines = log.mock.calls.map((line) => line.map(String).join(" "));

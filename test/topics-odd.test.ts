@@ -1,4 +1,5 @@
-// Topics in odd moments: code of the application that runs in the midst of a delivery, rollbacks, deleteAll, hanging callbacks, deploys.
+// Topics at odd moments: application code that runs during a delivery, rollbacks, deleteAll, callbacks that hang, and
+// deploys.
 import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { type Endpoint, type HistorySettings, type Session, type TopicSettings } from "socle";
@@ -167,7 +168,7 @@ it("T11: a client whose topic was published on and cleared during its onOpen is 
   go();
   const read = new TopicsClient(await connecting, "topics");
   const come = (count: number) =>
-    vi.waitUntil(() => (read.read(), read.events.length >= count), { timeout: 10_000, interval: 1 });
+    vi.waitUntil(() => (read.read(), read.events.length >= count), { timeout: 30_000, interval: 1 });
   await come(2);
   await served.stub.publish("a", "2");
   await come(3);
@@ -229,7 +230,7 @@ it("T10: a slow client gets something of each of its topics", async () => {
     for (let n = 0; n < 20; n++) await object.publish("a", `a${n}`.padEnd(100, "x"));
     await object.publish("b", "b");
   });
-  // It takes as much as comes on the one, which never ends.
+  // The client takes everything of the one topic, which never stops.
   let taken = 0;
   for (let n = 20; n < 80; n++) {
     await served.stub.publish("a", `a${n}`.padEnd(100, "x"));
@@ -258,7 +259,7 @@ alone("T1: what waits for an onOpen without a history is bounded by number too",
   void served.connect("?ann").catch(() => {});
   await isSubscribed;
   const before = await within(served, async (_, object) => {
-    // 32 bytes each, as elsewhere, are more than a megabyte.
+    // Each counts 32 bytes more, so together they are more than a megabyte.
     for (let n = 0; n < 40_000; n++) {
       void object.publish("a", "");
       if (!opening.isOpen) return n;
@@ -383,7 +384,7 @@ alone("T6: an onOpen that hangs has the alarm of histories not ring each second"
   const rows = await within(served, (_, { ctx }) =>
     ctx.storage.sql.exec<{ n: number }>("SELECT count(*) AS n FROM socle_blocks").one(),
   );
-  // It holds what one replay may be, and no more.
+  // The history keeps the bytes of one replay, and no more.
   expect(rows.n).toBe(40);
   const { now } = Date;
   vi.spyOn(Date, "now").mockImplementation(() => now() + 80_000);
@@ -465,7 +466,7 @@ alone("T7: a clearTopic in the midst of a delivery gives no position past the ne
     return [first!.position, second!.position, position].map((text) => text!.split("."));
   });
   object = undefined;
-  // The two were placed before it.
+  // The two publications have their places in the epoch before the clear.
   expect(seen[1]![0]).toBe(seen[0]![0]);
   expect(seen[2]![0]).not.toBe(seen[1]![0]);
 });
@@ -513,7 +514,7 @@ it("T3: many topics of which each publication ends a session in one turn", async
     return Promise.all(Array.from({ length: count }, (_, n) => failure(object.publish(`${n}`, "1"))));
   });
   expect(new Set(seen)).toEqual(new Set(["nothing"]));
-  // In a shard they come behind the answer.
+  // In a shard the sessions end after the answer.
   await vi.waitUntil(async () => (await served.stub.openSessionCount()) === 0);
 });
 
@@ -577,7 +578,7 @@ it("T1: after a crash onClose knows many topics, publishes on one, and nothing i
     await Promise.all([...many.map((name) => ann!.subscribe(name)), ben!.subscribe("a")]);
   });
   await drop(served.stub);
-  // The runner makes the object within an event, which its blockConcurrencyWhile doesn't hold.
+  // The runner creates the object within an event, which the object's blockConcurrencyWhile does not hold.
   await vi.waitUntil(async () => (await served.stub.publications("news")).length === 2);
   const news = await served.stub.publications("news");
   expect(news.map(({ payload }) => String(payload)).toSorted()).toEqual(["left ann", "left ben"]);
@@ -641,7 +642,7 @@ it("T6: a class's own alarm and the histories' share the object's, and onAlarm p
   expect(rang).toBe(1);
   expect((await stub.publications("a")).map(({ payload }) => payload)).toEqual(["1", "rang"]);
   expect(await runInDurableObject(inside, ({ ctx }) => ctx.storage.getAlarm())).toBeNull();
-  // The histories' is still there, which the runner is not told of.
+  // The histories' alarm is still there. The runner does not know of it.
   expect(
     await runInDurableObject(inside, ({ ctx }) => ctx.storage.kv.get<[number]>("socle:alarm")![0]),
   ).toBeGreaterThan(0);
@@ -719,7 +720,7 @@ it("T6: what a listener publishes for a session whose path is gone takes no hist
   client.send("x");
   await client.closed;
   await vi.waitUntil(() => published.length > 0);
-  expect(await published[0]).toContain("DeploymentError: No endpoint of the class Watched is known");
+  expect(await published[0]).toContain("DeploymentError: The object's endpoint of the class Watched is unknown");
   redeploy(watched, path as `/${string}`, endpoint);
   await hibernate(stub as unknown as DurableObjectStub).catch(() => {});
   expect((await stub.publications("a")).map(({ payload }) => payload)).toContain("1");

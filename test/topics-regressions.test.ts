@@ -1,4 +1,4 @@
-// What the model of topics has found, each at its smallest.
+// The bugs that the model of topics has found, each with its smallest sequence.
 import { runInDurableObject } from "cloudflare:test";
 import { afterEach, expect, it, vi } from "vitest";
 
@@ -62,7 +62,7 @@ it("T6: what stands in a block that grew is kept, also if another block begins i
   expect((await stub.publications("chat")).map(({ payload }) => payload)).toEqual(["4", large]);
 });
 
-/** Has it done in a transaction that is rolled back. */
+/** Does the work in a transaction that is rolled back. */
 function rolledBack({ storage }: DurableObjectState, work: () => void): void {
   const transaction = () =>
     storage.transactionSync(() => {
@@ -98,7 +98,7 @@ it("T11: a topic that is cleared in a transaction that is rolled back is cleared
         void object.clearTopic("chat");
       }
       void object.publish("chat", "4");
-      // What was published is kept before it is asked for.
+      // Asking for the topic stores what was published before.
       void object.topic("chat");
     }),
   );
@@ -118,7 +118,7 @@ it("T1: who subscribes, unsubscribes and subscribes again in one turn is subscri
       await Promise.all(subscribing);
     },
   });
-  // From the first on the sockets are not looked at any more.
+  // After this first publication Socle no longer looks at the sockets.
   await served.stub.publish("chat", "nobody is here");
   const client = await served.connect();
   await served.stub.publish("chat", "hello");
@@ -148,7 +148,7 @@ alone(
       await vi.waitUntil(take, { timeout: 30_000, interval: 1 });
     };
     await took(3);
-    // Behind it nothing waits.
+    // Nothing waits behind this one.
     await served.stub.publish("chat", "4");
     await took(4);
     expect(read.events.map((event) => [event.type, event.position?.split(".")[1]])).toEqual([
@@ -180,6 +180,6 @@ it("T3: a publication that is small before its envelope doesn't overtake a large
     taken = came;
     return came === sizes.length;
   };
-  await vi.waitUntil(haveAll, { timeout: 10_000, interval: 1 }).catch(() => {});
+  await vi.waitUntil(haveAll, { timeout: 30_000, interval: 1 }).catch(() => {});
   expect(client.texts.map((text) => (text as string).slice(0, 1))).toEqual(["0", "1", "2", "3", "4"]);
 });

@@ -1,4 +1,4 @@
-// Topics under `shards`: the same cases, where sessions are in a shard and the topics in the root.
+// The cases of topics.test.ts, with the sessions in a shard and the topics in the root.
 import { divide } from "./support/endpoint.ts";
 
 divide();

@@ -1,4 +1,4 @@
-// Topics: who is subscribed gets what is published, in one order, through hibernation and deploys.
+// Topics: subscribers get publications in one order, through hibernation and deploys.
 import { runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { DeploymentError, ServerContainer, type Endpoint, type Session, type WsEndpointMap } from "socle";
@@ -14,12 +14,12 @@ let logged: MockInstance<typeof console.error>;
 beforeEach(() => (logged = vi.spyOn(console, "error").mockImplementation(() => {})));
 afterEach(() => void vi.restoreAllMocks());
 
-/** What is in storage, but how far a shard is: that goes when the root hears that nobody is there. */
+/** The rows in storage, without a shard's own progress, which goes when the root learns that no session is left. */
 const leftIn = async ({ stub }: Served) => (await rowsOf(stub)).filter((key) => key !== "socle:shard");
 
 const entries = () => logged.mock.calls.map(([entry]) => String(entry));
 
-/** A room whose clients say their name as the query. */
+/** A room whose clients give their name as the query. */
 const room = (more: WsEndpointMap<Cloudflare.Env, never> = {}, serving = serve) =>
   serving({
     onOpen: (session: Session) => ({ name: session.queryString }),
@@ -146,7 +146,7 @@ describe.each(modes)("subscriptions, hibernate: $hibernate", ({ serve: serving, 
     expect(await client.take(2)).toEqual([new Uint8Array([1, 2]).buffer, new Uint8Array([1, 2]).buffer]);
   });
 
-  // From a shard it goes to the root first, and comes back behind them: test/shards.test.ts.
+  // From a shard the publication goes to the root first, and comes back after the others: test/shards.test.ts.
   alone(
     "T3: what is published before a close, a broadcast, an unsubscribe and a subscribe in the same turn comes before it",
     async () => {
@@ -196,7 +196,7 @@ describe("subscribing in onOpen", () => {
     for (const text of ["1", "2", "3"]) await served.stub.publish("a", text);
     const connecting = served.connect();
     await log.has([2, false]);
-    // What its replay needs is not trimmed away meanwhile.
+    // Publications that the replay needs are not trimmed meanwhile.
     for (const text of ["4", "5", "6"]) await served.stub.publish("a", text);
     expect(await served.stub.broadcast("not his")).toBe(0);
     go();
@@ -254,7 +254,7 @@ describe("subscribing in onOpen", () => {
     go();
     const client = await connecting;
     expect((await client.closed).code).toBe(1013);
-    expect(entries()).toEqual([`socle: a publication can't be sent, and its session ends at ${served.path}:`]);
+    expect(entries()).toEqual([`socle: a publication can't be sent, so its session ends at ${served.path}:`]);
   });
 
   it("T1: a subscribe that fails and is not caught is a failed onOpen", async () => {
@@ -265,7 +265,7 @@ describe("subscribing in onOpen", () => {
 });
 
 describe("what is kept of subscriptions", () => {
-  /** Small and large, with a row or in the attachment. */
+  /** Few and many subscriptions, in the attachment or in a row. */
   const shapes = [
     { what: "a few", names: ["a", "b"], more: {} },
     { what: "many", names: Array.from({ length: 1000 }, (_, n) => `topic ${n} ${"ü".repeat(60)}`), more: {} },
@@ -369,7 +369,7 @@ describe("what is kept of subscriptions", () => {
     await served.stub.publish("b", "1");
     expect(await clients[7]!.next()).toBe("1");
     const looked = spy.mock.calls.length - woken;
-    // That of whom it goes to is read once more, for a session.
+    // The attachment of the receiver is read once more, for its session.
     expect([looked >= 19, looked <= 21]).toEqual([true, true]);
     await served.stub.publish("b", "2");
     expect(await clients[7]!.next()).toBe("2");
@@ -399,9 +399,7 @@ describe("the topics of an object", () => {
     fresh.addEndpoint("/a/{x}", { instance: () => "one", topics: { history } });
     fresh.addEndpoint("/b/{x}", { topics: { history } });
     expect(() => fresh.addEndpoint("/c/{x}", { topics: { history: () => undefined } })).toThrow(DeploymentError);
-    expect(() => fresh.addEndpoint("/d/{x}", {})).toThrow(
-      /"\/a\/\{x\}" and "\/d\/\{x\}" are both of the class Endpoints/,
-    );
+    expect(() => fresh.addEndpoint("/d/{x}", {})).toThrow(/"\/a\/\{x\}" and "\/d\/\{x\}" have the class Endpoints/);
     const other = new ServerContainer();
     other.addEndpoint("/a/{x}", { topics: { history: { messages: 1 } } });
     other.addEndpoint("/b/{x}", { topics: { history: { messages: 2 } } });
@@ -428,12 +426,12 @@ describe("bad input", () => {
   const long = "x".repeat(257);
 
   it.each([
-    ["", "A topic is a text of 1 to 256 bytes of UTF-8."],
-    [long, "A topic is a text"],
-    ["ü".repeat(129), "A topic is a text"],
-    ["\ud800", "A topic is a text"],
-    [7, "A topic is a text"],
-    [undefined, "A topic is a text"],
+    ["", "A topic must be a string of 1 to 256 bytes of UTF-8."],
+    [long, "A topic must be a string"],
+    ["ü".repeat(129), "A topic must be a string"],
+    ["\ud800", "A topic must be a string"],
+    [7, "A topic must be a string"],
+    [undefined, "A topic must be a string"],
   ])("T1: a topic %j is refused by subscribe and publish, and changes nothing", async (topic, message) => {
     const served = room({ topics: { history: {} } });
     await served.connect("?ann");
@@ -466,16 +464,16 @@ describe("bad input", () => {
       await Promise.all(Array.from({ length: 1000 }, (_, n) => ann!.subscribe(`${n}`)));
       return [await failure(ann!.subscribe("one more")), ann!.topics.size, ann!.topics.has("one more")];
     });
-    expect(seen).toEqual(["TopicLimitError: A session may have 1000 topics.", 1000, false]);
+    expect(seen).toEqual(["TopicLimitError: A session can have at most 1000 topics.", 1000, false]);
     await served.stub.publish("999", "still");
     expect(await client.next()).toBe("still");
   });
 
   it.each([
-    [{ last: -1 }, "TopicError: The option last is a whole number"],
-    [{ last: 1.5 }, "TopicError: The option last is a whole number"],
-    [{ since: 7 }, "TopicError: The option since is a position"],
-    [{ since: null }, "TopicError: The option since is a position"],
+    [{ last: -1 }, "TopicError: The option last must be a whole number"],
+    [{ last: 1.5 }, "TopicError: The option last must be a whole number"],
+    [{ since: 7 }, "TopicError: The option since must be a position"],
+    [{ since: null }, "TopicError: The option since must be a position"],
   ])("T7: %j is refused", async (options, message) => {
     const served = room({ topics: { history: {} } });
     await served.connect("?ann");
@@ -496,7 +494,7 @@ describe("bad input", () => {
         await failure(object.publish("plain", payload as never)),
         await object.publications("kept"),
       ]);
-      const refused = expect.stringContaining("PayloadError: Not sent: a message is a string") as unknown;
+      const refused = expect.stringContaining("PayloadError: Not sent: a message must be a string") as unknown;
       expect(seen).toEqual([refused, refused, []]);
     },
   );
@@ -511,18 +509,18 @@ describe("bad input", () => {
   });
 
   it.each([
-    [{ topics: true }, "has a wrong topics: it must be an object of settings"],
+    [{ topics: true }, "has an invalid topics: it must be an object of settings"],
     [{ topics: { histories: {} } }, "has the unknown option histories: use history, envelope, maxTopics, maxBytes"],
-    [{ topics: { history: { messages: 0 } } }, "has a wrong messages: it must be a whole number from 1"],
-    [{ topics: { history: { bytes: -1 } } }, "has a wrong bytes"],
-    [{ topics: { history: { ageMs: 0.5 } } }, "has a wrong ageMs"],
-    [{ topics: { history: { replayBytes: "1" } } }, "has a wrong replayBytes"],
+    [{ topics: { history: { messages: 0 } } }, "has an invalid messages: it must be a whole number from 1"],
+    [{ topics: { history: { bytes: -1 } } }, "has an invalid bytes"],
+    [{ topics: { history: { ageMs: 0.5 } } }, "has an invalid ageMs"],
+    [{ topics: { history: { replayBytes: "1" } } }, "has an invalid replayBytes"],
     [{ topics: { history: { age: 1 } } }, "has the unknown option age"],
-    [{ topics: { history: true } }, "has a wrong history"],
-    [{ topics: { envelope: "json" } }, "has a wrong envelope"],
-    [{ topics: { maxTopics: 0 } }, "has a wrong maxTopics"],
-    [{ topics: { maxBytes: 0 } }, "has a wrong maxBytes"],
-    [{ topics: {}, subprotocols: ["a+socle.v1"] }, "has topics, and a subprotocol that ends in socle.v1"],
+    [{ topics: { history: true } }, "has an invalid history"],
+    [{ topics: { envelope: "json" } }, "has an invalid envelope"],
+    [{ topics: { maxTopics: 0 } }, "has an invalid maxTopics"],
+    [{ topics: { maxBytes: 0 } }, "has an invalid maxBytes"],
+    [{ topics: {}, subprotocols: ["a+socle.v1"] }, "has topics, which adds socle.v1 itself"],
     [{ subprotocols: ["socle.topics.x"] }, "none of which begins with socle.topics."],
   ])("T6: %j is refused at registration", (options, message) => {
     expect(() => new ServerContainer().addEndpoint("/a", options as never)).toThrow(message);
@@ -545,8 +543,8 @@ describe("bad input", () => {
     expect(seen).toEqual([
       "Error: expected",
       "Error: expected",
-      expect.stringContaining('DeploymentError: The history of the topic "wrong" has a wrong messages'),
-      "DeploymentError: The option history of topics must return an object of settings, or nothing.",
+      expect.stringContaining('DeploymentError: The history of the topic "wrong" has an invalid messages'),
+      "DeploymentError: The function topics.history must return an object of settings, or nothing.",
       0,
     ]);
   });

@@ -1,4 +1,4 @@
-// What the types carry. The compiler is the test: `npm run check:types` fails where a line below is wrong.
+// Tests of the types. The compiler runs them: `npm run check:types` fails if a line below is wrong.
 import {
   addEndpoint,
   addEndpoints,
@@ -51,7 +51,7 @@ class Chat extends Endpoint<Env, { name: string }, "/chat/{room}"> {
   }
 }
 
-/** A class at one path has the same options in all containers. */
+/** A class has the same options at one path in all containers. */
 class Offering extends Chat {}
 class Hooked extends Chat {}
 
@@ -165,7 +165,7 @@ describe("the session object", () => {
         onText: (user) => expectTypeOf(user).toEqualTypeOf<User>(),
       },
     });
-    // Nobody must write so.
+    // Nobody has to write `User | undefined`.
     addEndpoint(typed(), "/a", {
       onOpen: (): User => ({ name: "ann" }),
       onClose: (user) => expectTypeOf(user).toEqualTypeOf<User>(),
@@ -268,7 +268,7 @@ describe("migrateSession", () => {
     addEndpoint(typed(), "/c", { onOpen: () => ({ name: "a" }), migrateSession: async () => ({ name: "a" }) });
     addEndpoint(typed(), "/d", {
       onOpen: () => ({ name: "ann" }),
-      // Under a codec it is what deserializeSession gets.
+      // With a codec, it returns the value that deserializeSession gets.
       migrateSession: () => ["ann"],
       serializeSession: ({ name }) => [name],
       deserializeSession: (data) => ({ name: String(data) }),

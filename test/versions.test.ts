@@ -1,4 +1,4 @@
-// Worker and object of different versions: what one lets pass and the other does not know is refused, never misread.
+// A Worker and an object of different versions: a request that one of them does not know is refused, never misread.
 import { createExecutionContext } from "cloudflare:test";
 import { Endpoint, ServerContainer, type Session } from "socle";
 import { afterEach, beforeEach, describe, expect, it, vi, type MockInstance } from "vitest";
@@ -41,7 +41,7 @@ describe("a Worker", () => {
   beforeEach(() => void (logged = vi.spyOn(console, "error").mockImplementation(() => {})));
   afterEach(() => vi.restoreAllMocks());
 
-  /** An object of another version, as the Worker finds it behind its path. */
+  /** An object of another version, which the Worker finds behind its path. */
   const served = (fetch: () => Promise<Response>) => {
     const path = freshPath();
     const worker = new ServerContainer<object>({ endpoint: "Other" });
@@ -57,14 +57,14 @@ describe("a Worker", () => {
   ])("D5: answers 503 where the object %s", async (what, refused) => {
     if (what === "would ask a hook") container.addEndpoint("/guarded", { onHandshake: () => ({}) });
     const endpoint = serve({});
-    // What the object answers by itself, to who comes past the router.
+    // The object's own answer, if a request bypasses the router.
     const direct = await endpoint.stub.fetch(refused(endpoint.path));
     expect(direct.status).toBeGreaterThanOrEqual(403);
     const ask = served(() => endpoint.stub.fetch(refused(endpoint.path)));
     expect(await answer(await ask())).toEqual([503, "5"]);
     const [[entry, error]] = logged.mock.calls as [[string, Error]];
     expect(entry).toMatch(/^socle: 503 for \/test-\d+:$/);
-    expect(error.message).toContain(`The object answers ${direct.status} to what its Worker lets pass`);
+    expect(error.message).toContain(`The object answered ${direct.status} to a request that its Worker accepted`);
   });
 
   it("D5: leaves what a class answers itself as it is", async () => {

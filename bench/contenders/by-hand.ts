@@ -1,4 +1,4 @@
-// What the floor is made of: a Worker and its objects, written by hand with the care that an engineer who knows the platform
+// The base of the floor: a Worker and its objects, written by hand with the care that an engineer who knows the platform
 // would take.
 import { DurableObject } from "cloudflare:workers";
 
@@ -23,7 +23,7 @@ export abstract class Hibernating extends DurableObject {
       if (code === 1005 || code === 1006) socket.close();
       else socket.close(code, reason);
     } catch {
-      // A code that the platform doesn't send: the handshake still has to end.
+      // The platform doesn't send this code, but the handshake still has to end.
       socket.close();
     }
   }
@@ -32,7 +32,7 @@ export abstract class Hibernating extends DurableObject {
     socket.close(1011);
   }
 
-  /** What a new connection has. */
+  /** The attachment of a new connection. */
   protected attached(_request: Request): Attached {
     return { id: crypto.randomUUID() };
   }
@@ -40,7 +40,7 @@ export abstract class Hibernating extends DurableObject {
   protected accepted(_socket: WebSocket, _attached: Attached): void {}
 }
 
-/** A Worker has those of its works. */
+/** A Worker has the objects of its works. */
 type Env = Partial<
   Record<
     "Echo" | "Room" | "Slow" | "Wake" | "Stalled" | "Burst" | "Crowd" | "Topic" | "History",

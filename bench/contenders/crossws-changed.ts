@@ -1,7 +1,7 @@
-// crossws, where the context of a peer changes with each message, and is kept each time.
+// crossws, with a peer context that changes with each message and is kept each time.
 //
-// By itself it is not: the context is in memory alone, and crossws documents that a peer which comes out of hibernation has
-// no more than its id and its URL. So the object writes it into the attachment, beside what crossws has there. Storage, which
+// crossws itself doesn't keep it: the context is only in memory, and crossws documents that after hibernation a peer has
+// no more than its id and its URL. The object therefore writes it into the attachment, beside the data of crossws. Storage, which
 // it could use as well, would cost more.
 import { DurableObject } from "cloudflare:workers";
 import crossws, { type CloudflareDurableAdapter } from "crossws/adapters/cloudflare";
@@ -11,18 +11,18 @@ interface User {
   messages: number;
 }
 
-/** What crossws keeps in the attachment, and the user. */
+/** The attachment: the data of crossws, and the user. */
 interface Attached {
   user: User;
 }
 
-/** Whose message is under way: a hook gets the peer, and the peer has no socket that could be written to. */
+/** The socket of the current message: a hook gets the peer, and the peer has no socket that could be written to. */
 let attached: Attached;
 
 const adapter: CloudflareDurableAdapter = crossws({
   hooks: {
     message(peer, message) {
-      // A peer is a new one after hibernation, and its context empty.
+      // After hibernation the peer is new and its context empty.
       const user = (peer.context["user"] ??= attached.user) as User;
       user.messages++;
       peer.send(message.text());

@@ -1,4 +1,4 @@
-// crossws, where peers subscribe to topics: they are in the attachment, and each publication looks at all sockets.
+// crossws with topics: the peers' topics are in the attachment, and each publication looks at all sockets.
 import { DurableObject } from "cloudflare:workers";
 import crossws, { type CloudflareDurableAdapter } from "crossws/adapters/cloudflare";
 

@@ -1,4 +1,4 @@
-// crossws with Durable Objects, wired as its documentation does: an adapter for each class, as each has its own hooks.
+// crossws with Durable Objects, set up as in its documentation: one adapter for each class, because each has its own hooks.
 import { DurableObject } from "cloudflare:workers";
 import crossws, { type CloudflareDurableAdapter } from "crossws/adapters/cloudflare";
 

@@ -1,4 +1,4 @@
-// The floor, where it keeps an object for each connection too: in memory, and in the attachment whenever it has changed.
+// The floor with an object for each connection: in memory, and in the attachment whenever it has changed.
 import { Hibernating, worker, type Attached } from "./by-hand.ts";
 
 interface Keeping extends Attached {
@@ -6,7 +6,7 @@ interface Keeping extends Attached {
 }
 
 export class Echo extends Hibernating {
-  /** Those that were read since the object woke: the platform gives the same socket each time until it hibernates. */
+  /** The objects read since the wake: the platform gives the same socket each time until hibernation. */
   readonly #kept = new WeakMap<WebSocket, Keeping>();
 
   override webSocketMessage(socket: WebSocket, message: string | ArrayBuffer): void {
@@ -16,7 +16,7 @@ export class Echo extends Hibernating {
       this.#kept.set(socket, kept);
     }
     kept.user.messages++;
-    // Before the answer: who has it may count on the change.
+    // Before the answer, so a client that has the answer can rely on the change.
     socket.serializeAttachment(kept);
     socket.send(message);
   }

@@ -1,4 +1,4 @@
-// The floor, where the sockets of a path are divided over objects: a root calls each of them for each publication.
+// The floor with the sockets of a path divided over objects: a root calls each of them for each publication.
 import { DurableObject } from "cloudflare:workers";
 
 import { Topic as OneObject } from "./floor-topics.ts";
@@ -13,7 +13,7 @@ interface Env {
 
 const SHARDS = "shards";
 
-/** Puts what is published into one order: calls on one stub arrive in theirs. */
+/** Puts publications into one order: calls on one stub arrive in order. */
 export class Root extends DurableObject {
   readonly #shards = new Map<string, DurableObjectStub<Topic> | undefined>(
     this.ctx.storage.kv.get<string[]>(SHARDS)?.map((name) => [name, undefined]),
@@ -28,7 +28,7 @@ export class Root extends DurableObject {
     for (const [name, known] of this.#shards) {
       const stub = known ?? this.shards.getByName(name);
       this.#shards.set(name, stub);
-      // One that failed fails for good.
+      // A stub that failed once keeps failing.
       stub.deliver(topic, payload).catch(() => this.#shards.set(name, undefined));
     }
   }
@@ -38,7 +38,7 @@ export class Root extends DurableObject {
   }
 }
 
-/** A row for each publication, and what is too old goes a hundred at a time. */
+/** A row for each publication. Old rows are deleted a hundred at a time. */
 export class KeepingRoot extends Root {
   readonly #sql = this.ctx.storage.sql;
   #newest: number;

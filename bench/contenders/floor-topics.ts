@@ -1,5 +1,5 @@
-// The floor, where it has topics: sets of sockets by topic, in memory, and what a socket is subscribed to in its attachment. A
-// history is a row for each publication, and what is too old goes a hundred at a time.
+// The floor with topics: sets of sockets by topic in memory, and the topics of a socket in its attachment. A
+// history is a row for each publication. Old rows are deleted a hundred at a time.
 import { Hibernating, worker, type Attached } from "./by-hand.ts";
 import { COLLECT, collect, KEPT, NEWS, PAYLOAD, REPLAYED, rowsOf, topicsOf } from "./subscribed.ts";
 
@@ -14,7 +14,7 @@ export class Topic extends Hibernating {
   /** Undefined until somebody publishes after the object woke. */
   #subscribers: Map<string, Set<WebSocket>> | undefined;
 
-  /** It may say how many publications there are to be. */
+  /** The message may say how many publications to make. */
   override webSocketMessage(_socket: WebSocket, message: string | ArrayBuffer): void {
     if (message === COLLECT) collect();
     for (let left = Number(message) || 1; left > 0; left--) {
@@ -41,7 +41,7 @@ export class Topic extends Hibernating {
       try {
         socket.send(payload);
       } catch {
-        // It is closing: the others still get the publication.
+        // This socket is closing. The others still get the publication.
       }
     }
   }
@@ -92,7 +92,7 @@ export class History extends Topic {
       .one().newest;
   }
 
-  /** It says how many publications there are to be, or what else. */
+  /** The message says how many publications to make, or asks for something else. */
   override webSocketMessage(socket: WebSocket, message: string | ArrayBuffer): void {
     if (message === "rows") return socket.send(`${this.#rows()}`);
     if (message === "replay") return this.#replay(socket);

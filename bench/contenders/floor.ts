@@ -13,13 +13,13 @@ export class Room extends Hibernating {
       try {
         socket.send(message);
       } catch {
-        // It is closing: the others still get the message.
+        // This socket is closing. The others still get the message.
       }
     }
   }
 }
 
-/** Echoes the shortest, and tells all of others. */
+/** Echoes the shortest messages, and sends others to all. */
 export class Crowd extends Room {
   override webSocketMessage(socket: WebSocket, message: string | ArrayBuffer): void {
     if (message === "echo") socket.send(message);
@@ -27,7 +27,7 @@ export class Crowd extends Room {
   }
 }
 
-/** Each message says how many milliseconds its answer takes; the runtime doesn't wait for it before the next. */
+/** Each message says how many milliseconds its answer takes. The runtime doesn't wait for it before the next message. */
 export class Slow extends Hibernating {
   readonly #last = new WeakMap<WebSocket, Promise<void>>();
 
@@ -56,7 +56,7 @@ export class Wake extends Hibernating {
 /** 400 MB in messages of 64 KiB. */
 const MESSAGES = 6104;
 
-/** Sends all there is to who asks for it, and tells others how many messages that were. */
+/** Sends everything to a client that asks for it, and tells other clients how many messages that was. */
 export class Stalled extends Hibernating {
   #sent = 0;
 
@@ -79,7 +79,7 @@ export class Burst extends Hibernating {
       try {
         socket.send(message);
       } catch {
-        // It is closing: the others still get the message.
+        // This socket is closing. The others still get the message.
       }
     }
   }

@@ -1,4 +1,4 @@
-// PartyServer, where the state of a connection changes with each message: setState keeps it in the attachment each time.
+// PartyServer with a connection state that changes with each message: setState keeps it in the attachment each time.
 import { routePartykitRequest, Server, type Connection, type WSMessage } from "partyserver";
 
 interface User {

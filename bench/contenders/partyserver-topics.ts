@@ -1,4 +1,4 @@
-// PartyServer, where a connection has tags: as many as nine, which it has for good as it is opened.
+// PartyServer with tags as topics: a connection has up to nine, which are fixed when it is opened.
 import { routePartykitRequest, Server, type Connection, type ConnectionContext, type WSMessage } from "partyserver";
 
 import { NEWS, topicsOf } from "./subscribed.ts";

@@ -1,4 +1,4 @@
-// PartyServer with hibernation, routed as its README does.
+// PartyServer with hibernation, routed as in its README.
 import { routePartykitRequest, Server, type Connection, type WSMessage } from "partyserver";
 
 class Hibernating extends Server<Env> {

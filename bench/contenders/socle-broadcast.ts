@@ -1,4 +1,4 @@
-// Socle, where what is published goes to all sessions: nobody has subscribed.
+// Socle without subscriptions: each publication is a broadcast to all sessions.
 import { addEndpoint, Endpoint, ServerContainer } from "socle";
 
 interface Env {
@@ -17,7 +17,7 @@ export class Topic extends Endpoint<Env> {
   }
 }
 
-// The bundler gives the class another name: Socle has one of the same.
+// The bundler renames the class, because Socle has one of the same name.
 addEndpoint(container, "/bench/topic/{room}", { durableObject: Topic, binding: "Topic" });
 
 export default container;

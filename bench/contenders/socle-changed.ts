@@ -1,4 +1,4 @@
-// Socle, as a map whose session object changes with each message, and is kept each time.
+// Socle as a map, with a session object that changes with each message and is kept each time.
 import { addEndpoints, ServerContainer } from "socle";
 
 const container = new ServerContainer();

@@ -1,4 +1,4 @@
-// Socle, as maps: each session object is the session's channel.
+// Socle as maps: each session object is the session's channel.
 import { addEndpoints, onOpenStartWsConnection, ServerContainer } from "socle";
 
 const container = new ServerContainer();

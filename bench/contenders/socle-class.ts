@@ -1,4 +1,4 @@
-// Socle, as classes.
+// Socle as classes.
 import { addEndpoints, Endpoint, ServerContainer, type Session } from "socle";
 
 const container = new ServerContainer();

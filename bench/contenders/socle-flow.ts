@@ -1,4 +1,4 @@
-// Socle with flowControl: what that is for, and the echo of one message, where it brings nothing.
+// Socle with flowControl: the cases that it is for, and the echo of one message, where it has no benefit.
 import {
   addEndpoint,
   addEndpoints,
@@ -7,7 +7,6 @@ import {
   onOpenStartWsConnection,
   ServerContainer,
 } from "socle";
-// oxlint-disable-next-line import/no-unassigned-import -- it has the option
 
 const container = new ServerContainer();
 
@@ -24,7 +23,7 @@ addEndpoints(container, {
     onOpen: onOpenStartWsConnection(),
     onText: (send, text) => send.put(text),
   },
-  // Sends all there is to who asks for it, and tells others how many messages that were.
+  // Sends everything to a client that asks for it, and tells other clients how many messages that was.
   "/bench/stalled/{room}": {
     flowControl: true,
     onOpen: onOpenStartWsConnection(),

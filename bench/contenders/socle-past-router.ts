@@ -1,5 +1,5 @@
-// Socle's object behind the floor's Worker: what an opened connection costs in the object alone. A request that comes past
-// Socle's router is checked by the object, where else the router does it: nothing is left out of what must be done.
+// Socle's object behind the floor's Worker: the cost of opening a connection in the object alone. If a request doesn't go through
+// Socle's router, the object makes the router's checks, so no necessary work is left out.
 import { addEndpoint, Endpoint, ServerContainer, type Session } from "socle";
 
 import { worker } from "./by-hand.ts";
@@ -18,7 +18,7 @@ export class Echo extends Endpoint<Cloudflare.Env, User> {
   }
 }
 
-// The object looks the path up here, as it does where it is reached by the router.
+// The object looks the path up here, as it does behind the router.
 addEndpoint(new ServerContainer(), "/bench/echo/{room}", Echo);
 
 export default worker;

@@ -1,4 +1,4 @@
-// Socle, where the sessions of a path are divided over shards, of which the bench chooses.
+// Socle with the sessions of a path divided over shards. The bench chooses the shard of each session.
 import { addEndpoints, Endpoint, ServerContainer, type EndpointOptions, type Publication, type Session } from "socle";
 
 import { KEPT, NEWS, PAYLOAD, topicsOf } from "./subscribed.ts";
@@ -20,7 +20,7 @@ abstract class Subscribed extends Endpoint<Env, undefined> {
     await Promise.all(topicsOf(session.requestParameterMap).map((topic) => session.subscribe(topic)));
   }
 
-  /** It says how many publications there are to be. */
+  /** The message says how many publications to make. */
   override onText(_: undefined, text: string, session: Session): Promise<Publication[]> {
     return Promise.all(Array.from({ length: Number(text) }, () => session.publish(NEWS, this.payload(text))));
   }
@@ -47,7 +47,7 @@ export class History extends Subscribed {
   }
 }
 
-// The bundler gives the classes other names: Socle has some of the same.
+// The bundler renames the classes, because Socle has some of the same names.
 addEndpoints(container, {
   "/bench/topic/{room}": { durableObject: Topic, binding: "Topic" },
   "/bench/history/{room}": { durableObject: History, binding: "History" },

@@ -1,4 +1,4 @@
-// Socle, where sessions subscribe to topics.
+// Socle with topics.
 import { addEndpoints, Endpoint, ServerContainer, type EndpointOptions, type Publication, type Session } from "socle";
 
 import { COLLECT, collect, KEPT, NEWS, PAYLOAD, REPLAYED, rowsOf, topicsOf } from "./subscribed.ts";
@@ -21,7 +21,7 @@ let instances = 0;
 export class Topic extends Subscribed {
   readonly #instance = ++instances;
 
-  /** It may say how many publications there are to be. */
+  /** The message may say how many publications to make. */
   override onText(_: undefined, text: string, session: Session): Promise<Publication | Publication[]> {
     if (text === COLLECT) collect();
     const publish = () => session.publish(NEWS, `${text} ${this.#instance}`);
@@ -34,7 +34,7 @@ export class History extends Subscribed {
   static override options: EndpointOptions = { topics: { history: { messages: KEPT } } };
   readonly #rows = rowsOf(this.ctx.storage);
 
-  /** It says how many publications there are to be, or what else. */
+  /** The message says how many publications to make, or asks for something else. */
   override onText(_: undefined, text: string, session: Session): Promise<unknown> {
     if (text === "rows") return session.asyncRemote.sendText(`${this.#rows()}`);
     if (text === "replay") {
@@ -45,7 +45,7 @@ export class History extends Subscribed {
   }
 }
 
-// The bundler gives the classes other names: Socle has some of the same.
+// The bundler renames the classes, because Socle has some of the same names.
 addEndpoints(container, {
   "/bench/topic/{room}": { durableObject: Topic, binding: "Topic" },
   "/bench/history/{room}": { durableObject: History, binding: "History" },

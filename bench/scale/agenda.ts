@@ -1,4 +1,4 @@
-// What happens when: the events of a simulation, the earliest first, and of the same time in the order in which they were put.
+// The events of a simulation, earliest first. Events of the same time keep the order in which they were put.
 
 type Happening = () => void;
 
@@ -35,7 +35,7 @@ export class Agenda {
     entries[place] = entry;
   }
 
-  /** Goes on until nothing is left to happen. */
+  /** Runs until no event is left. */
   run(): void {
     for (let entry = this.#take(); entry; entry = this.#take()) {
       this.#now = entry.at;

@@ -1,4 +1,4 @@
-// The paths that are compared: how many listen, and by how many objects.
+// The compared paths: how many listeners, on how many objects.
 import { MOST_TOGETHER } from "./costs.ts";
 import { Mesh, type MeshShape } from "./mesh.ts";
 import { Random } from "./random.ts";
@@ -35,7 +35,7 @@ export const CONFIGURATIONS: readonly Configuration[] = [
   tree("2,000, one object", 2000, []),
   tree("10,000, one object", 10_000, []),
   tree("32,768, one object", 32_768, []),
-  // A Worker's guess doubles, so that 50 full shards of 2,000 are 64 of 1,563.
+  // A Worker's guess doubles, so instead of 50 full shards of 2,000 there are 64 of 1,563.
   tree("100,000, 64 shards", 100_000, [64]),
   tree("100,000, 64 shards, frames", 100_000, [64], framed),
   tree("100,000, 8 shards", 100_000, [8]),
@@ -53,7 +53,7 @@ export const CONFIGURATIONS: readonly Configuration[] = [
 
 export const isTree = (shape: TreeShape | MeshShape): shape is TreeShape => "fanOut" in shape;
 
-/** Without the root. */
+/** The number of objects without the root. */
 export function objectsUnder(shape: TreeShape | MeshShape): number {
   if (!isTree(shape)) return shape.nodes;
   let floor = 1;
@@ -68,7 +68,7 @@ export function objectsUnder(shape: TreeShape | MeshShape): number {
 const played = (shape: TreeShape | MeshShape, seed: number, times: readonly number[]): Run =>
   isTree(shape) ? new Tree(shape, seed).run(times) : new Mesh(shape, seed).run(times);
 
-/** Publications that come by chance, at so many a second: at least 300 of them, and for 20 seconds where that isn't too much to play. */
+/** Random publications at a rate: at least 300 of them, and for 20 seconds if that isn't too much to simulate. */
 export function play({ shape }: Configuration, rate: number, seed: number): Run {
   const most = Math.max(300, 1e6 / (objectsUnder(shape) + 1));
   const count = Math.round(Math.min(Math.max(300, 20 * rate), most));
@@ -78,7 +78,7 @@ export function play({ shape }: Configuration, rate: number, seed: number): Run 
   return played(shape, seed, times);
 }
 
-/** What comes out where more is published than can. */
+/** The throughput when more is published than can be delivered. */
 export function playFull({ shape }: Configuration, seed: number): Run {
   const count = isTree(shape) ? 4 * MOST_TOGETHER : 400;
   return played(
@@ -88,7 +88,7 @@ export function playFull({ shape }: Configuration, seed: number): Run {
   );
 }
 
-/** The highest rate at which 99 of 100 publications are with their last listener within so many milliseconds. */
+/** The highest rate at which 99 of 100 publications reach their last listener within the given milliseconds. */
 export function mostWithin(milliseconds: number, configuration: Configuration, most: number, seed: number): number {
   let [low, high] = [0.01, most];
   for (let step = 0; step < 12; step++) {

@@ -1,65 +1,65 @@
-// What things cost, in microseconds of processor time where nothing else is said: measured on one core of a shared machine (Intel Xeon).
+// Costs, in microseconds of processor time unless noted: measured on one core of a shared machine (Intel Xeon).
 import type { Delay } from "./random.ts";
 
-// Objects that call each other: a prototype of root and shards.
+// Calls between objects, measured with a prototype of root and shards.
 
-/** A call that does nothing. A half of it is its caller's. */
+/** A call that does nothing. Half of it is the caller's. */
 export const CALL = 75;
 
-/** A call from the root to a shard with one publication costs 170, of which so much is for each publication in it (13 to 20). */
+/** The part of a call from the root to a shard for each publication in it (13 to 20). With one publication the call costs 170. */
 export const PUBLICATION_AND_SHARD = 16.5;
 export const DELIVERY_CALL = 170 - PUBLICATION_AND_SHARD;
 
 // A history: docs/performance.md, "Topics".
 
-/** To keep a publication of 200 bytes beside others of its turn: 2 to 3. */
+/** Storing a publication of 200 bytes together with others of its turn: 2 to 3. */
 export const KEPT = 3;
 
-/** The turn that writes: a publication that is kept alone costs 281, with an echo's 30 and a delivery's 21 in it. */
+/** The turn that writes: a single publication with a history costs 281, which includes 30 of an echo and 21 of a delivery. */
 export const WRITE = 220;
 
-/** What was published is sent when it is kept: 0.3 to 1.2 ms, at p99 4 to 10. */
+/** A publication is sent when it is stored: after 0.3 to 1.2 ms, at p99 4 to 10. */
 export const OUTPUT_GATE: Delay = { median: 600, p99: 7000 };
 
 // Deliveries.
 
-/** A message to one socket, with what the runtime does for it. */
+/** A message to one socket, including the runtime's work. */
 export const DELIVERY = 21;
 
 /** Each further message of the same frame of socle.v1: bursts of 100 cost 0.476 for each of them. */
 export const FURTHER_IN_FRAME = 0.27;
 
-/** So many sends go in one slice, between which other events run. */
+/** The sends of one slice. Other events run between slices. */
 export const SLICE = 250;
 
-/** A broadcast of PartyServer, to that of the floor. */
+/** A broadcast of PartyServer, as a ratio to the floor's. */
 export const PARTYSERVER_DELIVERY = 1.16 * DELIVERY;
 
-/** To look at a connection's state as partysub does for each publication: 19 ms for 9,800 attachments. */
+/** Looking at a connection's state, as partysub does for each publication: 19 ms for 9,800 attachments. */
 export const LOOK = 2;
 
-/** A message that comes in and is answered with nothing to speak of. */
+/** An incoming message with a trivial answer. */
 export const MESSAGE = 30;
 
-// Clients that come back.
+// Clients that reconnect.
 
-/** A connection is opened, the Worker's part in it. */
+/** Opening a connection, including the Worker's part. */
 export const OPENING = 267;
 export const PARTYSERVER_OPENING = 416;
 
-/** A publication that is replayed. */
+/** Replaying one publication. */
 export const REPLAYED = 8.09;
 
-// What is assumed, because nobody can measure it here.
+// Assumptions, which can't be measured here.
 
-/** From one machine of the platform to another one near by, one way. */
+/** From one machine of the platform to another nearby, one way. */
 export const HOP: Delay = { median: 1000, p99: 5000 };
 
-/** So many publications wait and go together at most. */
+/** The most publications that go together in one call. */
 export const MOST_TOGETHER = 1000;
 
-/** An object takes so many requests a second: the platform's soft limit. */
+/** The requests that an object takes a second: the platform's soft limit. */
 export const REQUESTS_A_SECOND = 1000;
 
-/** A request that would wait longer is refused, and its client tries again. */
+/** A request that would wait longer is refused, and its client retries. */
 export const PATIENCE = 5e6;

@@ -1,4 +1,4 @@
-// Draws a study: SVG for docs/scale.md.
+// Draws a study as SVG for docs/scale.md.
 import { plot } from "../plots.ts";
 import type { Study } from "./study.ts";
 
@@ -18,7 +18,7 @@ export async function draw({ configurations }: Study, file: string): Promise<voi
     const extra = /, (frames|no history)$/.exec(name)?.[0] ?? "";
     const size = SIZES[listeners as keyof typeof SIZES] ?? "up to 32,768";
     return rates.map(({ rate, p99, month }, index) => ({
-      // Behind the end of its line.
+      // After the end of its line.
       label: index === rates.length - 1 ? objects.toLocaleString("en-US") : "",
       name,
       size,

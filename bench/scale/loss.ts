@@ -1,4 +1,4 @@
-// What a lost object does: whom it cuts, who is late, and for how long.
+// The effect of a lost object: which clients are cut, which are late, and for how long.
 import { DELIVERY, LOOK, OPENING, PARTYSERVER_DELIVERY, PARTYSERVER_OPENING, REPLAYED, SLICE } from "./costs.ts";
 import type { Random } from "./random.ts";
 import { Tree, type Outage } from "./tree.ts";
@@ -6,38 +6,38 @@ import { wave, type WaveShape } from "./wave.ts";
 
 export interface Loss {
   readonly what: string;
-  /** Listeners that are cut. */
+  /** Listeners that are disconnected. */
   readonly cut: number;
-  /** Who is still connected, and gets something late. */
+  /** Listeners that stay connected and get publications late. */
   readonly waiting: number;
-  /** Publications that come late to these: after more than one and a half times of what is usual. */
+  /** Publications that come late to these: they take more than one and a half times as long as usual. */
   readonly late: number;
-  /** Of the clients that were cut: seconds until half, 99 of 100, and all are back with what they missed. */
+  /** Seconds until half, 99 of 100, and all of the disconnected clients are back with what they missed. */
   readonly back?: readonly [median: number, p99: number, last: number];
-  /** What a client that was cut has missed, and how often it tried to come back, at the mean. */
+  /** The mean of what a disconnected client missed, and of its attempts to reconnect. */
   readonly missed: number;
   readonly tries: number;
   readonly recovered: boolean;
   /** The slowest publication meanwhile, in milliseconds. */
   readonly slowest: number;
-  /** Questions to the root. */
+  /** Requests to the root for missed publications. */
   readonly questions: number;
 }
 
-/** For so long an object can't be reached whose machine is gone. */
+/** How long an object whose machine is gone can't be reached. */
 const GONE = 5e6;
 
-/** One that is reset. */
+/** The same for an object that is reset. */
 const RESET = 12_000;
 
 /** A publication each second. */
 const PERIOD = 1e6;
 
-/** C1: a client waits by chance, from 0 to `minDelayMs` at first, and to twice as much after each try, up to 30 s. */
+/** C1: a client waits a random time, at first from 0 to `minDelayMs`, and up to twice as long after each attempt, up to 30 s. */
 const within = (least: number) => (random: Random, failed: number) =>
   random.next() * Math.min(30e6, least * 2 ** failed);
 
-/** partysocket 1.3.0: each client as long as the others, 3 s at first and 10 at most. */
+/** partysocket 1.3.0: all clients wait the same time, 3 s at first and 10 at most. */
 const partysocket = (_random: Random, failed: number) => Math.min(10e6, 3e6 * 1.3 ** failed);
 
 const shards = { period: PERIOD, opening: OPENING, replayed: REPLAYED, delivery: DELIVERY, slice: SLICE };
@@ -46,7 +46,7 @@ function cut(what: string, shape: Omit<WaveShape, keyof typeof shards> & Partial
   const whole = { ...shards, ...shape };
   const { cut: clients, median, p99, last, missed, tries, slowest } = wave(whole, seed);
   const recovered = whole.replayed > 0;
-  // A shard that is new has had nothing, so it asks once; one that was there answers from what it had.
+  // A new shard has no publications, so it asks once. A shard that was there answers from its memory.
   const questions = recovered && shape.objects > 1 ? shape.lost : 0;
   return {
     what,
@@ -69,7 +69,7 @@ function late(what: string, fanOut: readonly number[], of: Outage["of"], seconds
   const from = 30.5e6;
   const { latencies, median } = tree.run(times, { of, from, until: from + seconds * 1e6 });
   const slow = latencies.filter((latency) => latency > median * 1.5);
-  // A shard that gets nothing doesn't know, and asks nothing.
+  // A shard that gets nothing doesn't notice, and asks nothing.
   const questions = of === "relay" ? 1 : 0;
   const waiting = of === "root" ? listeners : listeners / fanOut[0]!;
   const slowest = Math.max(...latencies);

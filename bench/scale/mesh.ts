@@ -1,5 +1,5 @@
-// Plays partysub 2.1.0: the node that is asked to publish delivers to its own listeners, and calls each other node, once and for each
-// publication by itself.
+// Simulates partysub 2.1.0: the node that gets the publish request delivers to its own listeners, and calls each other node, once and for each
+// publication separately.
 import { Agenda } from "./agenda.ts";
 import { CALL, HOP, LOOK, PARTYSERVER_DELIVERY } from "./costs.ts";
 import { Random } from "./random.ts";
@@ -8,7 +8,7 @@ import { Thread } from "./thread.ts";
 
 export interface MeshShape {
   readonly listeners: number;
-  /** As many as its configuration says, of all locations. */
+  /** The number of nodes in its configuration, over all locations. */
   readonly nodes: number;
 }
 
@@ -51,7 +51,7 @@ export class Mesh {
   run(times: readonly number[]): Run {
     for (const [publication, at] of times.entries()) {
       this.#delivered.push(at);
-      // A request to publish goes to a node by chance, as a client's connection does.
+      // A publish request goes to a random node, as a client's connection does.
       const node = this.#nodes[this.#random.below(this.#nodes.length)]!;
       this.#agenda.put(at + this.#random.delay(HOP), () => this.#publish(node, publication));
     }

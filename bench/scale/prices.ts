@@ -1,16 +1,16 @@
-// What Cloudflare asks for on the Workers Paid plan, in US dollars. Read on 29 November 2026 from
+// Cloudflare's prices on the Workers Paid plan, in US dollars. Read on 29 November 2026 from
 //
 //   https://developers.cloudflare.com/durable-objects/platform/pricing/
 //   https://developers.cloudflare.com/workers/platform/pricing/
 //
-// docs/costs.md tells what counts as what.
+// docs/costs.md explains what is counted.
 
 export const READ_ON = "29 November 2026";
 
 interface Price {
-  /** So much a month is in the plan. */
+  /** The amount that the plan includes each month. */
   readonly included: number;
-  /** What is past that is rounded up to whole units. */
+  /** Usage above that is rounded up to whole units. */
   readonly unit: number;
   readonly dollars: number;
 }
@@ -21,15 +21,15 @@ export const PLAN = 5;
 export const GIGABYTES = 0.128;
 
 export const PRICES = {
-  /** Handshakes, and publications that come by HTTP. Messages of a WebSocket are none. */
+  /** Handshakes, and publications by HTTP. WebSocket messages don't count. */
   workerRequests: { included: 10e6, unit: 1e6, dollars: 0.3 },
   /** In milliseconds. */
   workerCpu: { included: 30e6, unit: 1e6, dollars: 0.02 },
-  /** HTTP requests, calls, alarms; of messages that come in over a WebSocket twenty are one. What goes out is free. */
+  /** HTTP requests, calls, alarms. Twenty incoming WebSocket messages are one request. Outgoing messages are free. */
   requests: { included: 1e6, unit: 1e6, dollars: 0.15 },
   /** GB-s. */
   duration: { included: 400_000, unit: 1e6, dollars: 12.5 },
-  /** A deleted row is a written one. */
+  /** A deleted row counts as a written one. */
   rowsWritten: { included: 50e6, unit: 1e6, dollars: 1 },
   rowsRead: { included: 25e9, unit: 1e6, dollars: 0.001 },
   /** GB-months of SQLite. */
@@ -39,7 +39,7 @@ export const PRICES = {
 export type Billed = keyof typeof PRICES;
 export type Usage = Record<Billed, number>;
 
-/** What a month costs in which nothing else is billed: each kind, and all with the plan. */
+/** The cost of a month in which nothing else is billed: each kind, and the total with the plan. */
 export function billOf(usage: Usage): Record<Billed | "total", number> {
   const kinds = Object.keys(PRICES) as Billed[];
   const parts = kinds.map((kind): [Billed, number] => {

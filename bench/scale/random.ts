@@ -1,4 +1,4 @@
-// Chance that comes out the same for the same seed.
+// Random numbers that are the same for the same seed.
 
 export class Random {
   #state: number;
@@ -21,7 +21,7 @@ export class Random {
     return Math.floor(this.next() * count);
   }
 
-  /** What lies between two events that come at random, at a mean distance. */
+  /** The distance between two random events, with the given mean. */
   gap(mean: number): number {
     return -mean * Math.log(1 - this.next());
   }
@@ -31,7 +31,7 @@ export class Random {
     return Math.sqrt(-2 * Math.log(1 - this.next())) * Math.cos(2 * Math.PI * this.next());
   }
 
-  /** A delay that has a median and a long tail, told by its 99th percentile. */
+  /** A delay with a median and a long tail, given by its 99th percentile. */
   delay({ median, p99 }: Delay): number {
     return median * Math.exp((Math.log(p99 / median) / 2.326) * this.normal());
   }

@@ -1,10 +1,10 @@
-// What a study shows, as Markdown tables: docs/scale.md has them.
+// Prints a study as the Markdown tables of docs/scale.md.
 import type { Loss } from "./loss.ts";
 import { RATES, SOON, type AtRate, type Studied, type Study } from "./study.ts";
 
 const whole = (value: number) => Math.round(value).toLocaleString("en-US");
 
-/** Two digits that count, or all before the point. */
+/** Two significant digits, or all before the point. */
 const rough = (value: number) => (value >= 100 ? whole(value) : String(Number(value.toPrecision(2))));
 
 const percent = (part: number) => (part < 0.005 ? "0 %" : `${Math.round(part * 100)} %`);
@@ -24,7 +24,7 @@ const heads = (rates: readonly number[]) => rates.map((rate) => `${whole(rate)}/
 
 const latencies = ({ configurations }: Study) =>
   table(
-    ["listeners, objects", ...heads(RATES), `p99 within ${SOON / 1000} s up to`, "at most"],
+    ["listeners, objects", ...heads(RATES), `highest rate with p99 within ${SOON / 1000} s`, "highest rate"],
     configurations.map((one) => [
       one.name,
       ...cells(one, RATES, ({ median, p99 }) => `${whole(median)} / ${whole(p99)}`),
@@ -35,7 +35,7 @@ const latencies = ({ configurations }: Study) =>
 
 const work = ({ configurations }: Study) =>
   table(
-    ["listeners, objects", "objects", "calls by one object", "requests", ...heads(RATES), "full first"],
+    ["listeners, objects", "objects", "most calls by one object", "requests", ...heads(RATES), "first saturated"],
     configurations.map((one) => [
       one.name,
       whole(one.objects),
@@ -76,21 +76,21 @@ const seconds = (value: number) => `${value.toFixed(1)} s`;
 const lost = ({ losses }: Study) =>
   table(
     [
-      "what is lost",
-      "cut",
-      "half are back",
+      "lost object",
+      "disconnected",
+      "half reconnected",
       "99 of 100",
       "all",
-      "tries of each",
-      "missed by each",
-      "questions to the root",
-      "who waits",
+      "attempts per client",
+      "missed per client",
+      "requests to the root",
+      "waiting listeners",
       "late",
-      "the slowest",
+      "slowest",
     ],
     losses.map(({ what, cut, back, tries, missed, recovered, questions, waiting, late, slowest }: Loss) => [
       what,
-      cut === 0 ? "nobody" : whole(cut),
+      cut === 0 ? "none" : whole(cut),
       ...(back ?? []).map(seconds),
       ...(back ? [] : ["", "", ""]),
       back ? tries.toFixed(1) : "",
@@ -104,10 +104,10 @@ const lost = ({ losses }: Study) =>
 
 /** In the order of the page. */
 export const tables = (study: Study): readonly [title: string, table: string][] => [
-  ["From the call that publishes to the last listener, in milliseconds: median / p99", latencies(study)],
-  ["What objects do for a publication, and how busy the busiest of each kind is: root, relay, shard", work(study)],
-  ["What it costs: the parts of a month at 1/s, and all of it", costs(study)],
-  ["What is lost, with a publication a second", lost(study)],
+  ["Delay from the call that publishes to the last listener, in milliseconds: median / p99", latencies(study)],
+  ["Work of the objects for one publication, and load of the busiest of each kind: root, relay, shard", work(study)],
+  ["Cost: the parts of a month at 1/s, and the totals", costs(study)],
+  ["Loss of an object, at one publication a second", lost(study)],
 ];
 
 export const report = (study: Study): string =>

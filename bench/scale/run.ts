@@ -1,4 +1,4 @@
-// What a simulated run shows: how late publications are, and what the objects did for them.
+// The result of a simulated run: the delay of publications, and the work of the objects.
 import { quantile } from "../statistics.ts";
 
 export type Kind = "root" | "relay" | "shard" | "node";
@@ -7,7 +7,7 @@ export type Kind = "root" | "relay" | "shard" | "node";
 export interface Worked {
   readonly kind: Kind;
   readonly busy: number;
-  /** It is billed for these. */
+  /** The time for which it is billed. */
   readonly awake: number;
   /** The calls that it made. */
   readonly calls: number;
@@ -17,9 +17,9 @@ export interface ObjectsOf {
   readonly count: number;
   /** The part of the time in which the busiest of them computed. */
   readonly busiest: number;
-  /** The most that one of them called for a publication, at the mean. */
+  /** The most calls that one of them made for a publication, on average. */
   readonly calls: number;
-  /** Seconds awake for a publication, of all of them. */
+  /** Seconds awake for a publication, summed over all of them. */
   readonly awake: number;
 }
 
@@ -28,10 +28,10 @@ export interface Run {
   readonly median: number;
   readonly p99: number;
   readonly slowest: number;
-  /** Publications that came out, a second. */
+  /** Delivered publications a second. */
   readonly perSecond: number;
   readonly objects: Partial<Record<Kind, ObjectsOf>>;
-  /** Of all objects, for a publication: billed requests, and seconds awake. */
+  /** For a publication, over all objects: billed requests, and seconds awake. */
   readonly requests: number;
   readonly awake: number;
   /** In milliseconds, in the order of publishing. */
@@ -59,7 +59,7 @@ export function runOf(published: readonly number[], delivered: readonly number[]
     slowest: quantile(latencies, 1),
     perSecond: (count / end) * 1e6,
     objects,
-    // The one that publishes is a request itself.
+    // The publish call is a request itself.
     requests: 1 + sum(({ calls }) => calls) / count,
     awake: sum(({ awake }) => awake) / count / 1e6,
     latencies,

@@ -1,4 +1,4 @@
-// All that is played, and what it shows: what bench/results/scale.json has.
+// The whole study: all simulations and their results, as in bench/results/scale.json.
 import { bill, EVENT, MONTH } from "./bill.ts";
 import {
   CONFIGURATIONS,
@@ -16,10 +16,10 @@ import type { Kind, Run } from "./run.ts";
 /** Publications a second. */
 export const RATES = [1, 10, 100, 1000] as const;
 
-/** The plot has some between. */
+/** The plot also has rates in between. */
 const DRAWN = [0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000];
 
-/** Within so many milliseconds 99 of 100 are to be there. */
+/** The milliseconds within which 99 of 100 publications should arrive. */
 export const SOON = 2000;
 
 export interface AtRate {
@@ -27,7 +27,7 @@ export interface AtRate {
   readonly median: number;
   readonly p99: number;
   readonly requests: number;
-  /** Of the busiest of each kind: the part of the time in which it computes. */
+  /** The part of the time in which the busiest object of each kind computes. */
   readonly busiest: Partial<Record<Kind, number>>;
   readonly month: Record<Billed | "total", number>;
   readonly event: number;
@@ -37,16 +37,16 @@ export interface Studied {
   readonly name: string;
   readonly system: Configuration["system"];
   readonly listeners: number;
-  /** The root included. */
+  /** Including the root. */
   readonly objects: number;
-  /** The most that one object calls for a publication. */
+  /** The most calls that one object makes for a publication. */
   readonly calls: number;
-  /** Publications a second that come out at most, and what computes all the time then. */
+  /** The highest throughput in publications a second, and the kind of object that is then saturated. */
   readonly most: number;
   readonly full: Kind;
-  /** The most of which 99 of 100 are there soon. */
+  /** The highest rate at which 99 of 100 arrive soon. */
   readonly soon: number;
-  /** Those rates that come out. */
+  /** The rates that the configuration can keep up with. */
   readonly rates: readonly AtRate[];
 }
 

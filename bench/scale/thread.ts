@@ -1,4 +1,4 @@
-// What an object computes on: one thing after the other, in the order in which it comes.
+// The thread of an object: it does one thing after the other, in the order of arrival.
 
 export class Thread {
   /** In microseconds, as all times here. */
@@ -10,19 +10,19 @@ export class Thread {
     return this.#busy;
   }
 
-  /** When it has done all that was given to it. */
+  /** When it has finished all its work. */
   get free(): number {
     return this.#free;
   }
 
-  /** @returns when it is done */
+  /** @returns when the work is done */
   run(now: number, cost: number): number {
     this.#free = Math.max(now, this.#free) + cost;
     this.#busy += cost;
     return this.#free;
   }
 
-  /** Its object is gone until then: what comes meanwhile waits. */
+  /** Its object is gone until then, and work that arrives meanwhile waits. */
   stop(until: number): void {
     this.#free = Math.max(this.#free, until);
   }

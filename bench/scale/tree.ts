@@ -1,4 +1,4 @@
-// Plays section S of the design: a root that puts publications into one order, shards with listeners, and relays between them.
+// Simulates shards: a root that puts publications into one order, shards with listeners, and relays between them.
 import { Agenda } from "./agenda.ts";
 import {
   CALL,
@@ -18,18 +18,18 @@ import { Thread } from "./thread.ts";
 
 export interface TreeShape {
   readonly listeners: number;
-  /** How many objects each has under it, from the root on: `[]` is one object, `[64]` shards, `[10, 64]` relays with shards. */
+  /** How many objects each object has under it, from the root on: `[]` is one object, `[64]` shards, `[10, 64]` relays with shards. */
   readonly fanOut: readonly number[];
-  /** A message for each publication, or a frame of socle.v1 for all that a shard got together. */
+  /** A message for each publication, or a frame of socle.v1 for all publications that a shard got together. */
   readonly sends: "messages" | "frames";
   readonly hasHistory: boolean;
-  /** By a call for each publication, or in the root, many in a turn. */
+  /** Publish by a call for each publication, or in the root, many in a turn. */
   readonly publishes?: "by calls" | "in the root";
-  /** In production an object has a thread of its own; a local workerd has one for all. */
+  /** In production each object has its own thread. A local workerd has one for all. */
   readonly threads?: "each" | "one";
 }
 
-/** While a part of the path is gone. Microseconds. */
+/** The time in which a part of the path is gone, in microseconds. */
 export interface Outage {
   readonly of: "root" | "relay";
   readonly from: number;
@@ -42,7 +42,7 @@ class Member {
   busy = 0;
   awake = 0;
   calls = 0;
-  /** How many publications it has to pass on, from the first. */
+  /** How many publications it has to pass on, counted from the first. */
   taken = 0;
   /** What it waits for. */
   #pending = 0;
@@ -68,7 +68,7 @@ class Member {
   }
 }
 
-/** The serial way to one object: what comes while a call is under way goes together with the next. */
+/** The serial link to one object: publications that come during a call go together in the next. */
 interface Link {
   readonly to: Member;
   next: number;
@@ -83,7 +83,7 @@ export class Tree {
   readonly #root: Member;
   readonly #published: number[] = [];
   readonly #delivered: number[] = [];
-  /** Are published, and not written yet. */
+  /** Published, and not written yet. */
   #unwritten = 0;
   #isWriting = false;
   #releasedAt = 0;
@@ -96,7 +96,7 @@ export class Tree {
     const grow = (floor: number): Member => {
       const isLast = floor === shape.fanOut.length;
       const share = shape.listeners / shards;
-      // Each listener comes to a shard by chance.
+      // Each listener is at a random shard.
       const spread = shards === 1 ? 0 : Math.sqrt(share) * this.#random.normal();
       const listeners = isLast ? Math.max(0, Math.round(share + spread)) : 0;
       const kind = floor === 0 ? "root" : isLast ? "shard" : "relay";
@@ -138,7 +138,7 @@ export class Tree {
     this.#agenda.put(this.#root.compute(now, CALL / 2), () => this.#publish());
   }
 
-  /** What is published while the root computes is written together. */
+  /** Publications that come while the root computes are written together. */
   #publish(): void {
     const { now } = this.#agenda;
     this.#root.begin(now);
@@ -198,7 +198,7 @@ export class Tree {
     if (member.links.length > 0) {
       this.#agenda.put(done, () => this.#pass(member, count));
     } else {
-      // So a slow shard holds its link back, and what comes for it waits in the root.
+      // A slow shard therefore delays its link, and its publications wait in the root.
       done = this.#deliver(member, done, first, count);
       member.awake += done - begun;
     }

@@ -1,4 +1,4 @@
-// Plays clients that were cut and come back, while publications go on.
+// Simulates clients that were disconnected and reconnect, while publications continue.
 import { quantile } from "../statistics.ts";
 import { Agenda } from "./agenda.ts";
 import { HOP, PATIENCE, REQUESTS_A_SECOND } from "./costs.ts";
@@ -7,20 +7,20 @@ import { Thread } from "./thread.ts";
 
 /** Times are microseconds. */
 export interface WaveShape {
-  /** The objects that clients come to, by chance. */
+  /** The objects that clients connect to, at random. */
   readonly objects: number;
-  /** So many of them were lost. */
+  /** How many of them were lost. */
   readonly lost: number;
-  /** Each had so many listeners. */
+  /** The listeners of each. */
   readonly listeners: number;
-  /** Until when what was lost can't be reached. */
+  /** Until when the lost objects can't be reached. */
   readonly gone: number;
-  /** How long a client waits until it comes back, or tries again. */
+  /** How long a client waits before it reconnects or retries. */
   readonly wait: (random: Random, failed: number) => number;
   /** From one publication to the next. */
   readonly period: number;
   readonly opening: number;
-  /** For each publication that a client has missed. */
+  /** The cost of each publication that a client has missed. */
   readonly replayed: number;
   readonly delivery: number;
   readonly slice: number;
@@ -28,14 +28,14 @@ export interface WaveShape {
 
 export interface Wave {
   readonly cut: number;
-  /** When they are back, with all that they have missed, in seconds since they were cut. */
+  /** When they are back with everything that they missed, in seconds since the disconnection. */
   readonly median: number;
   readonly p99: number;
   readonly last: number;
-  /** What a client has missed, and how often it has tried, at the mean. */
+  /** The mean of what a client missed, and of its attempts. */
   readonly missed: number;
   readonly tries: number;
-  /** How long the slowest publication took until then, in milliseconds. */
+  /** How long the slowest publication until then took, in milliseconds. */
   readonly slowest: number;
 }
 
@@ -50,7 +50,7 @@ class Shard {
   constructor(public listeners: number) {}
 }
 
-/** Until when the simulation goes on, if the clients are not back before. */
+/** When the simulation ends if the clients are not back before. */
 const MOST = 600e6;
 
 export function wave(shape: WaveShape, seed: number): Wave {
@@ -85,7 +85,7 @@ export function wave(shape: WaveShape, seed: number): Wave {
   };
   const publish = (): void => {
     for (const [index, shard] of shards.entries()) {
-      // What was lost has nobody who listens: who comes back to it has this from the history.
+      // A lost object has no listeners. Clients that reconnect to it get this from the history.
       if (index < shape.lost && agenda.now < shape.gone) continue;
       shard.waiting.push(agenda.now);
       if (!shard.isDelivering) deliver(shard);
@@ -96,7 +96,7 @@ export function wave(shape: WaveShape, seed: number): Wave {
 
   let tries = 0;
   const come = (failed: number): void => {
-    // By the Worker to the object.
+    // Through the Worker to the object.
     const at = agenda.now + shape.wait(random, failed) + random.delay(HOP) + random.delay(HOP);
     tries++;
     agenda.put(at, () => {

@@ -1,20 +1,22 @@
-// What a container tells the outside of its sessions, for logs and metrics.
+// The events that a container reports about its sessions, for logs and metrics.
 import type { CloseReason } from "./close-reason.ts";
 import type { SessionVersionError } from "./errors.ts";
 import type { Session } from "./session.ts";
 
 /**
- * What {@link ServerContainerOptions.onEvent} is given.
+ * The event that {@link ServerContainerOptions.onEvent} receives. The Worker sends `refusal`, and the objects send the
+ * others.
  *
- * - `open`: a session has opened; `onOpen` has run, and the 101 is about to be answered.
- * - `close`: a session has ended, and its `onClose` has settled. `milliseconds` is how long it lasted, hibernation included.
- *   It also comes for one that never opened, because its `onOpen` failed.
- * - `error`: a callback failed, a limit was exceeded, or the socket failed; beside `onError`. Or a lost session was given up,
- *   whose `onClose` reset the object again and again.
- * - `unreadable`: an object has a session in a form that this version of Socle does not know, which it closed with 1012.
- * - `refusal`: a handshake opened no session; `status` is the answer's, 101 where the hook closes with a code. It comes from the
- *   Worker, the others from objects.
- * - `wake`: an object was made: at first, or because something woke it.
+ * - `open`: a session has opened. `onOpen` has run, and Socle is about to answer with the 101.
+ * - `close`: a session has ended, and its `onClose` has settled. `milliseconds` is how long it lasted, including
+ *   hibernation. Also sent for a session that never opened because its `onOpen` failed.
+ * - `error`: a callback failed, the client exceeded a limit, or the socket failed; `onError` is called as well. Or
+ *   Socle gave up a lost session because its `onClose` reset the object again and again.
+ * - `unreadable`: an object has a session in a form that this version of Socle does not know. It closed the session
+ *   with 1012.
+ * - `refusal`: a handshake opened no session. `status` is the status of the answer; it is 101 if the hook closed the
+ *   connection with a code.
+ * - `wake`: an object was created: for the first time, or because something woke it.
  */
 export type ContainerEvent<Env = unknown> =
   | { readonly type: "open"; readonly session: Session<string, unknown, Env> }
@@ -29,5 +31,5 @@ export type ContainerEvent<Env = unknown> =
   | { readonly type: "refusal"; readonly request: Request; readonly status: number }
   | { readonly type: "wake"; readonly id: DurableObjectId };
 
-/** Is told of each event. */
+/** Receives each event. */
 export type EventListener = (event: ContainerEvent<never>, env: never) => unknown;

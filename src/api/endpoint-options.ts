@@ -1,4 +1,4 @@
-// What an endpoint may be given beside its callbacks, and what its functions get of it.
+// The options of an endpoint, and the arguments of their functions.
 import type { FlowControl } from "./flow-control.ts";
 import type { HandshakeDecision, WorkerContext } from "./handshake-decision.ts";
 import type { BindingName } from "./namespace-binding.ts";
@@ -9,8 +9,8 @@ import type { ShardSettings } from "./shards.ts";
 import type { TopicSettings } from "./topics.ts";
 
 /**
- * What an endpoint was registered with, given to `onOpen`: a copy of its options, with the defaults filled in. It is frozen
- * through and through.
+ * The configuration with which an endpoint was registered: a copy of its options, with the defaults filled in. `onOpen`
+ * and `onHandshake` receive it. It is deeply frozen.
  *
  * @see Jakarta: `ServerEndpointConfig`
  */
@@ -20,9 +20,9 @@ export interface EndpointConfig
     Readonly<Required<Pick<EndpointOptions<unknown>, DefaultedOption>>> {
   /** The path as it was registered. */
   readonly path: string;
-  /** With its defaults, if its sessions are divided over objects. */
+  /** The settings with their defaults, if the endpoint has the option `shards`. */
   readonly shards?: Readonly<Required<ShardSettings>>;
-  /** What the user properties of each session begin with: a new copy at each access. */
+  /** The initial user properties of each session: a new copy at each access. */
   readonly userProperties: Readonly<Record<string, unknown>>;
 }
 
@@ -35,7 +35,7 @@ type DefaultedOption =
   | "hibernate"
   | "trackSessions";
 
-/** An {@link EndpointConfig} that can still be changed: what the option `configure` is given. */
+/** An {@link EndpointConfig} that can still be changed: the argument of the option `configure`. */
 export type MutableEndpointConfig = Mutable<Omit<EndpointConfig, "path" | "userProperties" | "shards">> & {
   readonly path: string;
   shards?: number | ShardSettings;
@@ -44,19 +44,19 @@ export type MutableEndpointConfig = Mutable<Omit<EndpointConfig, "path" | "userP
 
 type Mutable<T> = { -readonly [Key in keyof T]: T[Key] };
 
-/** What `onHandshake` is given beside the request. */
+/** The second argument of `onHandshake`. */
 export interface HandshakeContext<Env = unknown, Path extends string = string> {
   /** The Worker's bindings. */
   readonly env: Env;
-  /** The Worker's, for `waitUntil`. */
+  /** The Worker's context, for `waitUntil`. */
   readonly ctx: WorkerContext;
   /** The values of the path's parameters, percent-decoded. */
   readonly pathParameters: PathParameters<Path>;
-  /** What the endpoint was registered with. */
+  /** The configuration of the endpoint. */
   readonly config: EndpointConfig;
 }
 
-/** Methods, so that the options of a class may be written for its own path and bindings. */
+/** These are methods, so that the options of a class may be written for its own path and bindings. */
 interface HintOf<Path extends string> {
   hint(request: Request, pathParameters: PathParameters<Path>): DurableObjectLocationHint | undefined;
 }
@@ -73,25 +73,25 @@ interface TagsOf<Env, Path extends string> {
   tags(session: Session<Path, unknown, Env>): readonly string[] | Promise<readonly string[]>;
 }
 
-/** What a map may be given beside its callbacks: all {@link EndpointOptions} but those of a class. */
+/** The options of a map: all {@link EndpointOptions} except those of a class. */
 export type MapOptions<Env = Cloudflare.Env, T = unknown, Path extends string = string> = CommonOptions<Env, Path> &
   SessionCodec<T>;
 
 interface CommonOptions<Env, Path extends string> {
   /**
-   * Names the Durable Object for a request. Without it the object is named by the concrete path, so that
+   * Returns the name of the Durable Object for a request. Without this option the concrete path is the name, so
    * `/chat/lobby` is one object.
    *
    * ```ts
    * instance: (_request, { room }) => room.toLowerCase()
    * ```
    *
-   * What throws, or returns anything but a string that is not empty, is answered with 500 and logged.
+   * If it throws, or returns anything but a non-empty string, Socle answers 500 and logs the error.
    */
   instance?(request: Request, pathParameters: PathParameters<Path>): string;
   /**
-   * Near where a new object is to be made; it stays there. Without it near its first client. A function may return
-   * undefined.
+   * The region near which a new object is created; the object stays there. Without this option, it is created near its
+   * first client. A function may return undefined.
    *
    * ```ts
    * locationHint: (request) => (request.cf?.continent === "EU" ? "weur" : "enam")
@@ -99,8 +99,9 @@ interface CommonOptions<Env, Path extends string> {
    */
   locationHint?: DurableObjectLocationHint | HintOf<Path>["hint"];
   /**
-   * Where the object and its storage must stay. Local workerd can't, and does without. A function is given the path's
-   * parameters alone: by the request, clients of one path would end in different objects.
+   * The jurisdiction in which the object and its storage must stay. Local workerd has none and ignores it. A function
+   * receives only the path parameters: if it could look at the request, clients of one path would reach different
+   * objects.
    *
    * ```ts
    * jurisdiction: ({ region }) => (region === "eu" ? "eu" : undefined)
@@ -108,43 +109,53 @@ interface CommonOptions<Env, Path extends string> {
    */
   jurisdiction?: DurableObjectJurisdiction | JurisdictionOf<Path>["jurisdiction"];
   /**
-   * Divides the sessions of a path over so many objects at most, 1 to 64, of the same class: the sessions of `/live/final` are in
-   * the objects `/live/final#0`, `/live/final#1` and on, more of them as they fill. The object `/live/final` is the root: it has no
-   * sessions, and `onRequest` and what is called by `stub` run there. Where `instance` names the root, the name has no "#".
+   * Divides the sessions of a path over at most this many objects of the same class, 1 to 64. The sessions of
+   * `/live/final` are in the objects `/live/final#0`, `/live/final#1` and so on; Socle uses more of them as they fill.
+   * The object `/live/final` is the root. It has no sessions; `onRequest` and calls by `stub` run there. If `instance`
+   * names the root, the name contains no "#".
    *
-   * Topics, broadcasts and what `container.stub` counts and closes stay those of the path; `openSessions` and storage are each object's own.
+   * Topics, broadcasts, and the sessions that `container.stub` counts and closes are those of the whole path.
+   * `openSessions` and storage belong to each object.
    *
    * ```ts
    * shards: { max: 32, sessions: 5000 }
    * ```
    *
-   * Another number holds at once: what is open stays where it is. Where `shards` come or go, sessions of before end with 1012.
+   * You may change the number at any time; open sessions stay where they are. If you add or remove `shards`, existing
+   * sessions end with 1012.
    */
   shards?: number | ShardSettings;
   /**
-   * Chooses the shard for a request in Socle's place: a whole number from 0, below the most of {@link shards}. Never take over a
-   * number that a client chose: it would fill one shard.
+   * Chooses the shard for a request instead of Socle: a whole number from 0, below the maximum of {@link shards}. Never
+   * use a number that a client chose, since a client could fill one shard.
    *
    * ```ts
    * shard: (request) => (request.cf?.continent === "EU" ? 0 : 1)
    * ```
    *
-   * A shard that is full is answered with 503. What throws, or returns anything else, is answered with 500 and logged.
+   * If the shard is full, Socle answers 503. If the function throws, or returns anything else, Socle answers 500 and
+   * logs the error.
    */
   shard?: ShardOf<Path>["shard"];
-  /** The subprotocols that the endpoint speaks, the preferred first: the first that the client offers is agreed on. */
+  /**
+   * The subprotocols that the endpoint speaks, the preferred one first. Client and endpoint agree on the first one in
+   * this list that the client offers.
+   *
+   * @see Pedestal: `:subprotocols`
+   */
   subprotocols?: readonly string[];
   /**
-   * Whose pages may connect: exact origins (`"https://example.com"`), any subdomain (`"*.example.com"`,
-   * `"https://*.example.com"`), or a function. Without it any. A request without `Origin` comes from no browser and
-   * passes. A function allows by returning true, so it can't be async.
+   * The origins whose pages may connect: exact origins (`"https://example.com"`), any subdomain (`"*.example.com"`,
+   * `"https://*.example.com"`), or a function. Without this option, any origin. A request without `Origin` doesn't come
+   * from a browser and is allowed. A function allows an origin by returning true, so it can't be async.
    *
    * @see Jakarta: `ServerEndpointConfig.Configurator.checkOrigin`
    */
   allowedOrigins?: readonly string[] | ((origin: string, request: Request) => boolean);
   /**
-   * Decides in the Worker, before an object is woken, who may connect. A `Response` goes to the client instead of the
-   * 101; what else it returns goes to the session, or closes it before it begins ({@link HandshakeClosure}).
+   * Decides in the Worker who may connect, before an object wakes. Socle sends a returned `Response` to the client
+   * instead of the 101. A {@link HandshakeResult}, or nothing, lets the client in. A {@link HandshakeClosure} refuses
+   * the client with a close code.
    *
    * ```ts
    * async onHandshake(request, { env }) {
@@ -153,13 +164,13 @@ interface CommonOptions<Env, Path extends string> {
    * }
    * ```
    *
-   * What throws, or returns anything else, is answered with 500 and logged.
+   * If it throws, or returns anything else, Socle answers 500 and logs the error.
    *
    * @see Jakarta: `ServerEndpointConfig.Configurator.modifyHandshake`
    */
   onHandshake?(request: Request, context: HandshakeContext<Env, Path>): HandshakeDecision | Promise<HandshakeDecision>;
   /**
-   * Is given the endpoint's configuration once, when it is registered, and may change it. It can't be async.
+   * Receives the endpoint's configuration once, at registration, and may change it. It can't be async.
    *
    * ```ts
    * configure(config) {
@@ -171,33 +182,35 @@ interface CommonOptions<Env, Path extends string> {
    */
   configure?(config: MutableEndpointConfig): void;
   /**
-   * After how many milliseconds without a message, in or out, a session closes with 1001; 0 for never, which is the
-   * default. Never early, late by at most a twentieth of it or a second. Needs a class with SQLite storage.
+   * Milliseconds without a message in either direction after which a session closes with 1001; 0, the default, for
+   * never. Never early; late by at most a twentieth of it or a second. Needs a class with SQLite storage.
    *
    * @see Pedestal: `:idle-timeout-ms`. {@link Session.maxIdleTimeout} is the same for one session.
    */
   idleTimeoutMs?: number;
   /**
-   * After how many milliseconds in which nothing came from the client a session closes with 1001; 0 for never, which is the
-   * default. Its messages count, what {@link autoResponse} answers and, under {@link flowControl}, its acknowledgements; what
-   * is sent to it doesn't, so that a client that is gone without a word is noticed in a room that talks. As exact as
-   * {@link idleTimeoutMs}, beside which it may stand. Needs a class with SQLite storage.
+   * Milliseconds without anything from the client after which a session closes with 1001; 0, the default, for never.
+   * The client's messages count, and so do the requests that {@link autoResponse} answers and, under
+   * {@link flowControl}, its acknowledgements. Messages to the client don't count, so a client that vanished is noticed
+   * in a busy room. As exact as {@link idleTimeoutMs}, with which it may be combined. Needs a class with SQLite storage.
    */
   clientTimeoutMs?: number;
   /**
-   * How many bytes of UTF-8 a text message may have, past which the session closes with 1009; 32 MiB, the platform's
-   * limit, if absent.
+   * The maximum size of a text message in bytes of UTF-8; a larger one closes the session with 1009. 32 MiB, the
+   * platform's limit, if absent.
    */
   maxTextMessageBufferSize?: number;
-  /** As {@link maxTextMessageBufferSize}, for binary messages. */
+  /** The maximum size of a binary message in bytes, as {@link maxTextMessageBufferSize} for text. */
   maxBinaryMessageBufferSize?: number;
-  /** How many messages may wait for a session's callback, past which it closes with 1013; 1,000 if absent. */
+  /**
+   * How many messages may be queued for a session's callback; one more closes the session with 1013. 1,000 if absent.
+   */
   maxPendingMessages?: number;
-  /** How often messages may come, past which the session closes with 1008; without it as often as they do. */
+  /** How many messages a client may send in a time; one more closes the session with 1008. No limit if absent. */
   rateLimit?: RateLimit;
   /**
-   * Up to 10 strings of up to 256 bytes, or a function that makes them before `onOpen` runs, by which `openSessions`
-   * and `broadcast` find the session. A function that fails is as an `onOpen` that fails.
+   * Up to 10 strings of up to 256 bytes, or a function that returns them before `onOpen` runs. `openSessions` and
+   * `broadcast` find the session by its tags. A function that fails counts as an `onOpen` that fails.
    *
    * ```ts
    * tags: (session) => [`user:${session.userPrincipal}`]
@@ -205,9 +218,9 @@ interface CommonOptions<Env, Path extends string> {
    */
   tags?: readonly string[] | TagsOf<Env, Path>["tags"];
   /**
-   * A text to which the platform itself answers with another, without waking the object. Up to 2,048 bytes each. It
-   * counts as activity under {@link idleTimeoutMs} and {@link clientTimeoutMs}, and holds for all the sockets of an object.
-   * Under `hibernate: false` Socle answers: twenty at once, then once a second.
+   * A text that the platform answers with another text without waking the object. Each has up to 2,048 bytes. An answer
+   * counts as activity under {@link idleTimeoutMs} and {@link clientTimeoutMs}. The pair applies to all the sockets of
+   * an object. With `hibernate: false` Socle answers instead: twenty at once, then one each second.
    *
    * ```ts
    * autoResponse: { request: "ping", response: "pong" }
@@ -215,14 +228,14 @@ interface CommonOptions<Env, Path extends string> {
    */
   autoResponse?: { readonly request: string; readonly response: string };
   /**
-   * False keeps the object in memory while it has sessions: then the session object may be anything, and the object
-   * costs duration all the time. Not together with `serializeSession` or {@link trackSessions}.
+   * False keeps the object in memory while it has sessions. The session object may then be any value, but the object
+   * costs duration all the time. Can't be combined with `serializeSession` or {@link trackSessions}.
    */
   hibernate?: boolean;
   /**
-   * The version of what a session keeps, a whole number; 0 if absent. Raise it where the form of the session object changes, and give
-   * a `migrateSession`: a hibernated session outlives a deploy, and its next event comes to the new code. Without one
-   * the sessions of another version end with 1012.
+   * The version number of the data that a session keeps, a whole number; 0 if absent. Raise it when you change the form
+   * of the session object, and give a `migrateSession`: a hibernated session outlives a deploy, and the new code
+   * receives its next event. Without a `migrateSession`, sessions of another version end with 1012.
    *
    * ```ts
    * version: 1,
@@ -231,13 +244,13 @@ interface CommonOptions<Env, Path extends string> {
    */
   version?: number;
   /**
-   * True records the open sessions in storage, so that after a crash `onClose` runs with 1006 for each of
-   * them, when the object next wakes. Needs a class with SQLite storage.
+   * True records the open sessions in storage. After a crash, `onClose` then runs with 1006 for each of them when the
+   * object next wakes. Needs a class with SQLite storage.
    */
   trackSessions?: boolean;
   /**
-   * Lets messages wait in the object while a client doesn't take those before, and puts small ones together, for clients
-   * that speak `socle.v1`, such as that of `socle/client`; the others notice nothing.
+   * Queues messages in the object while a client has not taken the earlier ones, and sends small ones together. It
+   * applies to clients that speak `socle.v1`, such as those of `socle/client`. Other clients notice nothing.
    *
    * ```ts
    * addEndpoint(container, "/prices", {
@@ -248,8 +261,8 @@ interface CommonOptions<Env, Path extends string> {
    */
   flowControl?: boolean | FlowControl;
   /**
-   * What becomes of publications beside their subscribers: a history from which who was away catches up, and how clients are told
-   * of positions. Without it `subscribe` and `publish` work, without a history.
+   * The settings of topics: a history from which clients that were disconnected catch up, and how clients learn
+   * positions. Without this option, `subscribe` and `publish` work, but no topic has a history.
    *
    * ```ts
    * topics: { history: { messages: 500, ageMs: 3_600_000 } }
@@ -258,10 +271,7 @@ interface CommonOptions<Env, Path extends string> {
   topics?: TopicSettings;
 }
 
-/**
- * What an endpoint may be given beside its callbacks. Any other name or value is a {@link DeploymentError} when the
- * endpoint is registered.
- */
+/** The options of an endpoint. An unknown name or an invalid value is a {@link DeploymentError} at registration. */
 export type EndpointOptions<Env = Cloudflare.Env, T = unknown, Path extends string = string> = MapOptions<
   Env,
   T,
@@ -271,8 +281,8 @@ export type EndpointOptions<Env = Cloudflare.Env, T = unknown, Path extends stri
 
 interface ClassOptions<Env> {
   /**
-   * The binding of the class's namespace, or its name among the Worker's exports. Without it the namespace is found by the
-   * class's name, which a bundler may change (`minify`), and which a wrapper may hide.
+   * The binding of the class's namespace, or its name among the Worker's exports. Without this option, Socle finds the
+   * namespace by the class's name, which a bundler may change (`minify`) or a wrapper may hide.
    *
    * ```ts
    * addEndpoint(container, "/chat/{room}", { durableObject: Chat, binding: "CHAT" });

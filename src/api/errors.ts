@@ -1,9 +1,9 @@
-// What Socle refuses. Each message says what to change; none of it is ever sent to a client.
+// The errors that Socle throws. Each message says what to change. None is ever sent to a client.
 import type { CloseReason } from "./close-reason.ts";
 
 /**
- * An endpoint or a container is declared wrongly. Thrown where it is declared; logged where only a request can show it
- * (a class without a binding).
+ * An endpoint or a container is declared wrongly. Thrown at the declaration. Logged if only a request can reveal the
+ * mistake, such as a class without a binding.
  *
  * @see Jakarta: `DeploymentException`
  */
@@ -12,12 +12,12 @@ export class DeploymentError extends Error {
 }
 
 /**
- * A message was sent on a session that has ended or is closing, or put on a channel that is closed: look at
- * `session.isOpen` first. It is also the reason of `session.signal`.
+ * You sent a message on a session that has ended or is closing, or put one on a closed channel. Check `session.isOpen`
+ * first. It is also the reason of `session.signal`.
  */
 export class SessionClosedError extends Error {
   override readonly name = "SessionClosedError";
-  /** Why the session ended, where that is known: it is in the reason of `session.signal`. */
+  /** Why the session ended, if that is known. It is set in the reason of `session.signal`. */
   declare readonly closeReason?: CloseReason;
 
   constructor(closeReason?: CloseReason) {
@@ -30,14 +30,14 @@ export class SessionClosedError extends Error {
   }
 }
 
-/** What was sent is no payload, or what is to send it is no session. */
+/** What you sent is not a payload, or the value given as a session is not one. */
 export class PayloadError extends TypeError {
   override readonly name = "PayloadError";
 }
 
 /**
- * More waits for the client than `maxBufferedAmount` allows: it takes messages more slowly than they are sent. Look at
- * `session.asyncRemote.bufferedAmount` first, or send by a {@link SendChannel}, whose `put` waits.
+ * More bytes are queued for the client than `maxBufferedAmount` allows: the client takes messages more slowly than you
+ * send them. Check `session.asyncRemote.bufferedAmount` first, or send with a {@link SendChannel}, whose `put` waits.
  */
 export class BufferFullError extends Error {
   override readonly name = "BufferFullError";
@@ -49,54 +49,61 @@ export class MessageDroppedError extends Error {
 }
 
 /**
- * A session object that hibernation would lose or change. The message names the property; the last object that could
- * be kept stays.
+ * Hibernation would lose or change this session object. The message names the property. Socle keeps the last object
+ * that it could keep.
  */
 export class SessionObjectError extends TypeError {
   override readonly name = "SessionObjectError";
 }
 
 /**
- * A session was kept by other code than the endpoint's of now, before a deploy or a rollback, and can't go on: it ends with 1012, and
- * its `onClose` gets undefined. The log has it, and `onEvent`; {@link Error.cause} is what `migrateSession` threw.
+ * A session was kept by other code, before a deploy or a rollback, and can't continue with the endpoint's current code.
+ * It ends with 1012, and its `onClose` receives undefined. The log and `onEvent` receive the error. {@link Error.cause}
+ * is what `migrateSession` threw.
  */
 export class SessionVersionError extends Error {
   override readonly name = "SessionVersionError";
 }
 
-/** What `subscribe` or `publish` was given can't be: a topic, an id, a position, a number of publications. Nothing was done. */
+/**
+ * An argument of `subscribe`, `publish` or another method of topics is invalid: the topic, the id, the position, or a
+ * number of publications. Nothing was done.
+ */
 export class TopicError extends TypeError {
   override readonly name = "TopicError";
 }
 
-/** More topics than a session may subscribe, or more histories, or more bytes of them, than an object may have. Nothing was done. */
+/**
+ * The session would have more topics, or the object more histories or more bytes of histories, than it may. Nothing was
+ * done.
+ */
 export class TopicLimitError extends RangeError {
   override readonly name = "TopicLimitError";
 }
 
 /**
- * Under `shards` more waits for the root, or for a shard that gets publications, than may wait. Nothing was published: publish less, or
- * try again later.
+ * Under `shards`, too much is queued for the root, or for a shard that receives publications. Nothing was published:
+ * publish less, or try again later.
  */
 export class OverloadedError extends Error {
   override readonly name = "OverloadedError";
 }
 
 /**
- * Under `shards` the root, or a shard, can't be reached, though it was tried again. What was asked of it may have happened; a
- * `publish` with an `id` can be tried again.
+ * Under `shards`, the root or a shard could not be reached in several attempts. It may have done what you asked. You
+ * can repeat a `publish` that has an `id`.
  */
 export class UnreachableError extends Error {
   override readonly name = "UnreachableError";
 }
 
-/** A limit that can't be, assigned to a session's `maxIdleTimeout` or one of its sizes; the former stays. */
+/** An invalid limit was assigned to a session's `maxIdleTimeout` or to one of its sizes. The previous limit stays. */
 export class LimitError extends RangeError {
   override readonly name = "LimitError";
 }
 
 /**
- * The client has exceeded a limit. Given to `onError`, or logged without one; the session then closes with
+ * The client has exceeded a limit. `onError` receives it; without `onError` Socle logs it. Then the session closes with
  * {@link closeCode}.
  *
  * ```ts
@@ -108,8 +115,8 @@ export class LimitError extends RangeError {
 export class LimitExceededError extends Error {
   override readonly name = "LimitExceededError";
   /**
-   * 1008 for too many messages in a time, or for taking none under `flowControl`; 1009 for one too large; 1013 for too many
-   * that wait.
+   * 1008 for too many messages in a time, or for taking none under `flowControl`; 1009 for a message that is too large;
+   * 1013 for too many queued messages.
    */
   declare readonly closeCode: 1008 | 1009 | 1013;
 

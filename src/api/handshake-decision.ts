@@ -1,35 +1,39 @@
-// What the option `onHandshake` may decide.
+// The values that the option `onHandshake` may return.
 
-/** What `onHandshake` may return to let the client in. */
+/** The value that `onHandshake` returns to let the client in. */
 export interface HandshakeResult {
-  /** Are added to the 101. `Sec-WebSocket-*`, `Upgrade` and `Connection` are Socle's. */
+  /** Added to the 101. `Sec-WebSocket-*`, `Upgrade` and `Connection` belong to Socle. */
   headers?: HeadersInit | undefined;
-  /** Become those of the {@link Session}, over those of `configure`: a plain object of JSON values. */
+  /** Added to the user properties of the {@link Session}, over those of `configure`: a plain object of JSON values. */
   userProperties?: Record<string, unknown> | undefined;
-  /** Becomes that of the {@link Session}: a JSON value. */
+  /** Becomes the `userPrincipal` of the {@link Session}: a JSON value. */
   userPrincipal?: unknown;
   /**
-   * The subprotocol that is agreed on, whatever the endpoint's own list: one of those that the client offered, such as a
-   * token that the hook has checked.
+   * The negotiated subprotocol, whatever the endpoint's own list says. It must be one that the client offered, such as
+   * a token that the hook has checked.
    */
   subprotocol?: string | undefined;
 }
 
 /**
- * What `onHandshake` may return to refuse the client with a close code: the Worker answers 101, and closes. A browser tells its
- * page of no other refusal than 1006.
+ * The value that `onHandshake` returns to refuse the client with a close code. The Worker answers 101 and closes the
+ * connection. For any other refusal, a browser tells its page only the code 1006.
+ *
+ * ```ts
+ * return { closeCode: 4401, reasonPhrase: "get a new ticket" };
+ * ```
  */
 export interface HandshakeClosure {
-  /** One that a Close frame may carry: an application's own are 4000–4999. */
+  /** A code that a Close frame may carry. An application's own codes are 4000–4999. */
   closeCode: number;
   /** A text of at most 123 bytes of UTF-8. */
   reasonPhrase?: string | undefined;
-  /** Are added to the 101. `Sec-WebSocket-*`, `Upgrade` and `Connection` are Socle's. */
+  /** Added to the 101. `Sec-WebSocket-*`, `Upgrade` and `Connection` belong to Socle. */
   headers?: HeadersInit | undefined;
 }
 
-/** What `onHandshake` may return. */
+/** The return value of `onHandshake`. */
 export type HandshakeDecision = Response | HandshakeResult | HandshakeClosure | undefined | void;
 
-/** What Socle needs of a Worker's `ExecutionContext`: frameworks have types of their own for it. */
+/** The part of a Worker's `ExecutionContext` that Socle needs. Frameworks have their own types for the context. */
 export type WorkerContext = Pick<ExecutionContext, "waitUntil">;

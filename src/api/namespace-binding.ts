@@ -1,6 +1,6 @@
 // The names of Durable Object namespaces among a Worker's bindings, as types.
 
-/** The name of a class's binding, or of its export where it has none. Any name where the bindings are not known. */
+/** The name of a class's binding, or of its export if it has no binding. Any name if the bindings are not known. */
 export type BindingName<Env> = keyof Env extends never
   ? string
   : NamespaceBinding<Env> | Cloudflare.GlobalProp<"durableNamespaces", never>;

@@ -1,12 +1,12 @@
-// The setting of the option `rateLimit`.
+// The value of the option `rateLimit`.
 
 /**
- * How often messages may come: `{ messages: 20, perMs: 10_000 }` lets twenty come at once, and then one each half
- * second. Both are whole numbers from 1.
+ * How many messages a client may send in a time. With `{ messages: 20, perMs: 10_000 }` a client may send twenty at
+ * once, and then one every half second. Both are whole numbers from 1.
  */
 export interface RateLimit {
-  /** How many may come at once. */
+  /** How many messages may arrive at once. */
   messages: number;
-  /** In how many milliseconds as many more may come, evenly. */
+  /** The milliseconds over which the same number of further messages may arrive, evenly spread. */
   perMs: number;
 }

@@ -1,7 +1,7 @@
-// The options `serializeSession` and `deserializeSession`.
+// The options `serializeSession`, `deserializeSession` and `migrateSession`.
 
 /**
- * How an endpoint turns its session object into plain data and back, where it is no plain data itself: both functions, or
+ * How an endpoint turns a session object that isn't plain data into plain data and back. Give both functions, or
  * neither.
  *
  * ```ts
@@ -12,14 +12,17 @@
 export type SessionCodec<T> = WholeCodec<T> | NoCodec<T>;
 
 interface WholeCodec<T> {
-  /** Turns the session object into plain data, in which send channels may stand. Called after each callback. */
+  /**
+   * Turns the session object into plain data, which may contain send channels. Called after each callback and at each
+   * assignment.
+   */
   serializeSession(sessionObject: T): unknown;
-  /** Makes the session object again from what {@link serializeSession} returned. */
+  /** Makes the session object from the data that {@link serializeSession} returned. */
   deserializeSession(data: unknown): T;
   /**
-   * Makes of what {@link serializeSession} returned under another version what it returns under this one.
+   * Turns data that {@link serializeSession} returned under another version into data of the current version.
    *
-   * @param from the other version, which is higher after a rollback
+   * @param from the other version; it is higher after a rollback
    */
   migrateSession?(data: unknown, from: number): unknown;
 }
@@ -28,15 +31,16 @@ interface NoCodec<T> {
   serializeSession?: undefined;
   deserializeSession?: undefined;
   /**
-   * Makes a session object of one that was kept under another version: before any callback sees it, once, when it is first
-   * read. It is synchronous. What throws, or returns a promise, ends that session with 1012, and its `onClose` gets undefined.
+   * Makes a session object from one that was kept under another version. Called once, when the session object is first
+   * read, before any callback receives it. It is synchronous. If it throws or returns a promise, the session ends with
+   * 1012, and its `onClose` receives undefined.
    *
    * ```ts
    * version: 2,
    * migrateSession: (data, from) => (from === 1 ? { names: [(data as { name: string }).name] } : { names: [] }),
    * ```
    *
-   * @param from the other version, which is higher after a rollback
+   * @param from the other version; it is higher after a rollback
    */
   migrateSession?(data: unknown, from: number): NoInfer<T>;
 }

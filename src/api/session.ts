@@ -14,15 +14,15 @@ type ParameterNames<Path> = Path extends `${infer Segment}/${infer Rest}`
   : ParameterName<Path>;
 
 /**
- * The path parameters of a template: `{ room: string }` for `"/chat/{room}"` or `"/chat/:room"`. Of a path that is not
- * known at compile time, any.
+ * The path parameters of a template: `{ room: string }` for `"/chat/{room}"` or `"/chat/:room"`. For a path that is not
+ * known at compile time, any names.
  */
 export type PathParameters<Path extends string> = string extends Path
   ? Readonly<Record<string, string>>
   : { readonly [Name in ParameterNames<Path>]: string };
 
 /**
- * One client's conversation with an endpoint, from `onOpen` to `onClose`. All of it is the same after hibernation.
+ * One client's connection to an endpoint, from `onOpen` to `onClose`. All of it is the same after hibernation.
  *
  * @typeParam Path the endpoint's path, from which {@link pathParameters} is typed
  * @typeParam T the session object
@@ -36,58 +36,61 @@ export interface Session<Path extends string = string, T = unknown, Env = unknow
   readonly requestURI: URL;
   /** The values of the path's parameters, percent-decoded. Frozen. */
   readonly pathParameters: PathParameters<Path>;
-  /** The query of the URL without "?", "" if there is none. */
+  /** The query of the URL without "?"; "" if there is none. */
   readonly queryString: string;
   /** The query's parameters: a new copy at each access. */
   readonly requestParameterMap: URLSearchParams;
-  /** The subprotocol on which client and endpoint agreed, "" if none. */
+  /** The subprotocol that client and endpoint agreed on; "" if there is none. */
   readonly negotiatedSubprotocol: string;
   /**
-   * Who the client is, as `onHandshake` said: a JSON value; undefined if it said nothing. No client can set it. Frozen
-   * through and through.
+   * Who the client is, as `onHandshake` returned it: a JSON value, or undefined. A client can't set it. Deeply frozen.
    *
    * @see Jakarta: `getUserPrincipal`
    */
   readonly userPrincipal: unknown;
   /**
-   * The session's own data beside the session object: what `configure` and `onHandshake` gave, and what callbacks add.
-   * Changes are kept as those of the session object are.
+   * The session's own data next to the session object: from `configure`, from `onHandshake` and from callbacks. Socle
+   * keeps changes as it keeps those of the session object.
    *
-   * @throws {@link SessionObjectError} on assignment of what is no plain object, or what hibernation would change
+   * @throws {@link SessionObjectError} if you assign anything but a plain object, or a value that hibernation would
+   * change
    * @see Jakarta: `getUserProperties`
    */
   userProperties: Record<string, unknown>;
-  /** What the option `tags` gave: by these `broadcast` and `openSessions` of the object find the session. Frozen. */
+  /**
+   * The session's tags, from the option `tags`. `broadcast` and `openSessions` of the object find the session by them.
+   * Frozen.
+   */
   readonly tags: readonly string[];
   /**
-   * After how many milliseconds without a message, in or out, the session closes with 1001; 0 for never. An assignment
-   * begins the time anew. Late by at most a twentieth of it, or a second.
+   * Milliseconds without a message in either direction after which the session closes with 1001; 0 for never. Late by
+   * at most a twentieth of it, or a second. An assignment restarts the time.
    *
-   * @throws {@link LimitError} on assignment of anything but a whole number from 0
+   * @throws {@link LimitError} if you assign anything but a whole number from 0
    * @see Jakarta: `getMaxIdleTimeout`, `setMaxIdleTimeout`
    */
   maxIdleTimeout: number;
   /**
-   * How many bytes of UTF-8 a text message may have; one with more closes the session with 1009.
+   * The maximum size of a text message in bytes of UTF-8. A larger message closes the session with 1009.
    *
-   * @throws {@link LimitError} on assignment of anything but a whole number from 1
+   * @throws {@link LimitError} if you assign anything but a whole number from 1
    * @see Jakarta: `getMaxTextMessageBufferSize`, `setMaxTextMessageBufferSize`
    */
   maxTextMessageBufferSize: number;
-  /** As {@link maxTextMessageBufferSize}, for binary messages. */
+  /** The maximum size of a binary message in bytes, as {@link maxTextMessageBufferSize} for text. */
   maxBinaryMessageBufferSize: number;
-  /** The extensions that the runtime says it agreed on with the client. */
+  /** The extensions that the runtime reports as negotiated. */
   readonly negotiatedExtensions: readonly string[];
   /** The version of the WebSocket protocol, "13". */
   readonly protocolVersion: string;
-  /** Whether the client came over TLS. */
+  /** Whether the client connected over TLS. */
   readonly isSecure: boolean;
-  /** Whether messages can be sent: false from the first Close frame on, of either side. */
+  /** Whether you can send messages; false as soon as either side has sent a Close frame. */
   readonly isOpen: boolean;
   /**
-   * Aborts when the session ends, in whatever way, as soon as the object hears of it, also while one of the session's callbacks is
-   * under way. Its reason is a {@link SessionClosedError} with the `closeReason`. A callback that rejects with that reason was
-   * stopped: neither `onError` nor the log is told.
+   * Aborts when the session ends for any reason, as soon as the object learns of it, even while a callback of the
+   * session is running. Its reason is a {@link SessionClosedError} with the `closeReason`. A callback that rejects with
+   * this reason counts as stopped: Socle neither calls `onError` nor logs it.
    *
    * ```ts
    * onText: async (user, question, session) => {
@@ -96,63 +99,72 @@ export interface Session<Path extends string = string, T = unknown, Env = unknow
    * }
    * ```
    *
-   * It is made when it is first asked for. After hibernation it is another one.
+   * Socle creates the signal at the first access. After hibernation it is a new one.
    */
   readonly signal: AbortSignal;
-  /** The open sessions of the same endpoint in the same Durable Object, this one included once it is open. Under `shards` those of its shard. */
+  /**
+   * The open sessions of the same endpoint in the same Durable Object, under `shards` in the same shard. It includes
+   * this session once it is open.
+   */
   readonly openSessions: ReadonlySet<Session<Path, T, Env>>;
-  /** Sends to the client, past any {@link SendChannel}. */
+  /** Sends to the client directly, outside every {@link SendChannel}. */
   readonly asyncRemote: RemoteEndpointAsync;
   /**
-   * What `onOpen` returned. What a callback changes in it, in its own or in another session's, is kept by itself. An
-   * assignment replaces it, and keeps it, anywhere.
+   * The value that `onOpen` returned. Socle keeps what a callback changes in it, for its own session and for others. An
+   * assignment, wherever it happens, replaces the value and keeps it.
    *
-   * @throws {@link SessionObjectError} on assignment of what hibernation would change; the former stays
+   * @throws {@link SessionObjectError} if you assign a value that hibernation would change; the previous one stays
    */
   sessionObject: T;
   /** The Worker's bindings. */
   readonly env: Env;
   /** The state of the Durable Object that holds the session. */
   readonly ctx: DurableObjectState;
-  /** The platform's socket. What is done to it directly, Socle doesn't know. */
+  /** The platform's socket. Socle doesn't see what you do with it directly. */
   readonly webSocket: WebSocket;
-  /** The topics to which the session is subscribed: a new copy at each access. In `onClose` they are still there. */
+  /** The topics to which the session is subscribed: a new copy at each access. Also available in `onClose`. */
   readonly topics: ReadonlySet<string>;
   /**
-   * Has the client get what is published on a topic from now on, and first what its history has for it. The subscription
-   * outlives hibernation and deploys, and ends with the session. A second one of the same topic changes and replays nothing.
+   * Subscribes the client to a topic. The client first receives what the topic's history has for it, and then what is
+   * published. The subscription survives hibernation and deploys, and ends with the session. Subscribing again to the
+   * same topic changes and replays nothing.
    *
    * ```ts
    * const since = session.requestParameterMap.get("since") ?? undefined;
    * const { recovered } = await session.subscribe("chat", { since, last: 50 });
    * ```
    *
-   * Never pass a topic that a client chose without looking at it.
+   * Never pass a topic that a client chose without checking it.
    *
-   * @returns a promise that resolves when the session's place is fixed, not when the replay is sent
-   * @throws {@link TopicError} for a topic that is no string of 1 to 256 bytes, and for options that can't be;
-   * {@link TopicLimitError} past 1,000 topics of the session, or past `maxTopics`; {@link SessionClosedError}; under `shards`
-   * {@link UnreachableError}
+   * @returns a promise that resolves when the session's position is fixed, not when the replay is sent
+   * @throws {@link TopicError} for a topic that is not a string of 1 to 256 bytes, and for invalid options;
+   * {@link TopicLimitError} past 1,000 topics of the session, or past `maxTopics`; {@link SessionClosedError}; under
+   * `shards` {@link UnreachableError}
    */
   subscribe(topic: string, options?: SubscribeOptions): Promise<Subscription>;
-  /** @returns whether the session was subscribed */
+  /**
+   * Ends the subscription to a topic.
+   *
+   * @returns whether the session was subscribed
+   */
   unsubscribe(topic: string): boolean;
   /**
-   * Publishes on a topic of the object, under `shards` of the path. All subscribers get it in the same order, this session too, unless it is
-   * excepted. It works in `onClose` and after it too. Under `shards` it comes back from the root: a session that closes in the same turn doesn't
-   * get it.
+   * Publishes on a topic of the object, under `shards` of the path. All subscribers receive it in the same order; this
+   * session too, unless it is excepted. Also works in `onClose` and after it. Under `shards` the publication comes back
+   * from the root, so a session that closes in the same turn doesn't receive it.
    *
    * ```ts
    * await session.publish("chat", "Ada is typing", { except: session });
    * ```
    *
-   * Never pass a topic that a client chose without looking at it.
+   * Never pass a topic that a client chose without checking it.
    *
-   * @param payload a text or bytes, taken as it is at the call
-   * @returns a promise that resolves when the publication has its place and, with a history, is kept. One that rejects may still
-   * have happened
-   * @throws {@link PayloadError} for what is no payload, and for what is too large for a history; {@link TopicError};
-   * {@link TopicLimitError} past `maxTopics` or `maxBytes`; under `shards` {@link OverloadedError} and {@link UnreachableError}
+   * @param payload a text or bytes, copied at the call
+   * @returns a promise that resolves when the publication has its position and, with a history, is stored. If it
+   * rejects, the publication may still have happened
+   * @throws {@link PayloadError} for anything but a payload, and for one that is too large for a history;
+   * {@link TopicError}; {@link TopicLimitError} past `maxTopics` or `maxBytes`; under `shards` {@link OverloadedError}
+   * and {@link UnreachableError}
    */
   publish(
     topic: string,
@@ -160,8 +172,8 @@ export interface Session<Path extends string = string, T = unknown, Env = unknow
     options?: PublishOptions,
   ): Promise<Publication>;
   /**
-   * Closes the session: what waits to be delivered or sent is dropped, and `onClose` comes next, without waiting for
-   * the client. On a session that is not open it does nothing.
+   * Closes the session. Queued messages in both directions are dropped, and `onClose` comes next, without waiting for
+   * the client. Does nothing on a session that is not open.
    *
    * ```ts
    * session.close(); // 1000

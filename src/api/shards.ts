@@ -1,12 +1,12 @@
-// `shards`: over how many objects the sessions of a path are divided.
+// The settings of the option `shards`.
 
 /** How the sessions of a path are divided over objects. */
 export interface ShardSettings {
-  /** The most objects that have sessions of a path, from 1 to 64. */
+  /** The maximum number of objects that hold sessions of a path, from 1 to 64. */
   readonly max: number;
   /**
-   * How many sessions each of the shards in use has before more are used, from 1 to 32,768, which is the platform's limit; 2,000 if
-   * absent. Where all have so many, they share what comes.
+   * How many sessions each shard in use holds before Socle uses more shards, from 1 to 32,768, which is the platform's
+   * limit; 2,000 if absent. When all of them hold that many, they share further sessions.
    */
   readonly sessions?: number;
 }

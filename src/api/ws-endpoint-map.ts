@@ -1,4 +1,4 @@
-// An endpoint as a user writes it: a map of callbacks and options.
+// An endpoint as a map of callbacks and options.
 import type { Callbacks } from "./callbacks.ts";
 import type { MapOptions } from "./endpoint-options.ts";
 import type { NamespaceBinding } from "./namespace-binding.ts";
@@ -17,6 +17,9 @@ import type { NamespaceBinding } from "./namespace-binding.ts";
  */
 export type WsEndpointMap<Env = unknown, T = unknown, Path extends string = string> = Callbacks<Env, T, Path> &
   MapOptions<Env, T, Path> & {
-    /** The binding of the namespace that serves the map, if it isn't that of the container's own `Endpoint` class. */
+    /**
+     * The binding of the namespace that serves the map, if that isn't the namespace of the container's own `Endpoint`
+     * class.
+     */
     durableObject?: NamespaceBinding<Env>;
   };

@@ -1,12 +1,11 @@
-// core.async's channel, in promises. It knows nothing of sockets.
+// core.async's channel, with promises. It knows nothing of sockets.
 import type { ChannelBuffer } from "./buffer.ts";
 import { Queue } from "./queue.ts";
 import { Line, quiet, signalOf, type WaitOptions } from "./waiting.ts";
 
 /**
- * A queue of values between those who put and those who take, in the order of the puts. A closed channel takes
- * nothing more, still gives what it holds, and then gives `undefined`. It is made by {@link chan} or
- * {@link promiseChan}.
+ * A queue of values between producers and consumers, in the order of the puts. A closed channel accepts nothing more.
+ * It still gives the values that it holds, and then `undefined`. Made by {@link chan} or {@link promiseChan}.
  *
  * ```ts
  * const answers = chan<string>(10);
@@ -18,39 +17,39 @@ import { Line, quiet, signalOf, type WaitOptions } from "./waiting.ts";
  * @see core.async: `chan` and the functions on it
  */
 export interface Channel<T extends {}> extends AsyncIterable<T> {
-  /** Whether {@link close} was called. What the channel holds can still be taken. */
+  /** Whether {@link close} was called. The values that the channel holds can still be taken. */
   readonly closed: boolean;
   /**
-   * Puts a value, waiting while the buffer is full.
+   * Puts a value; waits while the buffer is full.
    *
-   * @param options `signal` gives the put up: the promise rejects with its reason, and nothing is put. One that has aborted
-   * already does so at once
-   * @returns true once the channel took the value, false if it is closed
-   * @throws {@link NullPutError} for `undefined` and `null`; {@link PendingLimitError} if 1,024 puts wait already;
-   * {@link SignalError}
+   * @param options `signal` cancels the put: the promise rejects with the signal's reason, and nothing is put. A signal
+   * that has already aborted does so immediately
+   * @returns true once the channel accepted the value, false if it is closed
+   * @throws {@link NullPutError} for `undefined` and `null`; {@link PendingLimitError} if 1,024 puts are already
+   * waiting; {@link SignalError}
    * @see core.async: `>!`, `put!`
    */
   put(value: T, options?: WaitOptions): Promise<boolean>;
   /**
-   * Puts a value if the channel can take it now.
+   * Puts a value if the channel can accept it now.
    *
-   * @returns whether it took it
+   * @returns whether the channel accepted it
    * @throws {@link NullPutError} for `undefined` and `null`
    * @see core.async: `offer!`
    */
   offer(value: T): boolean;
   /**
-   * Takes the next value, waiting until there is one.
+   * Takes the next value; waits until there is one.
    *
    * ```ts
    * const answer = await answers.take({ signal: AbortSignal.timeout(5000) });
    * ```
    *
-   * Don't race it against a timeout: `Promise.race([channel.take(), timeout])` leaves a take behind that still waits, and
-   * the next value goes to it, where nobody sees it.
+   * Don't race it against a timeout: `Promise.race([channel.take(), timeout])` leaves a take behind that is still
+   * waiting. The next value goes to it, and nobody sees that value.
    *
-   * @param options `signal` gives the take up: the promise rejects with its reason, and nothing is taken. One that has
-   * aborted already does so at once
+   * @param options `signal` cancels the take: the promise rejects with the signal's reason, and nothing is taken. A
+   * signal that has already aborted does so immediately
    * @returns the value, or `undefined` once the channel is closed and empty
    * @throws {@link SignalError}
    * @see core.async: `<!`, `take!`
@@ -64,8 +63,8 @@ export interface Channel<T extends {}> extends AsyncIterable<T> {
    */
   poll(): T | undefined;
   /**
-   * Closes the channel: later puts are refused, waiting takes get `undefined`, and what it holds or what waits to be
-   * put can still be taken. A second close does nothing.
+   * Closes the channel. Later puts are refused, and waiting takes get `undefined`. The values that the channel holds,
+   * and those of waiting puts, can still be taken. A second call does nothing.
    *
    * @see core.async: `close!`
    */
@@ -73,7 +72,7 @@ export interface Channel<T extends {}> extends AsyncIterable<T> {
 }
 
 class BufferedChannel<T extends {}> extends Queue<T> implements Channel<T> {
-  /** Takes wait only while nothing is held. */
+  /** Takes wait only while the channel holds nothing. */
   readonly #takes = new Line<(value: T | undefined) => void>();
 
   override offer(value: T): boolean {
@@ -105,7 +104,7 @@ class BufferedChannel<T extends {}> extends Queue<T> implements Channel<T> {
   }
 }
 
-/** Gives its first value to every take, and drops the others. */
+/** Gives its first value to every take, and drops later values. */
 class PromiseChannel<T extends {}> extends BufferedChannel<T> {
   #value: T | undefined;
 
@@ -121,18 +120,18 @@ class PromiseChannel<T extends {}> extends BufferedChannel<T> {
 }
 
 /**
- * Makes a channel.
+ * Creates a channel.
  *
- * @param bufferOrN a number of values to hold, or a buffer; without it each put waits for its take
- * @throws {@link BufferSizeError}
+ * @param bufferOrN the number of values that it holds, or a buffer; without it each put waits for a take
+ * @throws {@link BufferSizeError} for an invalid size
  * @see core.async: `chan`
  */
 export const chan = <T extends {}>(bufferOrN: ChannelBuffer | number = 0): Channel<T> =>
   new BufferedChannel<T>(bufferOrN);
 
 /**
- * Makes a channel for one value: the first put fills it, later ones are taken and dropped, and every take, also a
- * later one, gets that first value.
+ * Creates a channel for one value. The first put fills it; the channel accepts later values and drops them. Every take,
+ * also a later one, gets the first value.
  *
  * ```ts
  * const result = promiseChan<SendResult>();

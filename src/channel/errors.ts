@@ -1,7 +1,8 @@
-// What a channel refuses. Kept apart from Socle's other errors: `socle/channel` stands alone.
+// The errors of channels. They are apart from Socle's other errors because `socle/channel` stands alone.
 
 /**
- * `undefined` or `null` was put on a channel, where `undefined` means "closed".
+ * `undefined` or `null` was put on a channel, where `undefined` means "closed". `put` and `offer` throw it
+ * synchronously.
  *
  * @see core.async: `Can't put nil on a channel`
  */
@@ -10,7 +11,7 @@ export class NullPutError extends TypeError {
 }
 
 /**
- * 1,024 puts wait on the channel already, so nobody serves its other end.
+ * 1,024 puts are already waiting on the channel, so nothing is taking from it. `put` throws it synchronously.
  *
  * @see core.async: `No more than 1024 pending puts are allowed on a single channel`
  */
@@ -18,12 +19,12 @@ export class PendingLimitError extends Error {
   override readonly name = "PendingLimitError";
 }
 
-/** A buffer was asked for with a size that no buffer has, or something that is no buffer was given as one. */
+/** The size of a buffer is invalid, or the value given as a buffer is not one. */
 export class BufferSizeError extends RangeError {
   override readonly name = "BufferSizeError";
 }
 
-/** What was to give up a take or a put is no `AbortSignal`. */
+/** The `signal` of a take or a put is not an `AbortSignal`. */
 export class SignalError extends TypeError {
   override readonly name = "SignalError";
 }

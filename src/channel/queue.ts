@@ -1,9 +1,9 @@
-// The putting side of a channel: what it holds, and the puts that wait for room.
+// The putting side of a channel: the values that it holds, and the puts that wait for room.
 import { toBuffer, type ChannelBuffer } from "./buffer.ts";
 import { NullPutError, PendingLimitError } from "./errors.ts";
 import { Line, quiet, signalOf, type WaitOptions } from "./waiting.ts";
 
-/** What every put returns that waited for nothing. */
+/** The result of every put that did not have to wait. Dispatch compares with it. */
 export const TAKEN = /* @__PURE__ */ Promise.resolve(true);
 const REFUSED = /* @__PURE__ */ Promise.resolve(false);
 
@@ -14,7 +14,7 @@ export class Queue<T extends {}> {
   readonly #puts = new Line<{ value: T; settle: (taken: boolean) => void }>();
   closed = false;
 
-  /** @param dropped is given each value that a dropping or sliding buffer drops */
+  /** @param dropped receives each value that a dropping or sliding buffer drops */
   constructor(bufferOrN: ChannelBuffer | number, dropped?: (value: T) => void) {
     this.buffer = toBuffer(bufferOrN);
     this.#dropped = dropped;
@@ -25,10 +25,10 @@ export class Queue<T extends {}> {
     if (signal?.aborted) return this.givenUp(value, quiet(Promise.reject(signal.reason)));
     if (this.offer(value)) return TAKEN;
     if (this.closed) return REFUSED;
-    // core.async's bound
+    // The same limit as in core.async.
     if (this.#puts.length > 1023) {
       throw new PendingLimitError(
-        "1,024 puts wait on this channel: await each put, or use a dropping or sliding buffer.",
+        "1,024 puts are pending on this channel: await each put, or use a dropping or sliding buffer.",
       );
     }
     if (!signal) return new Promise((settle) => this.#puts.push({ value, settle }));
@@ -60,12 +60,12 @@ export class Queue<T extends {}> {
     return this.#held.shift();
   }
 
-  /** A put that rejects once it is given up: who else waits for its result is told here. */
+  /** Called for a put that a signal may cancel, so that a subclass can report the rejection to others. */
   protected givenUp(_value: T, putting: Promise<boolean>): Promise<boolean> {
     return putting;
   }
 
-  /** Closes and empties the queue: waiting puts are refused. */
+  /** Closes and empties the queue, and refuses the waiting puts. @returns the values that were left */
   abandon(): T[] {
     this.closed = true;
     const unsettled = this.#puts.drain();

@@ -1,26 +1,24 @@
-// Those that wait at one end of a channel, in order. One that gives up leaves the line.
+// The entries that wait at one end of a channel, in order. A cancelled entry leaves the line.
 import { SignalError } from "./errors.ts";
 
-/** How a take or a put that waits can be given up. */
+/** How to cancel a take or a put that waits. */
 export interface WaitOptions {
-  /** Gives it up when it aborts: nothing is taken or put, and the promise rejects with the signal's reason. */
+  /** Cancels it when it aborts: nothing is taken or put, and the promise rejects with the signal's reason. */
   readonly signal?: AbortSignal | null | undefined;
 }
 
 const isSignal = (value: unknown): value is AbortSignal =>
   typeof (value as AbortSignal | undefined)?.aborted === "boolean";
 
-/** The signal of a take or a put, undefined without one. */
+/** The signal of a take or a put; undefined if there is none. @throws {@link SignalError} */
 export function signalOf(options: WaitOptions): AbortSignal | undefined {
   const signal = options.signal ?? undefined;
-  // A signal or a time that is given by itself would be overlooked: the call would wait for ever.
+  // A signal or a number passed directly instead of `{ signal }` would be ignored, and the call would wait forever.
   if (typeof options === "object" && !isSignal(options) && (!signal || isSignal(signal))) return signal;
-  throw new SignalError(
-    "take and put are given up by { signal }: give an AbortSignal, such as AbortSignal.timeout(1000).",
-  );
+  throw new SignalError("The signal of take and put must be an AbortSignal, such as AbortSignal.timeout(1000).");
 }
 
-/** A promise whose rejection is not reported as unhandled: nobody has to await it. */
+/** Keeps a rejection from being reported as unhandled: nobody has to await the promise. */
 export function quiet<T>(promise: Promise<T>): Promise<T> {
   promise.catch(() => {});
   return promise;
@@ -28,7 +26,7 @@ export function quiet<T>(promise: Promise<T>): Promise<T> {
 
 export class Line<E extends object> {
   #entries: E[] = [];
-  /** Those that gave up and are still among the entries: never more than half of them. */
+  /** Cancelled entries that are still among the entries: never more than half of them. */
   #left: Set<E> | undefined;
 
   get length(): number {
@@ -45,7 +43,6 @@ export class Line<E extends object> {
     return entry;
   }
 
-  /** Empties the line. */
   drain(): E[] {
     const [entries, left] = [this.#entries, this.#left];
     this.#entries = [];
@@ -53,7 +50,7 @@ export class Line<E extends object> {
     return left ? entries.filter((entry) => !left.has(entry)) : entries;
   }
 
-  /** Waits in the line for what its entry is settled with, until the signal gives it up. */
+  /** Waits in the line until the entry is settled, or until the signal aborts. */
   wait<V>(signal: AbortSignal, entryOf: (settle: (value: V) => void) => E): Promise<V> {
     const waiting = new Promise<V>((resolve, reject) => {
       const entry = entryOf((value) => {
@@ -62,7 +59,7 @@ export class Line<E extends object> {
       });
       const giveUp = () => {
         (this.#left ??= new Set()).add(entry);
-        // One by one each would cost as much as the whole line.
+        // Removing cancelled entries one by one would cost as much as the whole line each time.
         if (this.#left.size * 2 > this.#entries.length) this.#entries = this.drain();
         reject(signal.reason);
       };

@@ -1,26 +1,28 @@
-// What clients tell of.
+// The events of clients.
 
-/** What a message holds: a text, or bytes by {@link SocleWebSocket.binaryType}. */
+/** The data of a message: a text, or bytes in the form of {@link SocleWebSocket.binaryType}. */
 export type ClientData = string | ArrayBuffer | Blob;
 
 /** A message. */
 export interface ClientMessageEvent<Data = ClientData> extends Event {
   readonly data: Data;
-  /** Of what topic it is; undefined if of none, or if the server's endpoint has no option `topics`. */
+  /** The topic of the message; undefined if it has none, or if the server's endpoint has no option `topics`. */
   readonly topic?: string;
-  /** Where in the topic's history it stands; undefined without one. */
+  /** The position of the message in the topic's history; undefined if the topic has none. */
   readonly position?: string;
 }
 
 /**
- * From now on the messages of a topic come: the server has subscribed it for this client. It comes once more, not recovered,
- * where a client was so slow that the history has lost what it had to get.
+ * The server has subscribed this client to a topic, and the topic's messages follow from now on. Sent again, with
+ * `recovered` false, if the client was so slow that the history has lost messages that it had not received yet.
  */
 export interface ClientRecoveryEvent extends Event {
   readonly topic: string;
-  /** What comes next follows it; undefined without a history. */
+  /** The next message follows this position; undefined if the topic has no history. */
   readonly position?: string;
-  /** What comes is all that was published since the position that the client came back with. */
+  /**
+   * Whether the messages that follow are all that was published since the position with which the client reconnected.
+   */
   readonly recovered: boolean;
 }
 
@@ -31,7 +33,7 @@ export interface ClientCloseEvent extends Event {
   readonly wasClean: boolean;
 }
 
-/** The events of a {@link SocleWebSocket}. */
+/** The events of a {@link SocleWebSocket}, by name. */
 export interface ClientEvents {
   open: Event;
   message: ClientMessageEvent;
@@ -40,31 +42,37 @@ export interface ClientEvents {
   close: ClientCloseEvent;
 }
 
-/** Where a {@link SocleClient} is: `"waiting"` for its next attempt, or `"closed"` for good. */
+/**
+ * The status of a {@link SocleClient}. `"waiting"` means waiting for the next attempt or for a network, `"closed"`
+ * closed for good.
+ */
 export type ClientStatus = "connecting" | "open" | "waiting" | "closed";
 
-/** A {@link SocleClient} has another status. */
+/** The status of a {@link SocleClient} has changed. */
 export interface ClientStatusEvent extends Event {
   readonly status: ClientStatus;
-  /** How many messages may not have arrived: those that the connection which has ended was given since its last heartbeat. */
+  /**
+   * How many messages may not have reached the server: those that the ended connection was given after its last
+   * answered heartbeat.
+   */
   readonly mayBeLost: number;
-  /** How the connection has ended; 1006 if by a dead network, or if there was none. */
+  /** The code with which the connection ended; 1006 if the network was dead, or if there was no connection. */
   readonly code?: number;
   readonly reason?: string;
-  /** Why there was none, such as what the function `url` has thrown. */
+  /** Why there was no connection, such as what the function `url` threw. */
   readonly error?: unknown;
 }
 
-/** The end of a {@link SocleClient}, for good. */
+/** A {@link SocleClient} is closed for good. */
 export interface ClientEndEvent extends ClientCloseEvent {
-  /** As that of a {@link ClientStatusEvent}, and those that were still waiting. */
+  /** As in {@link ClientStatusEvent}, plus the messages that were still queued. */
   readonly mayBeLost: number;
 }
 
-/** The events of a {@link SocleClient}. */
+/** The events of a {@link SocleClient}, by name. */
 export interface SocleClientEvents {
   status: ClientStatusEvent;
-  /** There is a connection: of each anew. What its listeners send goes before what waits. */
+  /** Sent for each connection. Messages that its listeners send go before the queued ones. */
   open: Event;
   message: ClientMessageEvent<string | ArrayBuffer>;
   close: ClientEndEvent;

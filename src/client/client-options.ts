@@ -1,7 +1,7 @@
-// What clients are given.
+// The options of clients.
 import type { ClientCloseEvent } from "./client-events.ts";
 
-/** What a {@link SocleWebSocket} needs of the class under it. */
+/** What a {@link SocleWebSocket} needs of the underlying class. */
 export interface PlatformWebSocket {
   readonly url: string | null;
   readonly protocol: string | null;
@@ -14,40 +14,57 @@ export interface PlatformWebSocket {
 
 /** The options of a {@link SocleWebSocket}. */
 export interface ClientOptions {
-  /** The class under it, such as that of `ws`; the global `WebSocket` if absent, which Node has from version 22 on. */
+  /**
+   * The underlying class, such as that of `ws`; the global `WebSocket` if absent, which Node has from version 22 on.
+   */
   WebSocket?: new (url: never, protocols: never) => PlatformWebSocket;
   /**
-   * The `position` of the last message of each topic, with which the client comes back: a `Map` fits. Give the topics of the
-   * newest messages first: the server is told as many as fit in 3,072 bytes of JSON, and uses those of the topics that it
-   * subscribes with `since: "client"`.
+   * The `position` of the last message of each topic, to resume there; a `Map` works. Put the topics with the newest
+   * messages first: the client sends the server as many as fit in 3,072 bytes of JSON. The server uses those of topics
+   * that it subscribes with `since: "client"`.
+   *
+   * ```ts
+   * new SocleWebSocket(url, [], { positions: client.positions });
+   * ```
    */
   positions?: Iterable<readonly [topic: string, position: string]>;
 }
 
-/** A value, or a function that is asked for it before each attempt. */
+/** A value, or a function that is called for it before each attempt. */
 export type Asked<Value> = Value | (() => Value | Promise<Value>);
 
-/** The options of a {@link SocleClient}. */
+/** The options of a {@link SocleClient}. Each number is from 0 to 2,147,483,647. */
 export interface SocleClientOptions extends ClientOptions {
-  /** The application's subprotocols, the preferred first, or a function that is asked for them before each attempt. */
+  /**
+   * The application's subprotocols, the preferred one first, or a function that is called for them before each attempt.
+   */
   protocols?: Asked<string | readonly string[]>;
-  /** Within how many milliseconds it comes back at first; 500 if absent. It is twice as long after each attempt that fails. */
+  /**
+   * The maximum delay in milliseconds before the first attempt to reconnect; 500 if absent. It doubles after each
+   * failed attempt.
+   */
   minDelayMs?: number;
-  /** Within how many milliseconds it comes back at the latest; 30,000 if absent. */
+  /** The upper limit of that delay in milliseconds; 30,000 if absent. */
   maxDelayMs?: number;
-  /** After how many milliseconds in which it sent nothing, or received nothing, it sends a heartbeat; 25,000 if absent. */
+  /**
+   * Milliseconds without sending, or without receiving, after which the client sends a heartbeat; 25,000 if absent, 0
+   * for never.
+   */
   heartbeatMs?: number;
-  /** After how many milliseconds without an answer, or without a connection, it gives up and tries again; 10,000 if absent. */
+  /**
+   * Milliseconds without an answer, or without a connection, after which the client gives up and tries again; 10,000 if
+   * absent.
+   */
   heartbeatTimeoutMs?: number;
-  /** True for a server that isn't Socle's: then none of Socle's subprotocols is offered. */
+  /** True for a server that isn't Socle's. The client then offers none of Socle's subprotocols. */
   plain?: boolean;
-  /** The endpoint's `autoResponse`, where the server doesn't tell it: it does if it speaks `socle.v1`. */
+  /** The endpoint's `autoResponse`, for a server that doesn't speak `socle.v1`. One that does sends it. */
   autoResponse?: { readonly request: string; readonly response: string };
-  /** How many messages may wait for a connection; 1,000 if absent. */
+  /** How many messages may be queued for a connection; 1,000 if absent. */
   maxOutboxMessages?: number;
-  /** How many bytes they may have; 1,048,576 if absent. */
+  /** How many bytes the queued messages may have; 1,048,576 if absent. */
   maxOutboxBytes?: number;
-  /** Whether it comes back after this. If absent it does, but not after 1000 and 4000 to 4499. */
+  /** Whether the client reconnects after this close event. If absent, it does, except after 1000 and 4000 to 4499. */
   shouldReconnect?: (event: ClientCloseEvent) => boolean;
 }
 
@@ -65,13 +82,13 @@ const DEFAULTS = {
 
 export type SettledOptions = SocleClientOptions & typeof DEFAULTS;
 
-/** @throws a TypeError for a number that is none */
+/** @throws a TypeError for an option that is not a number in its range */
 export function settled(options: SocleClientOptions): SettledOptions {
   const given: Record<string, unknown> = { ...options };
   for (const [name, absent] of Object.entries(DEFAULTS)) {
     const value = (given[name] = Number(given[name] ?? absent));
-    // A timer takes no longer time.
-    if (!(value >= 0 && value < 2 ** 31)) throw new TypeError(`${name} takes a number from 0 to 2147483647.`);
+    // The maximum delay of a timer.
+    if (!(value >= 0 && value < 2 ** 31)) throw new TypeError(`${name} must be a number from 0 to 2147483647.`);
   }
   return given as unknown as SettledOptions;
 }

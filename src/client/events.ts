@@ -1,7 +1,6 @@
-// The platform's events; and where it has none, as in older React Native, what a WebSocket needs of them.
+// The platform's events. Where it has none, as in older React Native, the part of them that a WebSocket needs.
 import { made } from "../wire/frame.ts";
 
-/** What calls it back. */
 type Listener<E> = ((event: E) => unknown) | { handleEvent(event: E): unknown } | null;
 
 interface ListenerOptions {
@@ -11,7 +10,7 @@ interface ListenerOptions {
   signal?: AbortSignal;
 }
 
-/** The platform's, whose types differ from one platform to the next. */
+/** The platform's EventTarget, whose types differ between platforms. */
 export interface TargetOf<Events> {
   addEventListener<Type extends keyof Events & string>(
     type: Type,
@@ -38,7 +37,7 @@ class PlainTarget {
 
   addEventListener(type: string, listener: Listener<Event>, { once, signal }: ListenerOptions = {}): void {
     if (!listener || signal?.aborted) return;
-    // It is called once for each event, however often it was added.
+    // A listener is called once for each event, however often it was added.
     this.removeEventListener(type, listener);
     this.#listening = [...this.#listening, { type, listener, once }];
     signal?.addEventListener("abort", () => this.removeEventListener(type, listener));
@@ -50,7 +49,7 @@ class PlainTarget {
 
   dispatchEvent(event: Event): boolean {
     Object.assign(event, { target: this, currentTarget: this });
-    // Who is added meanwhile waits for the next event, and who is removed meanwhile is not called.
+    // A listener that is added meanwhile waits for the next event. One that is removed meanwhile is not called.
     for (const one of this.#listening) {
       const { type, listener, once } = one;
       if (type !== event.type || !this.#listening.includes(one)) continue;
@@ -61,7 +60,7 @@ class PlainTarget {
   }
 }
 
-/** What is thrown goes to where the platform reports what nobody caught. */
+/** Rethrows an error where the platform reports uncaught errors. */
 export function report(call: () => unknown): void {
   try {
     call();
@@ -72,14 +71,14 @@ export function report(call: () => unknown): void {
   }
 }
 
-// One of the two alone is of no use: a target takes the events of its own platform only.
+// One of the two classes alone is useless: a target accepts only its own platform's events.
 const [Base, Target] = made(() => [Event, EventTarget] as const) ?? [PlainEvent, PlainTarget];
 
 export { Target };
 
 /**
- * Of the platform's class, by whose constructor wrappers make it anew; without one (Node has some only from 23 on, React
- * Native has none) like it.
+ * Makes an event of the platform's class, whose constructor wrappers use to create it again. Without that class (Node
+ * has some only from 23 on, React Native has none) it makes one like it.
  */
 export function eventOf<Properties extends object>(
   type: string,
@@ -95,6 +94,8 @@ export function eventOf<Properties extends object>(
   return event as Event & Properties;
 }
 
-/** What a listener throws is reported, and stops nothing here: before 2026-09-15 a Worker's dispatch throws it instead. */
+/**
+ * An error of a listener is reported and stops nothing here. Before 2026-09-15 a Worker's dispatch throws it instead.
+ */
 export const emit = (target: { dispatchEvent(event: Event): boolean }, event: Event): void =>
   report(() => target.dispatchEvent(event));

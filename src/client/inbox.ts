@@ -1,13 +1,13 @@
-// What iterations have not taken yet.
+// The messages that iterations have not taken yet.
 
 export class Inbox<Item> implements AsyncIterable<Item> {
   /** Undefined until there is an iteration. */
   #untaken: (readonly [item: Item, take: () => void])[] | undefined;
   #isEnded = false;
-  /** Iterations that wait for an item or the end. */
+  /** Iterations that wait for an item or for the end. */
   readonly #waiting: (() => void)[] = [];
 
-  /** @param tell dispatches its event, by which it is taken where nobody iterates */
+  /** @param tell dispatches the item's event; without an iteration the item counts as taken after that */
   give(item: Item, take: () => void, tell: () => void): void {
     const untaken = this.#untaken;
     untaken?.push([item, take]);
@@ -16,13 +16,13 @@ export class Inbox<Item> implements AsyncIterable<Item> {
     else take();
   }
 
-  /** Nothing more comes. */
+  /** No more items follow. */
   end(): void {
     this.#isEnded = true;
     this.#wake();
   }
 
-  /** From now on what comes waits until it is taken from here; another iteration goes on where this one was left. */
+  /** From now on items wait until an iteration takes them. A second iteration continues where the first one stopped. */
   [Symbol.asyncIterator](): AsyncGenerator<Item, void, undefined> {
     return this.#iterate((this.#untaken ??= []));
   }

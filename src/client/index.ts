@@ -1,4 +1,4 @@
-// `socle/client`: for browsers, Node, Deno, Bun and Workers, with nothing of Cloudflare's.
+// `socle/client`: for browsers, Node, Deno, Bun and Workers, with nothing from Cloudflare.
 export type {
   ClientCloseEvent,
   ClientData,

@@ -1,6 +1,6 @@
-// The page that a client is in, and its clock.
+// The page that a client runs in, and its clock.
 
-/** What browsers have, and what may be missing elsewhere. */
+/** Globals of browsers, which may be missing elsewhere. */
 export const page = globalThis as {
   readonly navigator?: { readonly onLine?: boolean };
   readonly document?: Partial<Pick<EventTarget, "addEventListener" | "removeEventListener">> & {
@@ -9,5 +9,5 @@ export const page = globalThis as {
   readonly performance?: Pick<Performance, "now">;
 } & Partial<Pick<EventTarget, "addEventListener" | "removeEventListener">>;
 
-/** In milliseconds, by a clock that the time of day doesn't move. */
+/** Milliseconds on a clock that a change of the time of day doesn't affect. */
 export const now = (): number => (page.performance ?? Date).now();

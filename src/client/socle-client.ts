@@ -1,4 +1,4 @@
-// A client that comes back: one connection after the other, what waits to be sent, and where each topic is.
+// A client that reconnects: one connection after the other, the queued messages, and the position of each topic.
 import { dataFrame } from "../wire/frame.ts";
 import { topicsName } from "../wire/positions.ts";
 import type { ClientStatus, SocleClientEvents } from "./client-events.ts";
@@ -10,28 +10,30 @@ import { Inbox } from "./inbox.ts";
 import { now, page } from "./page.ts";
 import { SocleWebSocket, type Link } from "./web-socket.ts";
 
-/** What may be sent. */
 type Sendable = string | ArrayBuffer | ArrayBufferView;
 
-/** A message was not taken: as much waits as may. */
+/**
+ * The message was not queued, because it would exceed `maxOutboxMessages` or `maxOutboxBytes`. The queued messages
+ * stay.
+ */
 export class OutboxFullError extends Error {
   override readonly name = "OutboxFullError";
 }
 
-/** What there is of a connection. */
+/** What the client needs of its current connection. */
 interface Connection {
   readonly socket: SocleWebSocket;
-  /** @returns false if the server takes no message now */
+  /** @returns false if the server can't take a message now */
   give(data: Sendable): boolean;
-  /** Asks at once whether somebody is there. */
+  /** Sends a heartbeat immediately. */
   beat(): void;
-  /** Leaves it. @returns how many messages may be lost, if it has ended so */
+  /** Abandons the connection. @returns how many messages may be lost if it ended this way */
   drop(closing: Closing): number;
 }
 
 /**
- * A client that comes back. It connects, and again after each loss; what it is given meanwhile waits; and of a topic it goes on
- * where it was.
+ * A client that reconnects after each loss of the connection. It detects dead connections, queues the messages that you
+ * send meanwhile, and resumes each topic at its last position.
  *
  * ```ts
  * const client = new SocleClient(async () => `wss://example.com/chat/lobby?token=${await freshToken()}`);
@@ -39,7 +41,7 @@ interface Connection {
  * client.send("hello");
  * ```
  *
- * @see partysocket; {@link SocleWebSocket} for one connection
+ * @see partysocket, which is similar; {@link SocleWebSocket} for one connection
  */
 export class SocleClient
   extends (Target as new () => TargetOf<SocleClientEvents>)
@@ -51,36 +53,37 @@ export class SocleClient
   #ready!: Promise<void>;
   #settle!: [resolve: () => void, reject: (error: Error) => void];
 
-  /** What is of another attempt, or of its connection, comes too late. */
+  /** Events of an earlier attempt, or of its connection, are ignored by this number. */
   #attempt = 0;
-  /** How many attempts have failed. */
+  /** How many attempts have failed in a row. */
   #failed = 0;
-  /** Until the attempt is given up, the next heartbeat, its answer is missing, or the next attempt. */
+  /** One timer for four times: to give up the attempt, the next heartbeat, its missing answer, the next attempt. */
   #timer: ReturnType<typeof setTimeout> = 0 as never;
 
   #connection: Connection | undefined;
 
-  /** Bytes as they were. */
+  /** Binary messages are copied at the call. */
   #outbox: (string | Uint8Array)[] = [];
   #outboxBytes = 0;
   readonly #inbox = new Inbox<string | ArrayBuffer>();
   readonly #topics = new Map<string, readonly [Topic, Inbox<ClientTopicMessage>]>();
-  /** Of each topic that of its newest message, the newest of all first. */
+  /** The position of each topic's newest message, the newest of all first. */
   #positions: readonly (readonly [topic: string, position: string])[];
 
   /**
    * Connects.
    *
-   * @throws a TypeError for an option that is wrong, and where there is no WebSocket; for a `url` that is no function what the
-   * platform's WebSocket throws
+   * @param url where to connect, or a function that is called before each attempt, for example to get a fresh token
+   * @throws a TypeError for an invalid option, and if there is no WebSocket; for a `url` that is not a function, what
+   * the platform's WebSocket throws
    */
   constructor(url: Asked<string | URL>, options: SocleClientOptions = {}) {
     super();
     const { WebSocket = globalThis.WebSocket, protocols = [], positions = [] } = options;
-    if (!WebSocket) throw new TypeError("No WebSocket: give the option WebSocket.");
+    if (!WebSocket) throw new TypeError("No WebSocket: set the option WebSocket.");
     this.#options = settled(options);
     this.#url = url;
-    // Once: an iterator gives them once.
+    // Read once: an iterator can be read only once.
     topicsName((this.#positions = [...positions]));
     this.#renew();
     if (typeof url === "function" || typeof protocols === "function") void this.#connect();
@@ -95,17 +98,19 @@ export class SocleClient
     return this.#status;
   }
 
-  /** Resolves when there is a connection; rejects if there will be none. */
+  /** Resolves when the client is connected; rejects if it is closed for good. */
   get ready(): Promise<void> {
     return this.#ready;
   }
 
-  /** Of each topic that of its newest message, those of the newest first: the option `positions` of another client. */
+  /**
+   * The position of each topic's newest message, the newest first. Pass it as the option `positions` of another client.
+   */
   get positions(): Map<string, string> {
     return new Map(this.#positions);
   }
 
-  /** What comes of a topic. The same name has the same object. */
+  /** The messages of a topic. The same name gives the same object. */
   topic(name: string): ClientTopic {
     const known = this.#topics.get(name);
     if (known) return known[0];
@@ -116,27 +121,28 @@ export class SocleClient
   }
 
   /**
-   * Sends a message: at once, or as soon as there is a connection and the server takes it.
+   * Sends a message: immediately, or as soon as there is a connection and the server can take it.
    *
-   * @throws {@link OutboxFullError} if too much waits; an Error after the end; a TypeError for what is no text and no bytes
+   * @throws {@link OutboxFullError} if too much is queued; an Error after the end; a TypeError for anything but a text
+   * or bytes
    */
   send(data: Sendable): void {
-    if (typeof data !== "string" && data?.byteLength === undefined) throw new TypeError("Send a text or bytes.");
+    if (typeof data !== "string" && data?.byteLength === undefined) throw new TypeError("Send a string or bytes.");
     if (this.#status === "closed") throw new Error("The client is closed.");
     if (this.#outbox.length === 0 && this.#connection?.give(data)) return;
     const { maxOutboxMessages, maxOutboxBytes } = this.#options;
     const copy = typeof data === "string" ? data : dataFrame(data).subarray(1);
     const bytes = this.#outboxBytes + copy.length;
     if (this.#outbox.length >= maxOutboxMessages || bytes > maxOutboxBytes)
-      throw new OutboxFullError("Past maxOutboxMessages or maxOutboxBytes.");
+      throw new OutboxFullError("Outbox full: see maxOutboxMessages and maxOutboxBytes.");
     this.#outbox.push(copy);
     this.#outboxBytes = bytes;
   }
 
   /**
-   * Ends it for good.
+   * Closes the client for good.
    *
-   * @throws what the platform's `close` throws, where there is a connection
+   * @throws what the platform's `close` throws, if there is a connection
    */
   close(code = 1000, reason = ""): void {
     if (this.#status === "closed") return;
@@ -145,8 +151,8 @@ export class SocleClient
   }
 
   /**
-   * The messages from now on, over all connections, until the client is closed. The server waits until each is taken from here,
-   * also after a `break`; another iteration goes on where that was left.
+   * Takes the messages from now on, over all connections, until the client is closed. From now on the server waits
+   * until each is taken here, also after a `break`. A second iteration continues where the first one stopped.
    */
   [Symbol.asyncIterator](): AsyncGenerator<string | ArrayBuffer, void, undefined> {
     return this.#inbox[Symbol.asyncIterator]();
@@ -169,10 +175,10 @@ export class SocleClient
     this.#timer = setTimeout(run, milliseconds);
   }
 
-  readonly #silent = (): void => this.#lose(LOST, new Error("heartbeatTimeoutMs is over."));
+  readonly #silent = (): void => this.#lose(LOST, new Error("No answer in heartbeatTimeoutMs."));
 
   /**
-   * One connection, and all that is its alone: it is forgotten with it.
+   * Opens one connection. Everything in this method belongs to that connection alone and is forgotten with it.
    *
    * @throws what the platform's WebSocket throws
    */
@@ -185,17 +191,22 @@ export class SocleClient
     let isAwaited = false;
     let sentAt: number;
     let receivedAt: number;
-    /** How many messages it was given, how many of them have arrived, and how many will have by the next answer. */
+    /**
+     * How many messages the connection was given, how many of them have arrived, and how many the next answer confirms.
+     */
     let sent = 0;
     let arrived = 0;
     let arriving: number | undefined;
-    /** How many may wait at the server, are given to it at once, and in how many milliseconds it has forgotten one of them. */
+    /**
+     * How many messages may be queued at the server, how many may be sent to it at once, and after how many
+     * milliseconds one more.
+     */
     let most = Infinity;
     let burst: number;
     let each: number;
     let spentUntil = 0;
     let pause: ReturnType<typeof setTimeout>;
-    /** Messages that came, from the first on that is not taken. */
+    /** Messages that arrived, from the first on that is not taken. */
     const untaken: { queues: number; take: () => void }[] = [];
 
     const here =
@@ -214,12 +225,13 @@ export class SocleClient
       if (!request || isAwaited) return;
       isAwaited = true;
       sentAt = now();
-      // One whose answer hasn't come yet has asked already.
+      // A heartbeat without an answer is still waiting: don't send another.
       if (arriving === undefined) {
         arriving = sent;
         socket.send(request);
       }
-      // In two halves: behind a sleep, or a script that blocks, what has come meanwhile is read before the second has passed.
+      // In two halves: after a sleep, or a script that blocks, messages that arrived meanwhile are read before the
+      // second half is over.
       this.#wait(heartbeatTimeoutMs / 2, () => this.#wait(heartbeatTimeoutMs / 2, this.#silent));
     };
     const heard = () => {
@@ -249,14 +261,14 @@ export class SocleClient
         const [waiting, messages, perMs] = numbers.map(Number) as [number, number, number];
         [response, request] = [answer, question];
         most = waiting || most;
-        // Half of what it takes: on their way messages catch up with each other. How fast callbacks are nobody tells: as many as
-        // may wait are taken to need a quarter of a second.
+        // Half of what the server accepts, because messages catch up with each other on the way. The speed of the
+        // callbacks is unknown: the client assumes a quarter of a second for as many as may be queued.
         burst = Math.min(messages || most, most) / 2;
         each = Math.max((perMs / messages) * 2 || 0, 500 / most);
         openedAt = sentAt = receivedAt = now();
         watch();
         this.#settle[0]();
-        // What listeners send goes before what waits.
+        // Messages that listeners send go before the queued ones.
         const behind = this.#outbox;
         this.#outbox = [];
         this.#become("open");
@@ -268,7 +280,7 @@ export class SocleClient
         const { data, topic, position } = message;
         if (!isCounted && data === response && arriving !== undefined) {
           arrived = arriving;
-          // Before the next one, which may be due at once.
+          // Cleared before the next heartbeat, which may be due immediately.
           arriving = undefined;
           return heard();
         }
@@ -279,11 +291,11 @@ export class SocleClient
         untaken.push(one);
         const taken = () => {
           one.queues--;
-          // An acknowledgement stands for all before it too.
+          // An acknowledgement also covers all messages before it.
           while (untaken[0]?.queues === 0) untaken.shift()!.take();
         };
         inbox?.give(message, taken, () => this.#emit("message", message, "MessageEvent", target));
-        // A listener of the topic's may have closed the client.
+        // A listener of the topic may have closed the client.
         this.#inbox.give(
           data,
           taken,
@@ -296,7 +308,7 @@ export class SocleClient
       "recovery",
       here(({ topic, position, recovered }) => {
         heard();
-        // What was recovered follows what the client has.
+        // Recovered messages follow those that the client has.
         if (!recovered) this.#move(topic, position);
         const [target] = this.#topics.get(topic) ?? [];
         if (target) this.#emit("recovery", { topic, position, recovered }, "Event", target);
@@ -307,11 +319,11 @@ export class SocleClient
       here(({ code, reason, wasClean }) => this.#lose({ code, reason, wasClean })),
     );
     const drop = ({ code, wasClean }: Closing): number => {
-      // A server that lets go of whoever comes is no better than one that takes nobody.
+      // A server that drops each client soon is no better than one that is down: the delays don't start over.
       if (now() - openedAt! >= Math.min(maxDelayMs, minDelayMs * 2 ** this.#failed)) this.#failed = 0;
       clearTimeout(pause);
       socket.close();
-      // Of what has arrived a server that closes drops what waits for a callback, and behind a limit all that came.
+      // A server that closes drops queued messages that have arrived; after an exceeded limit it drops all of them.
       const dropped = [1008, 1009, 1013].includes(code) ? sent : most;
       return Math.min(sent, sent - arrived + (wasClean ? dropped : 0));
     };
@@ -323,7 +335,10 @@ export class SocleClient
       this.#outboxBytes -= this.#outbox.shift()!.length;
   }
 
-  /** Of a topic something newer has come. */
+  /**
+   * A server that closes drops arrived messages that wait for a callback, at most `most`; after an exceeded limit it
+   * may drop all.
+   */
   #move(topic: string | undefined, position: string | undefined): void {
     if (!topic) return;
     const others = this.#positions.filter(([one]) => one !== topic);
@@ -335,14 +350,14 @@ export class SocleClient
     const { minDelayMs, maxDelayMs, shouldReconnect = isNoWord } = this.#options;
     let isBack = true;
     report(() => (isBack = shouldReconnect(eventOf("close", closing, "CloseEvent"))));
-    // That may have closed it.
+    // shouldReconnect may have closed the client.
     if (this.#status === "closed") return;
     if (!isBack) return this.#end({ ...closing, error }, mayBeLost);
     this.#wait(Math.random() * Math.min(maxDelayMs, minDelayMs * 2 ** this.#failed++), this.#retry);
     this.#become("waiting", { ...closing, error, mayBeLost });
   }
 
-  /** Nothing is left of a connection. @returns how many messages may be lost with it */
+  /** Abandons the connection, if there is one. @returns how many messages may be lost with it */
   #leave(closing: Closing): number {
     if (this.#status === "open") this.#renew();
     this.#attempt++;
@@ -353,13 +368,13 @@ export class SocleClient
   }
 
   readonly #retry = (): void => {
-    // The browser says when there is a network again.
+    // The client doesn't try while offline: the event "online" follows.
     if (page.navigator?.onLine === false) return;
     this.#become("connecting");
     if (this.#status === "connecting") void this.#connect();
   };
 
-  /** Something has changed about the network. */
+  /** The network may have changed. */
   readonly #look = (): void => {
     if (this.#status === "waiting") this.#retry();
     else this.#connection?.beat();
@@ -377,7 +392,7 @@ export class SocleClient
 
   #renew(): void {
     this.#ready = new Promise((...settle) => (this.#settle = settle));
-    // Who doesn't wait for it is not told of a fault.
+    // A rejection that nobody awaits is not reported.
     this.#ready.catch(() => {});
   }
 
@@ -385,7 +400,7 @@ export class SocleClient
     this.#status = "closed";
     this.#listen("removeEventListener");
     this.#settle[1](new Error("The client is closed."));
-    // A listener that is added behind `close()` is called, as that of a WebSocket.
+    // A listener that is added right after `close()` is still called, as with a WebSocket.
     queueMicrotask(() => {
       const end = { ...closing, mayBeLost: lost + this.#outbox.length };
       this.#become("closed", end);

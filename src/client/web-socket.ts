@@ -1,4 +1,4 @@
-// The client's end of `socle.v1`, as a WebSocket. What the application took is acknowledged, and nothing else.
+// The client's end of `socle.v1`, as a WebSocket. It acknowledges only messages that the application has taken.
 import {
   acknowledgement,
   FrameReader,
@@ -26,44 +26,45 @@ import type { ClientOptions, PlatformWebSocket } from "./client-options.ts";
 import { emit, eventOf, Target, type TargetOf } from "./events.ts";
 import { Inbox } from "./inbox.ts";
 
-/** What stands behind the application's subprotocol on the wire. */
+/** The suffix that `socle.v1` adds to the application's subprotocol on the wire. */
 const WIRE = /(^|\+)socle\.v1$/;
 
-/** How long what was taken may stay unacknowledged, in milliseconds. */
+/** How long a taken message may stay unacknowledged, in milliseconds. */
 const IDLE = 250;
 
-/** For a frame that `socle.v1` doesn't have: a browser sends no 1002. */
+/** The close code for a malformed frame: a browser can't send 1002. */
 const MALFORMED = 4002;
 
-/** A message as it comes. */
+/** A message as it arrives. */
 export type Message = Pick<Published, "data"> & Partial<Published>;
 
-/** Who has it as one of many connections. */
+/** The hooks of a SocleClient, for which this is one of many connections. */
 export interface Link extends ClientOptions {
   /** The server knows none of Socle's subprotocols. */
   readonly plain?: boolean | undefined;
-  /** The server takes messages, and has told this. */
+  /** The server accepts messages, and has sent these settings. */
   settled(settings: Settings): void;
   /**
-   * In place of the event.
+   * Called instead of dispatching the event.
    *
-   * @param take says that the application has taken it
-   * @param isCounted false for a text frame with the answer to a heartbeat, and for all of a plain connection
+   * @param take marks the message as taken by the application
+   * @param isCounted false for a text frame with the answer to a heartbeat, and for all messages of a plain connection
    */
   message(message: Message, take: () => unknown, isCounted: boolean): void;
 }
 
 /**
- * A WebSocket that tells the server what its application took, so that the server waits for it. Its interface is that of
- * the platform's `WebSocket`, and against a server that doesn't speak `socle.v1` it is one.
+ * A WebSocket that tells the server which messages its application has taken, so that the server can wait for it. Its
+ * interface is that of the platform's `WebSocket`, and against a server that doesn't speak `socle.v1` it behaves as
+ * one.
  *
  * ```ts
  * const socket = new SocleWebSocket("wss://example.com/prices");
  * for await (const message of socket) await show(message);
  * ```
  *
- * It is one connection: a {@link SocleClient} comes back. To `partysocket` or `reconnecting-websocket` it is given as their
- * `WebSocket`.
+ * It is one connection; a {@link SocleClient} reconnects. You can also pass this class as `WebSocket` to `partysocket`
+ * or `reconnecting-websocket`.
  *
  * @see the browser's `WebSocket`
  */
@@ -83,22 +84,25 @@ export class SocleWebSocket extends (Target as new () => TargetOf<ClientEvents>)
   onerror: ((event: Event) => unknown) | null = null;
   onclose: ((event: ClientCloseEvent) => unknown) | null = null;
 
-  /** How binary messages are given. Where the platform makes no Blob of bytes, as React Native, each is an ArrayBuffer. */
+  /**
+   * The type in which binary messages are delivered. On a platform that can't make a Blob of bytes, such as React
+   * Native, each is an ArrayBuffer.
+   */
   binaryType: "blob" | "arraybuffer" = "blob";
 
   #socket!: PlatformWebSocket;
   readonly #link: Link | undefined;
   /** The server speaks `socle.v1`. */
   #isFlowControlled = false;
-  /** By this end. */
+  /** Closed by this end. */
   #isClosed = false;
   #isOpened = false;
   #isEnded = false;
-  /** Since the first frame. */
+  /** Set by the first frame. */
   #settings: Settings | undefined;
   /** How many messages were taken. */
   #taken = 0;
-  /** The size of those that are not acknowledged. */
+  /** The size of the messages that are taken and not acknowledged. */
   #size = 0;
   #timer: ReturnType<typeof setTimeout> = 0 as never;
   readonly #inbox = new Inbox<ClientData>();
@@ -106,9 +110,10 @@ export class SocleWebSocket extends (Target as new () => TargetOf<ClientEvents>)
   /**
    * Connects.
    *
-   * @param protocols the application's subprotocols, the preferred first. The server is offered each with `socle.v1` and
-   * without
-   * @throws what the class under it throws; a TypeError if there is none, and for positions that are no pairs of texts
+   * @param protocols the application's subprotocols, the preferred one first. Each is offered with and without
+   * `socle.v1`
+   * @throws what the underlying class throws; a TypeError if there is no such class, and for `positions` that aren't
+   * pairs of texts
    */
   constructor(url: string | URL, protocols: string | readonly string[] = [], options: ClientOptions = {}) {
     super();
@@ -118,10 +123,10 @@ export class SocleWebSocket extends (Target as new () => TargetOf<ClientEvents>)
       plain,
       settled,
     } = options as Partial<Link>;
-    if (!WebSocket) throw new TypeError("No WebSocket: give the option WebSocket.");
+    if (!WebSocket) throw new TypeError("No WebSocket: set the option WebSocket.");
     this.#link = settled && (options as Link);
-    // The EventTarget of Workers calls what stands under `on…` by itself, others don't. It is asked by an event of which nobody
-    // else can know yet.
+    // The EventTarget of Workers calls the properties `on…` by itself, others don't. A test event finds out before
+    // anybody else can listen.
     let isCalled = false;
     /* oxlint-disable unicorn/prefer-add-event-listener -- it is about the other way */
     this.onopen = () => (isCalled = true);
@@ -134,7 +139,7 @@ export class SocleWebSocket extends (Target as new () => TargetOf<ClientEvents>)
     const names = [protocols].flat();
     const offered = names.length > 0 ? names.flatMap((name) => [`${name}+${PROTOCOL}`, name]) : [PROTOCOL];
     offered.push(topicsName(positions));
-    // Who comes back is not to wonder whether it was the network that failed.
+    // A SocleClient needs to tell a server that agrees on nothing from a network that failed.
     if (this.#link) offered.unshift(PLAIN);
     this.#connect((offers) => new WebSocket(url as never, offers as never), plain ? names : offered);
   }
@@ -143,7 +148,7 @@ export class SocleWebSocket extends (Target as new () => TargetOf<ClientEvents>)
     return this.#socket.url ?? "";
   }
 
-  /** The application's subprotocol that was agreed on, "" if none. */
+  /** The application's subprotocol that was negotiated; "" if there is none. */
   get protocol(): string {
     return (this.#socket.protocol ?? "").replace(WIRE, "");
   }
@@ -153,7 +158,7 @@ export class SocleWebSocket extends (Target as new () => TargetOf<ClientEvents>)
   }
 
   get readyState(): 0 | 1 | 2 | 3 {
-    // Node's stays 2 if it was closed while it connected; and between two attempts there is none.
+    // Node's readyState stays 2 if the socket was closed while it connected. Between two attempts there is no socket.
     if (this.#isEnded) return 3;
     if (this.#isOpened) return this.#socket.readyState as 0;
     return this.#isClosed ? 2 : 0;
@@ -163,20 +168,22 @@ export class SocleWebSocket extends (Target as new () => TargetOf<ClientEvents>)
     return this.#socket.readyState === 1;
   }
 
-  /** What was sent and has not left yet, in bytes; of this end, not of the server's. */
+  /** How many bytes were sent and have not left this end yet. The server's queue doesn't count. */
   get bufferedAmount(): number {
     return (this.#socket as { bufferedAmount?: number }).bufferedAmount ?? 0;
   }
 
   /**
-   * @throws what the platform's `send` throws, while the connection is being made; a TypeError for a Blob where the platform
-   * makes none of bytes
+   * Sends a message.
+   *
+   * @throws what the platform's `send` throws while the connection is being established; a TypeError for a Blob if the
+   * platform can't make one of bytes
    */
   send(data: string | ArrayBuffer | ArrayBufferView | Blob): void {
     this.#socket.send((this.#isFlowControlled && typeof data !== "string" ? binaryFrame(data) : data) as never);
   }
 
-  /** @throws what the platform's `close` throws */
+  /** Closes the connection. @throws what the platform's `close` throws */
   close(code?: number, reason?: string): void {
     this.#isClosed = true;
     this.#socket.close(code, reason);
@@ -184,14 +191,17 @@ export class SocleWebSocket extends (Target as new () => TargetOf<ClientEvents>)
   }
 
   /**
-   * The messages from now on, until the connection ends. From now on none is acknowledged that was not taken from here,
-   * also after a `break`; another iteration goes on where that was left.
+   * Takes the messages from now on, until the connection ends. From now on the socket acknowledges only messages taken
+   * by an iteration, also after a `break`. A second iteration continues where the first one stopped.
    */
   [Symbol.asyncIterator](): AsyncGenerator<ClientData, void, undefined> {
     return this.#inbox[Symbol.asyncIterator]();
   }
 
-  /** Tries without `socle.v1` too, where nothing else was offered: clients don't accept that none is agreed on. */
+  /**
+   * If only Socle's subprotocols were offered, it also tries without them: clients don't accept a handshake that agrees
+   * on none.
+   */
   #connect(open: (protocols: string[]) => PlatformWebSocket, protocols: string[]): void {
     const socket = (this.#socket = open(protocols));
     (socket as { binaryType?: string }).binaryType = "arraybuffer";
@@ -217,7 +227,10 @@ export class SocleWebSocket extends (Target as new () => TargetOf<ClientEvents>)
     });
   }
 
-  /** Reads all of a frame before any of it is delivered: what a delivery throws is not the server's fault. */
+  /**
+   * Reads a frame completely before it delivers any of it, so that an error of a listener is not taken for the
+   * server's.
+   */
   #receive(frame: string | ArrayBuffer): void {
     const isFirst = !this.#settings;
     const settings = (this.#settings ??= [WINDOW]);
@@ -232,7 +245,7 @@ export class SocleWebSocket extends (Target as new () => TargetOf<ClientEvents>)
       else if (reader.type === PLACE) recovery = readRecovery(reader);
       else if (reader.type !== SETTINGS) for (const data of reader.messages()) messages.push({ data });
       else if (isFirst) this.#settings = readSettings(reader);
-      else malformed("settings that are not the first frame");
+      else malformed("settings must come first");
     } catch (error) {
       refusal = (error as Error).message;
     }
@@ -255,7 +268,7 @@ export class SocleWebSocket extends (Target as new () => TargetOf<ClientEvents>)
     const [window] = this.#settings!;
     if (!window) return;
     this.#taken++;
-    // Of a text its UTF-16 units, as the protocol allows: they are at hand.
+    // The protocol allows a text's UTF-16 units, which need no encoding.
     this.#size += OVERHEAD + ((data as ArrayBuffer).byteLength ?? (data as string).length);
     if (this.#size * 4 >= window) this.#acknowledge();
     else if (this.#isOpen) this.#timer ||= setTimeout(() => this.#acknowledge(), IDLE);

@@ -1,4 +1,5 @@
-// The stub of a root, on which `broadcast`, `openSessionCount` and `closeAll` speak of all sessions of the path, not of the root's own.
+// The stub of a root: its `broadcast`, `openSessionCount` and `closeAll` apply to all sessions of the path, not to the
+// root's own.
 import { reasonFor } from "../api/close-reason.ts";
 import type { PublishOptions } from "../api/topics.ts";
 import { FORM } from "../hibernation/form.ts";
@@ -21,7 +22,7 @@ const METHODS: Record<string, (...given: never[]) => readonly [kind: string, ...
   },
 };
 
-/** As properties of its own: a proxy is no stub to the platform. */
+/** Defined as own properties, because the platform doesn't take a proxy for a stub. */
 export function ofAll(stub: DurableObjectStub): DurableObjectStub {
   const root = stub as unknown as { socle(told: readonly unknown[], form: number): Promise<number> };
   for (const [name, method] of Object.entries(METHODS)) {

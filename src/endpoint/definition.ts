@@ -24,14 +24,14 @@ export interface EndpointDefinition extends Pick<Registration, "protocols" | "of
   readonly config: EndpointConfig;
   /** Absent for a class: its objects have the callbacks. */
   readonly callbacks?: Callbacks;
-  /** In place of those of a class's object: where a test has put another endpoint. */
+  /** Replaces the callbacks of a class's object, if a test has registered another endpoint. */
   readonly callbacksOf?: (object: object) => Callbacks;
   /** What the options do with the endpoint's sessions. */
   readonly way: Way;
   readonly wayOf: (limits: Limits) => Way;
-  /** Its version, and on which of its options a kept session hangs. */
+  /** The endpoint's version, and those of its options on which a kept session depends. */
   readonly made: string;
-  /** The container's. */
+  /** The listener of the container. */
   readonly onEvent?: EventListener | undefined;
 }
 
@@ -41,9 +41,9 @@ export interface CompleteDefinition extends EndpointDefinition {
 }
 
 /**
- * A copy of options, of which no list and no object is the application's.
+ * Copies options deeply, so that no list and no object is shared with the application.
  *
- * @param seal freezes each, or leaves it as it is
+ * @param seal freezes each copy, or returns it as it is
  */
 function copyOf(value: unknown, seal: (copy: object) => object = (copy) => copy): unknown {
   if (!isObject(value)) return value;
@@ -51,7 +51,9 @@ function copyOf(value: unknown, seal: (copy: object) => object = (copy) => copy)
   return seal(Object.fromEntries(Object.entries(value).map(([name, one]) => [name, copyOf(one, seal)])));
 }
 
-/** A frozen configuration with changes. A spread would make one of all the user properties that it has. */
+/**
+ * A frozen configuration with changes. A spread would call the getter of `userProperties` and freeze one copy of them.
+ */
 export const amended = <T extends EndpointConfig>(config: T, changes: Partial<T>): T =>
   Object.freeze(
     Object.defineProperties({} as T, {
@@ -78,7 +80,7 @@ export function define(
     throw new DeploymentError(`${owner} ${what}.`);
   };
   const callback = isClass && Object.keys(options).find((name) => Object.hasOwn(CALLBACKS, name));
-  if (callback) refuse(`has a class, and beside it ${callback}: make it a method of the class`);
+  if (callback) refuse(`has a class and, beside it, ${callback}: make that a method of the class`);
   check(owner, options, isClass ? CHECKS : { ...CALLBACKS, ...CHECKS });
   const filled = defaultsOf(container);
   const given = Object.entries({ ...filled, ...defined(options) });
@@ -86,18 +88,20 @@ export function define(
   const config = { ...(copyOf(own) as object), path, userProperties: {} } as MutableEndpointConfig;
   const [now, userProperties] = configured(options, config, { refuse });
   check(owner, now, CHECKS);
-  // What configure has put there is copied too: the objects that it may have kept are another's, and an accessor is the value of now.
+  // What configure has assigned is copied too: it may have kept the objects, and an accessor counts with its current
+  // value.
   const copied = copyOf({ ...filled, ...defined(now) }, Object.freeze) as object;
   Object.defineProperties(config, Object.getOwnPropertyDescriptors({ ...copied }));
   const endpoint: Registration = { config, isClass, protocols: config.subprotocols, offers: (name) => [name], refuse };
   register(endpoint);
   const properties = structuredClone(userProperties);
   const isEmpty = Object.keys(properties).length === 0;
-  // Registered: of what may be given in more than one form it is one now.
+  // After `register` each option that may be given in several forms has one form.
   const { userProperties: _, ...settled } = Object.freeze(config) as EndpointConfig;
   const complete: EndpointConfig = Object.freeze({
     ...settled,
-    // They may hold what can't be frozen, such as a Map. To define it anew would make every look-up in the object slow.
+    // A getter with a copy, because user properties may hold what can't be frozen, such as a Map. Redefining the
+    // property would make every look-up in the object slow.
     get userProperties() {
       return (isEmpty ? {} : structuredClone(properties)) as Record<string, unknown>;
     },

@@ -1,4 +1,5 @@
-// The opening handshake, which the Worker and the object share: what is refused, what is agreed on, and what the Worker tells.
+// The opening handshake, shared by the Worker and the object: what is refused, what is agreed on, and what the Worker
+// tells the object.
 import { DeploymentError } from "../api/errors.ts";
 import type { Handshake } from "../hibernation/facts.ts";
 import { formed, type Formed } from "../hibernation/form.ts";
@@ -15,27 +16,30 @@ export const isUpgrade = ({ headers }: Request): boolean => headers.get("Upgrade
 export const answer = (status: number, text: string, headers: HeadersInit = {}): Response =>
   new Response(text, { status, headers });
 
-/** The answer where an object can take no more. */
+/** The answer of an object that can't accept more. */
 export const unavailable = (): Response => answer(503, "Try again later", { "Retry-After": "5" });
 
-/** A URL that a parser would neither refuse nor change: its host ends in a name, or is local, and no segment begins with a dot. */
+/**
+ * Matches a URL that a parser would neither refuse nor change: the host ends in a name or is local, and no segment
+ * begins with a dot.
+ */
 const USUAL =
   /^https?:\/\/(?:127\.0\.0\.1|(?:(?!xn--)[a-z\d-]+\.)*(?!xn--)[a-z][a-z\d-]*)(?::(?:\d{1,4}|[1-5]\d{4}))?((?:\/[\w~-][\w.~-]*)+)(?:\?|$)/;
 
 /**
- * The path of a request; "" for a target of "*", and for a Host that can't be: the platform puts the one behind the other as
- * they are, and "http://a*" is a URL with the path "/".
+ * The path of a request. "" for a target of "*", and for an invalid Host: the platform concatenates the two as they
+ * are, and "http://a*" is a URL with the path "/".
  */
 export function pathOf({ url, headers }: Request): string {
   const host = headers.get("Host") ?? "";
   const [, usual] = USUAL.exec(url) ?? [];
-  // To have a URL parsed takes ten times as long as to see that it need not be.
+  // Parsing a URL takes ten times as long as this test.
   if (usual !== undefined && !/[^\w.:-]/.test(host)) return usual;
   const isWrong = /^[^/]*\/\/[^/?#]*\*$/.test(url) || /[\s/?#@\\]/.test(host);
   return (isWrong ? undefined : URL.parse(url)?.pathname) ?? "";
 }
 
-/** The answer where there is no endpoint. */
+/** The answer if there is no endpoint at the path. */
 export function notFound(request: Request): Response {
   try {
     if (decodeURI(pathOf(request))) return answer(404, "No endpoint at this path");
@@ -46,9 +50,9 @@ export function notFound(request: Request): Response {
 }
 
 /**
- * What client and endpoint agree on, or the answer to a request that opens no session.
+ * Negotiates the session, or answers a request that opens none.
  *
- * @param opens whether it asks for a WebSocket
+ * @param opens whether the request asks for a WebSocket
  */
 export function shakeHands(
   request: Request,
@@ -59,9 +63,9 @@ export function shakeHands(
   const { headers, method } = request;
   if (method !== "GET") return answer(405, "Use GET", { Allow: "GET" });
   if (!opens) return answer(426, "This is a WebSocket endpoint", { Upgrade });
-  // A Worker's own fetch sends no version.
+  // A fetch of a Worker sends no version.
   if ((headers.get("Sec-WebSocket-Version") ?? "13") !== "13") {
-    return answer(426, "The WebSocket version is 13", { Upgrade, "Sec-WebSocket-Version": "13" });
+    return answer(426, "The WebSocket version must be 13", { Upgrade, "Sec-WebSocket-Version": "13" });
   }
   if (!isAllowed(request, config)) return answer(403, "This origin may not connect");
   const offered = protocols.length > 0 ? offeredBy(request) : [];
@@ -69,7 +73,7 @@ export function shakeHands(
   return { path: config.path, pathParameters, negotiatedSubprotocol };
 }
 
-/** In an object's refusal: the Worker's version would have opened a session. */
+/** Marks the refusal of an object whose Worker, of another version, would have opened a session. */
 export const REFUSED = "Socle-Refused";
 
 export function refused(response: Response): Response {
@@ -77,40 +81,40 @@ export function refused(response: Response): Response {
   return response;
 }
 
-/** In an object's 101: its session has ended in or before `onOpen`. */
+/** Marks the 101 of an object whose session ended in or before `onOpen`. */
 export const ENDED = "Socle-Ended";
 
-/** What a shard is told of its place beside the others. */
+/** What the Worker tells a shard about its place among the others. */
 export interface Place {
-  /** How many shards are taken to be in use. */
+  /** How many shards the Worker assumes to be in use. */
   readonly guess: number;
-  /** How many sessions make the shard full; absent where it is to take one more all the same. */
+  /** How many sessions make the shard full; absent if it has to accept one more anyway. */
   readonly sessions?: number | undefined;
 }
 
 /** What the Worker tells the object. */
 export type Told = Handshake & Formed & { readonly place?: Place | undefined };
 
-/** The request as the object gets it. No client can set `cf`, as it could set a header. */
+/** The request as the object receives it. A client can set a header, but not `cf`. */
 export const tell = (request: Request, handshake: Handshake, place?: Place): Request =>
   new Request(request, { cf: { ...request.cf, socle: formed({ ...handshake, place }) } as CfProperties });
 
-/** What the Worker told the object; undefined if the request came past the router. */
+/** What the Worker told the object; undefined if the request did not come through the router. */
 export const told = ({ cf }: Request): Told | undefined => (cf as { socle?: Told } | undefined)?.socle;
 
-/** In the answer of a shard that is full: how many shards it takes to be in use. No client gets it. */
+/** In the answer of a full shard: how many shards it assumes to be in use. Clients never receive it. */
 const FULL = "Socle-Full";
 
-/** The answer of a full shard: nothing has happened there. A body that nobody reads would keep it awake. */
+/** The answer of a full shard, in which nothing has happened. A body that nobody reads would keep the shard awake. */
 export const full = (hint: number): Response => new Response(null, { status: 503, headers: { [FULL]: String(hint) } });
 
-/** How many shards a shard that is full takes to be in use; undefined for any other answer. */
+/** How many shards a full shard assumes to be in use; undefined for any other answer. */
 export function hintOf({ headers }: Response): number | undefined {
   const hint = headers.get(FULL);
   return hint === null ? undefined : Number(hint);
 }
 
-/** The answer of an object that stands where another class's is looked for. */
+/** The answer of an object whose class is not the one that is registered at the path. */
 export function misled(
   pathname: string,
   { name }: ClassOfEndpoints,
@@ -118,7 +122,7 @@ export function misled(
   ctx: DurableObjectState,
 ): Response {
   const error = new DeploymentError(
-    `An object of the class ${name} got a request for "${path}", where the class ${className} is registered: give that its binding, as in { durableObject: ${className}, binding: "NAME" }.`,
+    `An object of the class ${name} got a request for "${path}", where the class ${className} is registered: give the latter its binding, as in { durableObject: ${className}, binding: "NAME" }.`,
   );
   report(`500 for ${pathname}`, error, { ctx });
   return answer(500, "The endpoint failed");

@@ -1,4 +1,4 @@
-// The namespace of an endpoint's class, and the way to the objects that it has.
+// The namespace of an endpoint's class, and the stubs of its objects.
 import * as workers from "cloudflare:workers";
 
 import { DeploymentError } from "../api/errors.ts";
@@ -6,20 +6,20 @@ import type { WsEndpointMap } from "../api/ws-endpoint-map.ts";
 import { toError } from "../reporting/thrown.ts";
 import type { Route } from "./endpoint-class.ts";
 
-/** By what a namespace is found. */
+/** The data by which a namespace is found. */
 export type Home = Pick<Route, "config" | "className" | "isByName">;
 
 /** The name of an object, and where it is. */
 export interface Location {
   readonly name: string;
-  /** As `ctx.id` has it, or the option. */
+  /** As in `ctx.id`, or the value of the option. */
   readonly jurisdiction?: string | undefined;
   readonly locationHint?: DurableObjectLocationHint | undefined;
 }
 
 /**
- * The object of a name. One object gets at another of its path's by its own jurisdiction, that of `ctx.id`; only a Worker, which
- * is near the client, has a hint.
+ * The stub of the object with a name. An object reaches another one of its path in its own jurisdiction, that of
+ * `ctx.id`. Only a Worker, which is near the client, gives a location hint.
  *
  * ```ts
  * stubAt(env, route, { name: shardName(root, 3), jurisdiction: ctx.id.jurisdiction });
@@ -58,10 +58,10 @@ export function namespaceOf(env: unknown, { config, className, isByName }: Home)
 `);
 }
 
-/** As bindings are named: CHAT_ROOM for ChatRoom. */
+/** The usual name of a binding: CHAT_ROOM for ChatRoom. */
 const screaming = (className: string): string => className.replace(/(?<=[a-z\d])(?=[A-Z])/g, "_").toUpperCase();
 
-/** An `env` may be a proxy that throws for what it doesn't have. */
+/** An `env` may be a proxy that throws for unknown names. */
 function namespaceAt(where: unknown, name: string): DurableObjectNamespace | undefined {
   try {
     const found = (where as Record<string, unknown> | null | undefined)?.[name];
@@ -76,7 +76,7 @@ const namesIn = (where: unknown): string =>
     .filter((name) => namespaceAt(where, name))
     .join(", ") || "none";
 
-/** A service, too, seems to have any method: that of a class that is no Durable Object is an RPC property. */
+/** A service binding also seems to have any method: for a class that is not a Durable Object it is an RPC property. */
 const isNamespace = (found: unknown): found is DurableObjectNamespace =>
   Object.prototype.toString.call((found as Partial<DurableObjectNamespace> | undefined)?.idFromName) ===
   "[object Function]";
@@ -85,7 +85,7 @@ function within(namespace: DurableObjectNamespace, jurisdiction: DurableObjectJu
   try {
     return namespace.jurisdiction(jurisdiction);
   } catch (error) {
-    // Local workerd has none. Elsewhere no object may live outside its own.
+    // Local workerd has no jurisdictions. Elsewhere no object may live outside its own.
     if (/not implemented in workerd/.test(toError(error).message)) return namespace;
     throw error;
   }

@@ -1,4 +1,4 @@
-// A request to an object, asked again if it fails in a way that may pass.
+// Sends a request to an object, and repeats it after a failure that may be temporary.
 import { DeploymentError } from "../api/errors.ts";
 import type { WorkerContext } from "../api/handshake-decision.ts";
 import { GONE } from "../options/version.ts";
@@ -6,11 +6,11 @@ import { report } from "../reporting/log.ts";
 import { toError } from "../reporting/thrown.ts";
 import { REFUSED, unavailable } from "./handshake.ts";
 
-/** How often a request is tried, and half of how long before the second time at most, in milliseconds. */
+/** How often a request is tried, and half of the maximum delay before the second attempt, in milliseconds. */
 const TRIES = 3;
 const DELAY = 100;
 
-/** Asks an object, again if the platform says that it may help. */
+/** Asks an object, and asks again if the platform says that the error is retryable. */
 export async function ask(
   stub: () => DurableObjectStub,
   request: Request,
@@ -19,14 +19,14 @@ export async function ask(
 ): Promise<Response> {
   for (let tries = 1; ; tries++) {
     try {
-      // A stub that has failed goes on failing.
+      // A new stub each time: after a failure a stub keeps failing.
       const answered = stub().fetch(request);
-      // A client that resets its connection ends this request. If that ended the object's too, nobody would take its
-      // 101, and the object would never hear that the client is gone.
+      // A client that resets its connection ends this request. Without waitUntil the object's request would end too:
+      // nobody would take its 101, and the object would never learn that the client is gone.
       ctx.waitUntil(answered.catch(() => {}));
       const response = await answered;
       if (response.headers.has(REFUSED)) return disagreeing(response, path);
-      // The platform's has headers that can't be changed, and middleware around the container does change them.
+      // The platform's response has immutable headers, and middleware around the container changes them.
       return new Response(response.body, response);
     } catch (error) {
       const { retryable, overloaded } = toError(error) as { retryable?: boolean; overloaded?: boolean };
@@ -40,9 +40,9 @@ export async function ask(
   }
 }
 
-/** What the Worker's checks have let pass, and the object refuses. */
+/** The object refuses a request that passed the Worker's checks. */
 function disagreeing({ status }: Response, path: string): Response {
-  const text = `The object answers ${status} to what its Worker lets pass: its version is another, or ${GONE}.`;
+  const text = `The object answered ${status} to a request that its Worker accepted: its version is different, or ${GONE}.`;
   report(`503 for ${path}`, new DeploymentError(text));
   return unavailable();
 }

@@ -1,4 +1,4 @@
-// What can't be registered beside each other.
+// Endpoints that can't be registered next to each other.
 import { DeploymentError } from "../api/errors.ts";
 import { difference } from "../hibernation/difference.ts";
 import { agree } from "../options/topics.ts";
@@ -7,9 +7,9 @@ import { ENDPOINTS, TABLES, type Route } from "./endpoint-class.ts";
 import type { Router } from "./router.ts";
 
 /**
- * Looks for what would be taken for a route, or it for that.
+ * Looks for an endpoint that conflicts with a route.
  *
- * @param table that of its container, where it is not yet
+ * @param table the table of the route's container, which doesn't have the route yet
  * @throws {@link DeploymentError} naming both
  */
 export function checkRivals(route: Route, table: Router<Route>): void {
@@ -18,7 +18,7 @@ export function checkRivals(route: Route, table: Router<Route>): void {
   for (const other of TABLES) if (other !== table) checkOther(route, other);
 }
 
-/** Two classes of one name would be served by the same objects, of one of them. */
+/** Two classes with the same name would have the objects of one of them. */
 function checkName({ type, className, isByName, config: { path, binding } }: Route, table: Router<Route>): void {
   const rival = table.values.find(
     (route) =>
@@ -29,11 +29,14 @@ function checkName({ type, className, isByName, config: { path, binding } }: Rou
   );
   if (!rival) return;
   throw new DeploymentError(
-    `"${rival.config.path}" and "${path}" have two classes of the name ${className}: give each its binding, as in { durableObject: ${className}, binding: "NAME" }.`,
+    `"${rival.config.path}" and "${path}" have two classes named ${className}: give each its binding, as in { durableObject: ${className}, binding: "NAME" }.`,
   );
 }
 
-/** By `instance` two endpoints may have the same object, to which topics belong, and which is the root of its shards or has sessions. */
+/**
+ * With `instance`, two endpoints may share an object. Its topics, and whether it is a root or has sessions, must then
+ * be the same.
+ */
 function checkObjects({ type, className, isByName, config }: Route, table: Router<Route>): void {
   if (isByName) return;
   const shared = table.values.filter(
@@ -41,7 +44,7 @@ function checkObjects({ type, className, isByName, config }: Route, table: Route
   );
   const refuse = (rival: Route, what: string): never => {
     throw new DeploymentError(
-      `"${rival.config.path}" and "${config.path}" are both of the class ${className}, may have the same object by instance, and have different ${what}: give both the same, or each a class of its own.`,
+      `"${rival.config.path}" and "${config.path}" have the class ${className}, may share an object by instance, and differ in ${what}: make them the same, or use two classes.`,
     );
   };
   for (const rival of shared) {
@@ -50,10 +53,10 @@ function checkObjects({ type, className, isByName, config }: Route, table: Route
   }
 }
 
-/** A class has one definition for a path: its objects don't know by which container a request came. */
+/** A class has one definition for a path: its objects don't know which container a request came from. */
 function checkOther({ type, className, config, onEvent }: Route, table: Router<Route>): void {
   const rival = table.at(config.path);
-  // A wrapper of a class has the class's own list.
+  // A wrapper inherits the class's own list.
   if (!rival || !Object.hasOwn(type, ENDPOINTS) || rival.type[ENDPOINTS] !== type[ENDPOINTS]) return;
   const [ours, theirs] = [comparable({ config, onEvent }), comparable(rival)];
   const other = Object.keys({ ...ours, ...theirs }).find((name) =>
@@ -61,14 +64,17 @@ function checkOther({ type, className, config, onEvent }: Route, table: Router<R
   );
   if (!other) return;
   throw new DeploymentError(
-    `"${rival.config.path}" and "${config.path}" have the class ${className} in two containers, with another ${other}: give both the same options, or the class to one of them.`,
+    `"${rival.config.path}" and "${config.path}" have the class ${className} in two containers, and differ in ${other}: make the options the same, or use one container.`,
   );
 }
 
-/** What two registrations of a class at the same path must agree on: of the path it is the names of its parameters. */
+/**
+ * The properties in which two registrations of a class at the same path must agree; of the path, the names of its
+ * parameters.
+ */
 const comparable = ({ config, onEvent }: Pick<EndpointDefinition, "config" | "onEvent">): object => ({
   ...config,
-  // The one has run, and the other may be a wrapper.
+  // configure has already run, and the class may be a wrapper.
   configure: undefined,
   durableObject: undefined,
   path: config.path.match(/(?<=\/[{:])[\w-]+/g),

@@ -1,15 +1,15 @@
-// The path table: templates of segments, found by a concrete path.
+// The path table: finds a template of segments for a concrete path.
 import { DeploymentError } from "../api/errors.ts";
 
 /** "/", then segments: a parameter, or a text. */
 const TEMPLATE = /^(\/(\{[\w-]+}|:[\w-]+|(?!:)[^{}*?#/]*))+$/;
 
-/** Stands for a parameter in a route's shape: sorts behind every text. */
+/** Represents a parameter in a route's shape. It sorts after every text. */
 const PARAMETER = "\uffff";
 
 interface Route<V> {
   readonly path: string;
-  /** The canonical path without its parameters' names: the same for two that match the same. */
+  /** The canonical path without the parameters' names: equal for two templates that match the same paths. */
   readonly shape: string;
   /** The shape, with a group for each parameter. */
   readonly pattern: RegExp;
@@ -17,7 +17,6 @@ interface Route<V> {
   readonly value: V;
 }
 
-/** A value found by a path. */
 export interface Match<V> {
   readonly value: V;
   readonly pathParameters: Readonly<Record<string, string>>;
@@ -26,12 +25,12 @@ export interface Match<V> {
 }
 
 /**
- * Decodes each segment, and encodes it as URLs mostly do; "" if it has a malformed escape.
+ * Decodes each segment, and encodes it as URLs usually do; "" for a malformed escape.
  *
- * @param names takes the names of parameters
+ * @param names collects the names of parameters
  */
 function canonical(path: string, names?: string[]): string {
-  // What has no other characters is as it should be.
+  // A path without other characters is already canonical.
   if (!/[^\w/.-]/.test(path)) return path;
   try {
     return path.replace(/(?<=\/)[\w.-]*[^\w/.-][^/]*/g, (segment) => {
@@ -49,33 +48,33 @@ function canonical(path: string, names?: string[]): string {
 /**
  * The shape of a template, and its parameters' names.
  *
- * @throws {@link DeploymentError} for a path that is no template
+ * @throws {@link DeploymentError} for a path that is not a template
  */
 function shapeOf(path: string): [shape: string, names: string[]] {
   const names: string[] = [];
   const shape = TEMPLATE.test(path) && canonical(path, names);
   if (shape && new Set(names).size === names.length) return [shape, names];
   throw new DeploymentError(
-    `No path: "${path}". Begin it with "/", make each parameter a whole segment {name} of its own name, and escape {}*?#%.`,
+    `Invalid path "${path}": begin it with "/", make each parameter a whole segment {name} with a unique name, and escape {}*?#%.`,
   );
 }
 
 export class Router<V> {
-  /** In the order in which they are tried: texts before parameters, compared from the left. */
+  /** In matching order: texts before parameters, compared from the left. */
   readonly #routes: Route<V>[] = [];
 
-  /** @throws {@link DeploymentError} for a path that is no template, or that matches the same paths as another */
+  /** @throws {@link DeploymentError} for a path that is not a template, or that matches the same paths as another */
   add(path: string, value: V): void {
     const [shape, names] = shapeOf(path);
     const rival = this.#routes.find((route) => route.shape === shape);
-    if (rival) throw new DeploymentError(`"${path}" matches the same as "${rival.path}": remove one.`);
+    if (rival) throw new DeploymentError(`"${path}" matches the same paths as "${rival.path}": remove one.`);
     const group = (character: string) => (character === PARAMETER ? "([^/]+)" : `\\${character}`);
     const pattern = RegExp(`^${shape.replace(/[^\w/]/g, group)}$`);
     this.#routes.push({ path, shape, pattern, names, value });
     this.#routes.sort((a, b) => (a.shape < b.shape ? -1 : 1));
   }
 
-  /** Takes away what stands at a template that matches the same paths. */
+  /** Removes the value of a template that matches the same paths. */
   delete(path: string): void {
     const [shape] = shapeOf(path);
     const index = this.#routes.findIndex((route) => route.shape === shape);
@@ -87,9 +86,9 @@ export class Router<V> {
   }
 
   /**
-   * What stands at a template that matches the same paths.
+   * The value of a template that matches the same paths.
    *
-   * @throws {@link DeploymentError} for a path that is no template
+   * @throws {@link DeploymentError} for a path that is not a template
    */
   at(path: string): V | undefined {
     const [shape] = shapeOf(path);

@@ -1,4 +1,4 @@
-// The way of a session into a shard of its path: one is chosen, and another where that is full.
+// Opens a session in a shard of its path: chooses one, and another if that is full.
 import type { WorkerContext } from "../api/handshake-decision.ts";
 import type { Handshake } from "../hibernation/facts.ts";
 import { chosenShard } from "../options/shards.ts";
@@ -8,16 +8,16 @@ import { shardName } from "./object-name.ts";
 import { ask } from "./retry.ts";
 import { guessAt, random } from "./shard-guess.ts";
 
-/** How many full shards a session meets at most: as many as there are of eight, and three more than lead to sixty-four. */
+/** How many full shards a session meets at most: all of eight, and three more than are needed to reach sixty-four. */
 const MOST_TRIES = 10;
 
-/** Who wants to open a session, under `shards`. */
+/** The handshake that is to open a session, under `shards`. */
 export interface Entry {
   readonly request: Request;
   readonly handshake: Handshake;
-  /** The endpoint, and its namespace. */
+  /** The endpoint and its namespace. */
   readonly route: Home;
-  /** Of the root. */
+  /** The location of the root. */
   readonly location: Location;
   readonly env: unknown;
   readonly ctx: Pick<WorkerContext, "waitUntil">;
@@ -26,9 +26,9 @@ export interface Entry {
 }
 
 /**
- * Opens a session in a shard. The root is asked nothing.
+ * Opens a session in a shard, without a request to the root.
  *
- * @throws {@link DeploymentError} if the option `shard` chooses none that can be; what it throws
+ * @throws {@link DeploymentError} if the option `shard` returns an invalid number; what it throws
  */
 export async function enterShard({ request, handshake, route, location, env, ctx, path }: Entry): Promise<Response> {
   const { config, className } = route;
@@ -52,9 +52,9 @@ export async function enterShard({ request, handshake, route, location, env, ctx
     const hint = hintOf(response);
     if (hint === undefined) return response;
     guess.full(shard, count, hint, max);
-    // The new ones come first.
+    // The new shards are tried first.
     from = count < max ? count : 0;
   }
-  // All are full, and share what comes.
+  // All shards are full, and share further sessions.
   return enter(random(max), { guess: max });
 }

@@ -1,20 +1,23 @@
-// How many shards of a path are taken to be in use. Nobody is asked: the shards that are full tell.
+// A guess of how many shards of a path are in use. No object is asked: the answers of full shards correct it.
 
-/** How many paths are remembered: those that were asked for last. */
+/** How many paths are remembered: the most recently used ones. */
 const MOST_PATHS = 1000;
-/** Of how many characters they are at most: clients may choose what stands in a path. A longer one is guessed anew each time. */
+/**
+ * The maximum length of a remembered key, since clients may choose what is in a path. A longer one is guessed anew each
+ * time.
+ */
 const LONGEST = 1000;
-/** How long a guess holds without a full shard, in milliseconds. */
+/** How long a guess lasts without a full shard, in milliseconds. */
 const LIFETIME = 60_000;
 
 export class ShardGuess {
-  /** How many are taken to be in use: the first of the path's. */
+  /** How many shards are assumed to be in use: the first ones of the path. */
   count = 1;
-  /** Those that were full lately. */
+  /** The shards that were full lately. */
   readonly #full = new Set<number>();
   #since = Date.now();
 
-  /** After each minute without a full shard it is half of what it was, and those that were full are asked again. */
+  /** Halves the guess for each minute without a full shard, and forgets which shards were full. */
   age(now: number): void {
     const minutes = Math.floor((now - this.#since) / LIFETIME);
     if (minutes < 1) return;
@@ -24,9 +27,9 @@ export class ShardGuess {
   }
 
   /**
-   * One at random of those that are not known to be full.
+   * Chooses at random one of the shards that are not known to be full.
    *
-   * @param from those before it are no choice where there is another
+   * @param from shards before this one are only chosen if there is no other
    * @returns undefined if all are full
    */
   choose(max: number, from: number): number | undefined {
@@ -38,8 +41,8 @@ export class ShardGuess {
   }
 
   /**
-   * One was full, which was chosen when a number of them were taken to be in use: there are twice as many, unless others that met
-   * it have doubled the guess already, or as many as it says.
+   * A shard was full that was chosen under a guess of `count`. The new guess is twice that, or the shard's hint if it
+   * is higher; if other requests have already doubled the guess, it stays.
    */
   full(shard: number, count: number, hint: number, max: number): void {
     this.#full.add(shard);
@@ -48,10 +51,10 @@ export class ShardGuess {
   }
 }
 
-/** By paths, the one that was asked for last behind the others. */
+/** By path, the most recently used one last. */
 const guesses = new Map<string, ShardGuess>();
 
-/** What a Worker's isolate takes to be in use of a path. */
+/** The guess of this Worker's isolate for a path. */
 export function guessAt(key: string): ShardGuess {
   const guess = guesses.get(key) ?? new ShardGuess();
   if (key.length > LONGEST) return guess;

@@ -1,5 +1,5 @@
-// What a session leaves behind while its object hibernates: in the socket's attachment, and in rows what is too large for that
-// or has to outlive a crash. What the socket holds is attached.ts's; neither knows anything of callbacks.
+// What a session keeps while its object hibernates: in the socket's attachment, and in rows what is too large for it or
+// has to survive a crash. The socket's part is in attached.ts. Neither file knows anything of callbacks.
 import type { EndpointConfig } from "../api/endpoint-options.ts";
 import { SessionObjectError } from "../api/errors.ts";
 import { attempt, type Place } from "../reporting/log.ts";
@@ -23,7 +23,10 @@ import {
   type Slot,
 } from "./row.ts";
 
-/** A longer text of subscriptions has a row: two bytes a character, what is written with it has to fit too. */
+/**
+ * A longer text of subscriptions gets a row: a character may take two bytes, and the rest of the attachment has to fit
+ * too.
+ */
 const MAX_ATTACHED = 6000;
 
 export class Attachment {
@@ -37,19 +40,19 @@ export class Attachment {
   #isTracked: boolean;
   #facts: string;
   #kept: Kept | undefined;
-  /** The limits are no longer the endpoint's. */
+  /** The limits differ from the endpoint's. */
   #isLimited: boolean;
   /** The session object is in storage. */
   #isLarge: boolean;
-  /** It was so in this life. */
+  /** It has had a row since the object woke. */
   #hadRow: boolean;
   /** Its `onClose` has settled. */
   #isForgotten = false;
-  /** What the session is subscribed to, as a text; true if that is in its row and was not read. */
+  /** The subscriptions as a text; true if they are in a row that was not read. */
   #subscriptions: string | true | undefined;
-  /** They had a row in this life. */
+  /** The subscriptions have had a row since the object woke. */
   #hadTopics: boolean;
-  /** Until the session object was read. */
+  /** Set until the session object is read. */
   renewal: Renewal | undefined;
 
   constructor(
@@ -68,7 +71,7 @@ export class Attachment {
     this.keeps = config.hibernate;
     this.limits = limits ?? limitsOf(config);
     this.#isLimited = limits !== undefined;
-    // Until it is renewed it stays as other code has kept it.
+    // Until the renewal it stays as the other code kept it.
     this.#isTracked = (renewal ?? config).trackSessions;
     this.#isLarge = isLarge;
     this.#hadRow = isLarge || this.#isTracked;
@@ -78,7 +81,7 @@ export class Attachment {
   }
 
   /**
-   * What was kept last: read when it is first asked for.
+   * What was kept last; read at the first access.
    *
    * @throws {@link SessionObjectError} if its row is gone; what storage throws
    */
@@ -86,7 +89,7 @@ export class Attachment {
     return (this.#kept ??= this.#read());
   }
 
-  /** What the session is subscribed to, as it was kept last. @throws {@link SessionObjectError} if its row is gone */
+  /** The subscriptions as they were kept last. @throws {@link SessionObjectError} if their row is gone */
   get subscriptions(): string | undefined {
     if (this.#subscriptions === true) this.#subscriptions = topicsOf(this.#storage, this.#id);
     return this.#subscriptions;
@@ -95,7 +98,7 @@ export class Attachment {
   /**
    * Keeps other subscriptions.
    *
-   * @throws what storage throws; the next write has them too
+   * @throws what storage throws; the next write includes them too
    */
   subscribe(subscriptions: string | undefined): void {
     this.#subscriptions = subscriptions;
@@ -104,13 +107,16 @@ export class Attachment {
     if (this.#attach(this.#isLarge)) this.#save();
   }
 
-  /** All in storage was deleted. What is too large for the socket, or is to outlive a crash, is written again. */
+  /**
+   * All storage was deleted. Subscriptions that are too large for the socket, or have to survive a crash, are written
+   * again.
+   */
   emptied(): void {
     if (this.#hadTopics && this.keeps)
-      attempt("a session's topics can't be kept", () => this.#putTopics(), this.#place);
+      attempt("a session's topics can't be saved", () => this.#putTopics(), this.#place);
   }
 
-  /** Changes are kept in storage too. */
+  /** Whether changes are kept in storage too. */
   get isStored(): boolean {
     return this.keeps && (this.#isTracked || this.#isLarge);
   }
@@ -119,9 +125,9 @@ export class Attachment {
    * Keeps another session object, or other user properties.
    *
    * @param channels the send channels in it
-   * @param known the copy of it that will come back, where that is known
-   * @returns the copy of it that will come back
-   * @throws the platform's error, or {@link SessionObjectError} if they are too large; the former stay
+   * @param known the copy that hibernation will bring back, if it is known
+   * @returns the copy that hibernation will bring back
+   * @throws the platform's error, or {@link SessionObjectError} if they are too large; the previous ones stay
    */
   write(slot: Slot, data: unknown, channels: Channels, known?: object): unknown {
     const { kept } = this;
@@ -134,7 +140,7 @@ export class Attachment {
       this.#save();
       const flat = known ?? (isFlat(data) ? { ...data } : undefined);
       if (flat) {
-        // To read it back costs 2 µs more.
+        // Reading it back would cost 2 µs more.
         kept[list] = channels && [flat];
         return (kept[slot] = flat);
       }
@@ -159,7 +165,10 @@ export class Attachment {
     this.kept[0] = this.#facts = JSON.stringify({ ...(JSON.parse(this.#facts) as SessionFacts), ...facts });
   }
 
-  /** Has what other code has kept written by this, facts and session object together. If `write` throws all is as it was. */
+  /**
+   * Rewrites what other code has kept, facts and session object together. If `write` throws, everything stays as it
+   * was.
+   */
   renew({ facts, trackSessions, tracks }: Renewal, write: () => void): void {
     const [former, isLarge] = [this.#facts, this.#isLarge];
     const settle = (to: string, large: boolean, tracked: boolean): void => {
@@ -174,7 +183,7 @@ export class Attachment {
       this.renewal = undefined;
     } catch (error) {
       settle(former, isLarge, trackSessions);
-      attempt("a session can't be kept as it was", () => this.#save(), this.#place);
+      attempt("a session's former state can't be saved", () => this.#save(), this.#place);
       throw error;
     }
   }
@@ -182,14 +191,14 @@ export class Attachment {
   limit<Index extends keyof Limits>(index: Index, value: Limits[Index]): void {
     this.limits[index] = value;
     this.#isLimited = true;
-    // In memory they hold: no message is lost for it.
+    // The limits hold in memory even if they can't be kept: no message is lost because of that.
     const keep = () => {
       if (this.keeps && this.#attach(this.#isLarge)) this.#save();
     };
-    attempt("a session's limits can't be kept", keep, this.#place);
+    attempt("a session's limits can't be saved", keep, this.#place);
   }
 
-  /** Writes or deletes again what a transaction may have taken along. */
+  /** Repeats writes and deletions that a rolled back transaction may have undone. */
   rewrite(): void {
     if (this.#isForgotten) return this.forget();
     const write = () => {
@@ -198,23 +207,23 @@ export class Attachment {
       this.#isLarge = this.#hadRow;
       this.#save();
     };
-    attempt("a session can't be kept after a rollback", write, this.#place);
+    attempt("a session can't be saved after a rollback", write, this.#place);
   }
 
-  /** Marks the session as ended: events that the platform still delivers for the socket are nobody's. */
+  /** Marks the session as ended: later events of the socket are ignored. */
   end(): void {
     const { keeps } = this;
     try {
-      // The mark takes along what `onClose` may read.
+      // The mark replaces what `onClose` may still read.
       if (keeps) void [this.subscriptions, this.kept];
     } catch {
-      // Who asks for it is told.
+      // Reading them again throws the same error where it is needed.
     }
     this.keeps = false;
     if (keeps) markEnd(this.#socket, this.#place);
   }
 
-  /** `onClose` has settled: nothing is left of the session. */
+  /** `onClose` has settled: deletes the rows of the session. */
   forget(): void {
     this.#isForgotten = true;
     if (this.#hadRow || this.#isTracked || this.#hadTopics) {
@@ -231,7 +240,7 @@ export class Attachment {
     const size = this.#attach(false);
     if (size > MAX_ROW) {
       throw new SessionObjectError(
-        `The session object can't be kept: with the session's facts it has ${size} bytes, and a row takes ${MAX_ROW}. Keep parts in rows of your own.`,
+        `The session object is too large: with the session's own data it has ${size} bytes, and a row takes ${MAX_ROW}. Move parts of it to rows of your own.`,
       );
     }
     if (size || this.#isTracked) this.#put();
@@ -246,7 +255,7 @@ export class Attachment {
     this.#isLarge = size > 0;
   }
 
-  /** A crash takes the attachment along, and the `onClose` of a tracked session is to know them. */
+  /** A crash loses the attachment, and the `onClose` of a tracked session needs its subscriptions. */
   #putTopics(): void {
     const { subscriptions = "" } = this;
     const hasTopics = subscriptions !== "" && (this.#isTracked || subscriptions.length > MAX_ATTACHED);
@@ -261,7 +270,7 @@ export class Attachment {
     wrote(this.#storage, this);
   }
 
-  /** @returns the size in bytes of what doesn't fit; 0 if it does */
+  /** @returns the size in bytes if it doesn't fit, otherwise 0 */
   #attach(isLarge: boolean): number {
     const limits = this.#isLimited ? this.limits : undefined;
     const subscriptions = this.#attachable;
@@ -273,17 +282,17 @@ export class Attachment {
       };
       return fit(this.#facts) && fit(this.#id);
     }
-    // Not put by: who sends to many needs none of their session objects.
+    // Not cached: a broadcast to many needs none of their session objects.
     const kept = this.#kept ?? this.#read();
     const attached: Attached = [WHOLE, kept[0], kept[1]];
-    // Without what is absent at its end.
+    // Absent values at the end are left out.
     if (subscriptions) attached.push(limits, kept[2], kept[4], kept[5], subscriptions);
     else if (kept[4] || kept[5]) attached.push(limits, kept[2], kept[4], kept[5]);
     else if (limits || kept[2]) attached.push(limits, kept[2]);
     return attach(this.#socket, attached);
   }
 
-  /** Subscriptions as the socket has them. */
+  /** The subscriptions as the socket holds them. */
   get #attachable(): string | true | undefined {
     const subscriptions = this.#subscriptions;
     return typeof subscriptions === "string" && subscriptions.length > MAX_ATTACHED ? true : subscriptions;

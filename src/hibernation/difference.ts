@@ -1,22 +1,27 @@
-// Where a session object differs from the copy that the platform makes of it. Nothing of sockets here.
+// Finds where a session object differs from the copy that the platform makes of it. Nothing about sockets is here.
 import { isObject, isPlain } from "./plain-data.ts";
 
-/** A path into the session object, such as `.members.0`, and what stands there. */
+/** A path into the session object, such as `.members.0`, and the value there. */
 export type Difference = [path: string, value: unknown];
 
 type Indexed = Record<PropertyKey, unknown>;
 
-/** How deep may be nested what is to be kept. Where the stack has little room, what nests deeper can't come back. */
+/** How deep a kept value may be nested. With little room on the stack, deeper values could not be read back. */
 export const MAX_DEPTH = 1000;
-/** Stands for what nests deeper. */
+/** Stands for a value that is nested too deeply. */
 export const TOO_DEEP = Symbol();
 
-/** Of longer arrays and views each name would be an index: to list a million takes 100 ms, and to look them up by name 400. */
+/**
+ * For longer arrays and views each name would be an index: listing a million takes 100 ms, and looking them up by name
+ * 400.
+ */
 const FEW = 64;
-/** As many elements as a row has bytes. A longer array has holes, of which a client may make any number, or can't be kept. */
+/**
+ * As many elements as a row has bytes. A longer array has holes, whose number a client may choose, or can't be kept.
+ */
 const MOST = 2 ** 21;
 
-/** What an object that is neither plain nor an array holds beside its properties. */
+/** The contents of an object that is neither plain nor an array. */
 function contents(object: object): unknown {
   if (ArrayBuffer.isView(object)) return [object.byteOffset, object.byteLength, object.buffer];
   if (Symbol.iterator in object) return [...(object as Iterable<unknown>)];
@@ -24,62 +29,62 @@ function contents(object: object): unknown {
   return `${String(object)} ${Number(object)}`;
 }
 
-/** The platform's own comparison: 0.04 ms a megabyte, where a loop takes 0.2. It takes two of the same length. */
+/** The platform's comparison takes 0.04 ms a megabyte, a loop 0.2. It needs two buffers of the same length. */
 const hasSameBytes = (one: ArrayBuffer, other: ArrayBuffer): boolean =>
   one.byteLength === other.byteLength && (one.byteLength === 0 || crypto.subtle.timingSafeEqual(one, other));
 
-/** What can be neither read nor changed at once: it counts as another each time. */
+/** Values that can't be read synchronously count as changed each time. */
 const isOpaque = (object: object): boolean => object instanceof Blob || object instanceof Request;
 
-/** Elements are compared by their indices. */
+/** Arrays whose elements are compared by index. */
 export const isLong = (object: object): object is unknown[] =>
   Array.isArray(object) && object.length > FEW && object.length <= MOST;
 
-/** What was added to a longer array or view is not looked for. */
+/** Own properties of a longer array or view are not looked at. */
 const namesOf = (object: object): string[] =>
   isLong(object) || (ArrayBuffer.isView(object) && object.byteLength > FEW) ? [] : Object.getOwnPropertyNames(object);
 
 const pair = (live: object, copy: object) => new Map<object, object>().set(live, copy).set(copy, live);
 
-/** Whether two objects count as equal whatever they look like; undefined where it is their contents that tell. */
+/** Decides whether two objects are equal regardless of their contents; undefined if the contents decide. */
 export type Same = (live: object, copy: object) => boolean | undefined;
 
 /**
- * Whether an object has changed since its copy was made: what each message asks. The first member that differs answers.
+ * Whether an object has changed since its copy was made. It runs for each message, and stops at the first difference.
  *
- * @param same tells of a send channel and its copy
+ * @param same compares a send channel with its copy
  */
 export function hasChanged(live: unknown, copy: unknown, same?: Same): boolean {
   if (same || !isPlain(live) || !isPlain(copy)) return difference(live, copy, same) !== undefined;
   let count = 0;
-  // Without a list of the names: 11 ns for two, where a list takes 44.
+  // Without a list of the names: 11 ns for two, and 44 with a list.
   for (const key in live) {
     const value = live[key];
     const kept = copy[key];
     if (isObject(value) && isObject(kept)) return difference(live, copy) !== undefined;
     if (!Object.is(value, kept)) return true;
-    // All that a copy could have of Object.prototype.
+    // The copy may only have inherited such a value from Object.prototype.
     if ((value === undefined || typeof value === "function") && !Object.hasOwn(copy, key)) return true;
     count++;
   }
-  // What can't be in a copy is a change too: it is refused as it is written.
+  // A value that can't be in a copy is a change too; the write then refuses it.
   if (Object.getOwnPropertyNames(live).length !== count || Object.getOwnPropertySymbols(live).length > 0) return true;
   for (const _ in copy) count--;
   return count !== 0;
 }
 
 /**
- * The first difference between an object and its copy. It tells whether a callback changed the object (against the copy
- * that is kept), and whether hibernation would (against a new one).
+ * The first difference between an object and its copy. Compared with the kept copy it tells whether a callback changed
+ * the object; compared with a new copy, whether hibernation would.
  *
- * @param same tells of a send channel and its copy
- * @param own reads properties as they are, so that a getter differs from the value that is its copy
+ * @param same compares a send channel with its copy
+ * @param own reads properties as they are, so that a getter differs from its value in the copy
  */
 export function difference(live: unknown, copy: unknown, same?: Same, own = false): Difference | undefined {
   try {
     return compare(live, copy, same, own, 0);
   } catch (error) {
-    // Of the stack, or of its bound.
+    // An overflow of the stack, or the depth limit.
     if (isOverflow(error)) return ["", TOO_DEEP];
     throw error;
   }
@@ -102,7 +107,7 @@ function compare(
   if (decided !== undefined) return decided ? undefined : ["", live];
   const prototype: unknown = Object.getPrototypeOf(live);
   if (prototype !== Object.getPrototypeOf(copy)) return ["", live];
-  // A pair once met stays a pair: what was one object twice must not come back as two, nor two as one.
+  // One object that occurs twice must not come back as two, nor two objects as one.
   if (seen?.has(live) || seen?.has(copy)) {
     return seen.get(live) === copy && seen.get(copy) === live ? undefined : ["", live];
   }
@@ -141,14 +146,14 @@ function compare(
       if (found) return [`.${key}${found[0]}`, found[1]];
     }
   }
-  // A copy has none.
+  // A copy has no symbols.
   const [symbol] = Object.getOwnPropertySymbols(live);
   if (symbol) return [`.${String(symbol)}`, (live as Indexed)[symbol]];
   return namesOf(live).length === namesOf(copy).length ? undefined : ["", live];
 }
 
 /**
- * The first property that a copy lacks or changes, or of which there can be no copy.
+ * The first property that a copy lacks or changes, or that can't be copied.
  *
  * @param copy makes the copy by structured clone
  */
@@ -174,7 +179,7 @@ function uncloneable(value: unknown, path = "", seen = new Set([value])): Differ
   return [path, value];
 }
 
-/** None of what throws when it is looked at, such as a proxy that was revoked. */
+/** Empty for a value that throws when it is read, such as a revoked proxy. */
 function membersOf(value: unknown): [string, unknown][] {
   try {
     return Object.entries(value as object);

@@ -1,7 +1,7 @@
-// What is settled of a session before its `onOpen` runs, and stays the same until it ends.
+// The facts of a session: fixed before its `onOpen` runs, and the same until it ends.
 import { isObject } from "./plain-data.ts";
 
-/** What is settled when a session opens, and stays the same until it ends. */
+/** The facts of a session. */
 export interface SessionFacts {
   readonly id: string;
   readonly uri: string;
@@ -11,25 +11,24 @@ export interface SessionFacts {
   readonly negotiatedSubprotocol: string;
   readonly userPrincipal?: unknown;
   readonly tags: readonly string[];
-  /** By which version and options of its endpoint it was kept. 0.1.0 did not say. */
+  /** The version and options of the endpoint that kept it. Absent if 0.1.0 kept it. */
   readonly made?: string;
-  /** Its client knows the frames of topics. */
+  /** Its client receives topics by `socle.v1`. */
   readonly knowsTopics?: boolean;
   /** When it opened, in milliseconds since 1970, for a container with `onEvent`. */
   readonly since?: number;
 }
 
-/** What the Worker settles of it, before the object is woken. */
+/** The part that the Worker fixes before the object wakes. */
 export interface Handshake extends Omit<SessionFacts, "id" | "uri" | "tags" | "since" | "made" | "knowsTopics"> {
   readonly userProperties?: Record<string, unknown> | undefined;
 }
 
-/** They are the same through hibernation: no callback can change them before it. */
+/** Frozen, so that no callback changes facts that hibernation would restore. */
 export function freezeFacts({ pathParameters, userPrincipal, tags }: SessionFacts): void {
   for (const fact of [pathParameters, userPrincipal, tags]) freeze(fact);
 }
 
-/** Through and through. */
 function freeze(fact: unknown): void {
   if (!isObject(fact) || Object.isFrozen(fact)) return;
   for (const one of Object.values(fact)) freeze(one);

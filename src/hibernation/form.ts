@@ -1,28 +1,27 @@
 // The number of the form of what Socle keeps, and of what Worker and object tell each other.
 import { SessionVersionError } from "../api/errors.ts";
 
-/** It goes up with what the code of before could not read. What each has written stays in test/forms. */
+/** Increased when older code could not read what is written. test/forms has what each form wrote. */
 export const FORM = 1;
 
-/** Of an attachment that has subscriptions: what knows only the first would go on without them. */
+/** The form of an attachment with subscriptions: code that knows only the first form would drop them. */
 export const SUBSCRIBED = 2;
 
-/** Carries it. An array has it as a property beside its items, which structured clone keeps and no decoder makes. */
+/** The number is a property next to an array's items. Structured clone keeps it, and no decoder creates it. */
 export interface Formed {
   socle?: number;
 }
 
-/** What 0.1.0 has written into storage and told its objects has none. */
+/** 0.1.0 wrote no number into storage, and told its objects none. */
 export const isKnown = ({ socle = FORM }: Formed): boolean => socle === FORM;
 
-/** With the number. */
 export function formed<T extends object>(kept: T & Formed, form = FORM): T & Formed {
   kept.socle = form;
   return kept;
 }
 
-/** Of another version of Socle, after a rollback. */
+/** The form of a later version of Socle, after a rollback. */
 export const unknownForm = ({ socle }: Formed): SessionVersionError =>
   new SessionVersionError(
-    `It was kept in form ${socle}, and this version of Socle knows up to ${SUBSCRIBED}: deploy one that knows it.`,
+    `It was saved in form ${socle}, and this version of Socle reads up to ${SUBSCRIBED}: deploy a later version of Socle.`,
   );

@@ -1,23 +1,23 @@
-// What a session may take: how much at once, how often, and how long it may be silent. Nothing of sockets here.
+// A session's limits: size and rate of messages, and silence. Nothing about sockets is here.
 
 /**
- * A session's limits and where it stands against them. They change while it lives, and hibernate with it as they are: names
- * would cost with each change.
+ * A session's limits and its use of them. They change during the session and hibernate as they are; names would cost
+ * with each change.
  */
 export type Limits = [
   idleTimeout: number,
   textSize: number,
   binarySize: number,
-  /** The last message came or went before this time. */
+  /** The last message was sent or received before this time. */
   activeUntil: number,
   /** The messages so far have used up the rate limit's budget until this time. */
   spentUntil: number,
-  /** What a client of `socle.v1` has not taken, as that keeps it. */
+  /** What a client of `socle.v1` has not acknowledged, in the form of credit.ts. */
   credit?: number[] | undefined,
   clientTimeout?: number | undefined,
-  /** Something last came from the client before this time. */
+  /** The client last sent something before this time. */
   heardUntil?: number,
-  /** Which of them the session has set itself, a bit each. 0.1.0 did not say. */
+  /** A bit for each limit that the session has set itself. Absent if 0.1.0 kept it. */
   own?: number,
 ];
 
@@ -31,7 +31,7 @@ export const CLIENT_TIMEOUT = 6;
 export const HEARD_UNTIL = 7;
 const OWN = 8;
 
-/** The options with which a session begins. */
+/** The options with the initial limits of a session. */
 interface LimitOptions {
   readonly idleTimeoutMs: number;
   readonly clientTimeoutMs?: number | undefined;
@@ -41,16 +41,16 @@ interface LimitOptions {
 
 export function limitsOf(config: LimitOptions): Limits {
   const { idleTimeoutMs, maxTextMessageBufferSize, maxBinaryMessageBufferSize, clientTimeoutMs } = config;
-  // Without a hole: structured clone would write each by its index.
+  // Without holes: structured clone would write each element with its index.
   return [idleTimeoutMs, maxTextMessageBufferSize, maxBinaryMessageBufferSize, 0, 0, undefined, clientTimeoutMs, 0, 0];
 }
 
-/** A session sets one of them itself: no deploy changes it. */
+/** The session sets a limit itself: no deploy changes it. */
 export function own(limits: Limits, index: keyof Limits & number): void {
   if (limits[OWN] !== undefined) limits[OWN] |= 1 << index;
 }
 
-/** Of those that were kept, what the session did not set itself becomes what it is now. */
+/** Replaces kept limits with the current ones, except those that the session has set itself. */
 export function renewLimits(config: LimitOptions, kept: Limits): Limits {
   const { [OWN]: bits } = kept;
   if (bits === undefined) return kept;
@@ -58,7 +58,7 @@ export function renewLimits(config: LimitOptions, kept: Limits): Limits {
   for (const index of [IDLE_TIMEOUT, TEXT_SIZE, BINARY_SIZE, CLIENT_TIMEOUT] as const) {
     if (bits & (1 << index) || kept[index] === now[index]) continue;
     kept[index] = now[index]!;
-    // Put off by the former timeout: that may be for longer than this one.
+    // The previous timeout may have put it off for longer than the new one allows.
     if (index === IDLE_TIMEOUT) kept[ACTIVE_UNTIL] = 0;
     if (index === CLIENT_TIMEOUT) kept[HEARD_UNTIL] = 0;
   }

@@ -1,27 +1,27 @@
-// What is left of a session that hibernated.
+// The remains of a session that hibernated.
 import type { Limits } from "./limits.ts";
 import type { Kept } from "./row.ts";
 
-/** What was found in an attachment. */
+/** What was read from an attachment. */
 export interface Remains {
   readonly facts: string;
-  /** Absent for one whose session object nobody has asked for. */
+  /** Absent if the session object has not been needed. */
   readonly kept?: Kept | undefined;
   readonly limits?: Limits | undefined;
   readonly isLarge?: boolean;
-  /** What it is subscribed to, as a text; true if that is in its row. */
+  /** Its subscriptions as a text; true if they are in a row. */
   readonly subscriptions?: string | true | undefined;
-  /** It was kept by other code of the endpoint. */
+  /** Set if other code of the endpoint kept it. */
   readonly renewal?: Renewal | undefined;
 }
 
-/** What becomes of a session that other code has kept, once its object is read. */
+/** How to renew a session that other code kept, once its session object is read. */
 export interface Renewal {
-  /** The version under which it was kept, if that is another. */
+  /** The version under which it was kept, if it differs. */
   readonly from: number | undefined;
   /** Its facts, as this code would have kept them. */
   readonly facts: string;
-  /** It has a row; and it is to have one. */
+  /** Whether it has a row, and whether it needs one now. */
   readonly trackSessions: boolean;
   readonly tracks: boolean;
 }

@@ -1,27 +1,27 @@
-// Transactions of the application's that roll back: what Socle wrote meanwhile goes with them, and is written again.
+// Transactions of the application that roll back: they undo what Socle wrote meanwhile, and Socle writes it again.
 
-/** What has something in storage. */
+/** An owner of something in storage. */
 export interface Written {
-  /** A transaction may have taken it along. */
+  /** A transaction may have undone its writes. */
   rewrite(): void;
 }
 
-/** What was written while a transaction is open, by the storage that has one. */
+/** The owners that wrote while a transaction is open, by its storage. */
 const meanwhile = new WeakMap<DurableObjectStorage, Set<Written>>();
 
 /**
- * Something was written, or deleted.
+ * Notes a write or a deletion.
  *
- * @returns what stands for the transaction that is open; undefined if none is
+ * @returns an object that identifies the open transaction; undefined if there is none
  */
 export function wrote(storage: DurableObjectStorage, written: Written): object | undefined {
   return meanwhile.get(storage)?.add(written);
 }
 
 /**
- * Has what is written in a storage written again when a transaction rolls back.
+ * Writes again what Socle wrote in a storage whenever a transaction rolls back.
  *
- * @param rewritten comes behind it
+ * @param rewritten is called after that
  */
 export function watchRollbacks(storage: DurableObjectStorage, rewritten: () => void): void {
   const transactions = new Transactions(storage, rewritten);
@@ -29,12 +29,12 @@ export function watchRollbacks(storage: DurableObjectStorage, rewritten: () => v
   storage.transaction = (closure) => transactions.run(closure);
 }
 
-/** Those of a storage. They are compiled when there is one, which in most objects is never. */
+/** A class of its own, so that it is compiled only for objects with a transaction, which most objects never have. */
 class Transactions {
   readonly #storage: DurableObjectStorage;
   readonly #platform: Pick<DurableObjectStorage, "transaction" | "transactionSync">;
   readonly #rewritten: () => void;
-  /** One within another may be kept, and be rolled back with that. */
+  /** Nested transactions: an inner one may commit and still be rolled back with the outer one. */
   #open = 0;
 
   constructor(storage: DurableObjectStorage, rewritten: () => void) {

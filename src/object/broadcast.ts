@@ -1,4 +1,4 @@
-// A payload for many sessions of an object.
+// Sends a payload to many sessions of an object.
 import type { CloseReason } from "../api/close-reason.ts";
 import type { Session } from "../api/session.ts";
 import { report, type Place } from "../reporting/log.ts";
@@ -9,11 +9,11 @@ import { idsOf } from "../session/excepted.ts";
 import type { ServerSession } from "../session/session.ts";
 import type { Turns } from "../session/turns.ts";
 
-/** What {@link Endpoint.broadcast} takes beside the payload. */
+/** The options of {@link Endpoint.broadcast}. */
 export interface BroadcastOptions {
-  /** Sessions that are not to get it, or their ids. */
+  /** The sessions that do not receive the payload, or their ids. */
   except?: Session | string | Iterable<Session | string>;
-  /** Only the sessions with this tag get it. */
+  /** Only the sessions with this tag receive the payload. */
   tag?: string;
 }
 
@@ -22,29 +22,29 @@ export interface Audience {
   readonly ctx: DurableObjectState;
   readonly slices: Slices;
   readonly turns: Turns;
-  /** Those that are open, or that have a tag. */
+  /** The open sessions, or those of them that have a tag. */
   all(tag?: string): ServerSession[];
   known(socket: WebSocket): ServerSession | undefined;
-  /** Has what was published in this turn kept and sent. */
+  /** Stores and sends the publications of this turn. */
   flush(): void;
 }
 
 /**
- * Sends to the open sessions, past their send channels: to many in slices.
+ * Sends to the open sessions, outside their send channels; to many in slices.
  *
- * @returns how many it went to, or is to go to
- * @throws {@link PayloadError} for what is no payload
+ * @returns the number of receivers
+ * @throws {@link PayloadError} for anything but a payload
  */
 export function broadcast(sessions: Audience, payload: Payload, { except, tag }: BroadcastOptions): number {
   const sends = sendsItself(payload);
   if (!sends) checkData(payload);
-  // What was published before comes before.
+  // Earlier publications are sent first.
   sessions.flush();
   const excepted = idsOf(except);
   const receivers = sessions.all(tag).filter(({ id }) => !excepted.has(id));
   const { slices } = sessions;
   const isDivided = slices.divides(receivers.length);
-  // What waits for its slice, or in a session until a callback's change is kept, is what it was at the call.
+  // A payload that is sent later, in a slice or after a callback's change is stored, has the bytes of the call.
   const data = sends || !(isDivided || sessions.turns.isHolding()) ? payload : settle(payload);
   const missed = (error: unknown, session: Place) => report("a broadcast missed a session", error, session);
   const send = (session: ServerSession): boolean => {
@@ -68,7 +68,7 @@ export function broadcast(sessions: Audience, payload: Payload, { except, tag }:
   return receivers.length;
 }
 
-/** Closes all that are open. @returns how many that were */
+/** Closes all open sessions. @returns how many it closed */
 export function closeAll(sessions: Audience, reason: CloseReason): number {
   const all = sessions.all();
   for (const session of all) session.close(reason);

@@ -15,12 +15,12 @@ export class Definitions {
   readonly #class: ClassOfEndpoints;
   readonly #options: () => EndpointOptions<unknown>;
   readonly #known = new Map<string, CompleteDefinition>();
-  /** By the class's own options. */
+  /** The endpoint made of the class's own options. */
   #own: EndpointDefinition | undefined;
 
   /**
    * @param object has the callbacks of a class
-   * @param options those of the class itself
+   * @param options the options of the class itself
    */
   constructor(object: object, type: ClassOfEndpoints, options: () => EndpointOptions<unknown>) {
     this.#object = object;
@@ -29,10 +29,10 @@ export class Definitions {
   }
 
   /**
-   * What the endpoints say of the topics of an object, and whether it is one that is registered.
+   * The topic settings of an object's endpoints, and whether they come from a registered endpoint.
    *
-   * @param path of a session's endpoint, where it is a session that asks
-   * @throws {@link DeploymentError} if nothing tells which endpoint is the object's
+   * @param path the path of a session's endpoint, if a session asks
+   * @throws {@link DeploymentError} if the object's endpoint is unknown
    */
   topicsOf({ id }: DurableObjectState, path?: string): readonly [TopicSettings, isRegistered: boolean] {
     const found = this.#registered(id, path);
@@ -40,14 +40,14 @@ export class Definitions {
     const own = this.at(path ?? id.name ?? "");
     if (own) return [own.config.topics ?? {}, false];
     throw new DeploymentError(
-      `No endpoint of the class ${this.#class.name} is known to be that of the object, whose topics are asked for: register its path, or get it by its path.`,
+      `The object's endpoint of the class ${this.#class.name} is unknown, and so are its topics: register its path, or get the object by its path.`,
     );
   }
 
   /**
-   * Of which path's sessions an object has a part, and which; undefined without `shards`, and for an object that has no name.
+   * The object's name as root or shard; undefined without `shards`, and for an object without a name.
    *
-   * @param path of a session's endpoint, where it is one that asks
+   * @param path the path of a session's endpoint, if a session asks
    */
   nameOf({ id }: DurableObjectState, path?: string): ObjectName | undefined {
     if (id.name === undefined) return undefined;
@@ -56,9 +56,9 @@ export class Definitions {
   }
 
   /**
-   * By what the namespace of the object's class is found.
+   * The data by which the namespace of the object's class is found.
    *
-   * @param path of a session's endpoint, where it is one that asks
+   * @param path the path of a session's endpoint, if a session asks
    */
   homeOf({ id }: DurableObjectState, path?: string): Home {
     const config = this.#registered(id, path);
@@ -70,12 +70,12 @@ export class Definitions {
     return route ?? { config: this.#ownAt(path ?? "").config, className: type.name, isByName: false };
   }
 
-  /** What is registered and known to be the endpoint of an object. */
+  /** The registered configuration that is known to be the object's. */
   #registered({ name }: DurableObjectId, path: string | undefined): EndpointConfig | undefined {
     const all = [...(this.#class[ENDPOINTS]?.values() ?? [])].map(({ config }) => config);
     return (
       all.find((config) => config.path === path) ??
-      // All of them say the same then.
+      // If one has `instance`, all of them agree.
       all.find(({ instance }) => instance) ??
       this.#matching(name ?? "") ??
       (name === undefined && all.every((config) => agree(config, all[0]!)) ? all[0] : undefined)
@@ -91,7 +91,7 @@ export class Definitions {
   #at(name: string): EndpointConfig | undefined {
     for (const table of TABLES) {
       const { value } = table.match(name) ?? {};
-      // A class that is registered nowhere has none.
+      // A class that is not registered has no endpoints.
       if (value && value.type[ENDPOINTS] === this.#class[ENDPOINTS]) return value.config;
     }
     return undefined;
@@ -101,7 +101,9 @@ export class Definitions {
     return (this.#own ??= define(path, this.#options(), true));
   }
 
-  /** The endpoint behind a path as it was registered; of a class that was not registered there, by its own options. */
+  /**
+   * The endpoint at a path as it was registered; for a class that is not registered there, one with its own options.
+   */
   at(path: string): CompleteDefinition | undefined {
     const known = this.#known.get(path);
     if (known) return known;
@@ -110,7 +112,7 @@ export class Definitions {
     if (!found) {
       if (this.#class[SERVES_MAPS]) return undefined;
       const own = this.#ownAt(path);
-      // Not put by: such paths are the clients' choice, and have no end.
+      // Not cached: clients choose such paths, so there may be any number of them.
       return Object.freeze({ callbacks, ...own, made: unregistered(own.made), config: amended(own.config, { path }) });
     }
     const definition = Object.freeze({

@@ -1,4 +1,4 @@
-// The Durable Object: takes the platform's events for its sockets to their sessions.
+// The Durable Object: it passes the platform's socket events to the sessions.
 import { DurableObject } from "cloudflare:workers";
 
 import type { Callbacks } from "../api/callbacks.ts";
@@ -25,7 +25,7 @@ import type { RootStub } from "./root-stub.ts";
 import { Sessions } from "./sessions.ts";
 import { Siblings } from "./siblings.ts";
 
-/** A class that extends {@link Endpoint}. */
+/** A class that extends {@link Endpoint}. It is the type of `container.Endpoint` and of a class that you register. */
 export type EndpointClass<Env = unknown, T = unknown, Path extends string = string> = new (
   ctx: DurableObjectState,
   env: Env,
@@ -36,8 +36,8 @@ export interface Endpoint<Env = Cloudflare.Env, T = unknown, Path extends string
   extends Callbacks<Env, T, Path>, Hooks {}
 
 /**
- * A Durable Object that serves WebSockets. Write the callbacks as methods; storage, alarms, RPC methods and
- * `onRequest` are yours as in any Durable Object.
+ * A Durable Object that serves WebSockets. Write the callbacks as methods. Storage, alarms, RPC methods and `onRequest`
+ * are yours, as in any Durable Object.
  *
  * ```ts
  * export class Chat extends Endpoint<Env, { name: string }> {
@@ -53,29 +53,31 @@ export interface Endpoint<Env = Cloudflare.Env, T = unknown, Path extends string
  *
  * @typeParam Env the Worker's bindings
  * @typeParam T the session object that `onOpen` returns
- * @typeParam Path the path at which it is registered, for typed path parameters
+ * @typeParam Path the path at which the class is registered, for typed path parameters
  * @see Jakarta: `Endpoint`
  */
 // oxlint-disable-next-line no-unused-vars -- the callbacks of the interface above have them
 export class Endpoint<Env = Cloudflare.Env, T = unknown, Path extends string = string> extends DurableObject<Env> {
   /**
-   * The options of the class, wherever it is registered; those given there win.
+   * The options of the class, wherever it is registered. Options given at registration win.
    *
    * ```ts
    * static override options: EndpointOptions = { idleTimeoutMs: 60_000 };
    * ```
    *
-   * Those of the classes that it extends hold too, where its own don't say otherwise. An option that is undefined says nothing.
+   * Options of a superclass apply too, unless the class sets them itself. An option that is undefined counts as not
+   * set.
    */
   static options?: EndpointOptions<unknown>;
 
   /**
-   * True for a class that has a `fetch`, `alarm`, `webSocketMessage`, `webSocketClose` or `webSocketError` of its own, and calls
-   * `super` in it. Without it such a class is refused, because its callbacks would never run.
+   * Set it to true in a class that has its own `fetch`, `alarm`, `webSocketMessage`, `webSocketClose` or
+   * `webSocketError` and calls `super` in it. Otherwise Socle refuses such a class, because its callbacks would never
+   * run.
    */
   static overrides?: boolean;
 
-  /** What the container tells the objects of the class. */
+  /** Set by containers, for the objects of the class. */
   declare static [ENDPOINTS]?: Map<string, EndpointDefinition>;
   declare static [LISTENERS]?: Set<EventListener>;
   declare static [SERVES_MAPS]?: boolean;
@@ -97,40 +99,46 @@ export class Endpoint<Env = Cloudflare.Env, T = unknown, Path extends string = s
     settings: (path) => this.#definitions.topicsOf(this.ctx, path),
     onEvent: (event, env) => this.#tell(event, env),
   });
-  /** The sessions that a crash has ended come before anything new. */
+  /** Ends the sessions that a crash left, before anything new runs. */
   #recovery: Promise<void> | undefined;
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
-    // A registered class was checked, and a wrapper around it calls it. A fetch in place of ours shows with the first client.
+    // A registered class was checked at registration, and this class may be a wrapper that calls it. A wrong `fetch`
+    // shows with the first client.
     if (!this.#class[ENDPOINTS] || this.#class[SERVES_MAPS]) checkMethods(this.#class, Endpoint, "fetch");
     this.#tell({ type: "wake", id: ctx.id }, env);
     if (!hasLostSessions(ctx)) return;
-    // Not before the constructor of the subclass has run, and what it blocks for. What is called by RPC waits too.
+    // Waits for the constructor of the subclass, and for its blockConcurrencyWhile. RPC calls wait too.
     this.#recovery = Promise.resolve().then(() => ctx.blockConcurrencyWhile(() => this.#sessions.endLost()));
   }
 
   /**
-   * The object that is the root of this one's path, for state that all its shards share. Without the option `shards`, and in the root, it is
-   * the object itself.
+   * The stub of the root of this object's path, for state that all its shards share. Without the option `shards`, and
+   * in the root, it is the stub of the object itself.
    *
    * ```ts
    * await this.root.ban(user.name); // a method of the class, which runs in the root
    * ```
    *
-   * @throws {@link DeploymentError} where no binding and no export leads to the class
+   * @throws {@link DeploymentError} if no binding and no export leads to the class
    */
   get root(): RootStub<this> {
     return this.#siblings.root as unknown as RootStub<this>;
   }
 
-  /** The number of the shard that this object is; undefined in the root, and without the option `shards`. */
+  /** The number of the shard that this object is; undefined in the root and without the option `shards`. */
   get shard(): number | undefined {
     return this.#siblings.shard;
   }
 
   /**
-   * The open sessions of this object: not those still in `onOpen`, nor those that are closing. Under `shards` those of this shard.
+   * The open sessions of this object, without those still in `onOpen` and those that are closing. Under `shards`, those
+   * of this shard.
+   *
+   * ```ts
+   * for (const session of this.openSessions("staff")) session.close(1001);
+   * ```
    *
    * @param tag only those with this tag
    * @see Jakarta: `Session.getOpenSessions`
@@ -140,8 +148,8 @@ export class Endpoint<Env = Cloudflare.Env, T = unknown, Path extends string = s
   }
 
   /**
-   * How many open sessions there are: not those still in `onOpen`, nor those that are closing. By RPC too. Under `shards` those of this shard; by
-   * `container.stub` and {@link root} those of the path.
+   * The number of open sessions, without those still in `onOpen` and those that are closing. Also by RPC. Under
+   * `shards`, it counts those of this shard; by `container.stub` and {@link root}, those of the path.
    *
    * ```ts
    * await container.stub(env, "/chat/lobby").openSessionCount();
@@ -154,16 +162,16 @@ export class Endpoint<Env = Cloudflare.Env, T = unknown, Path extends string = s
   }
 
   /**
-   * Closes every open session. By RPC too, where the reason is a code, or an object with the two properties of a
-   * {@link CloseReason}. Under `shards` those of this shard; by `container.stub` and {@link root} those of the path, behind what was published
-   * before.
+   * Closes every open session. Also by RPC, where the reason is a code, or an object with the two properties of a
+   * {@link CloseReason}. Under `shards`, it closes those of this shard; by `container.stub` and {@link root}, those of
+   * the path, after earlier publications.
    *
    * ```ts
    * await container.stub(env, "/chat/lobby").closeAll({ closeCode: 1012, reasonPhrase: "new version" });
    * ```
    *
    * @param reason 1000 if absent
-   * @returns how many it closed
+   * @returns how many sessions it closed
    * @throws {@link CloseReasonError} for a code that may not be sent, or a phrase over 123 bytes of UTF-8
    */
   closeAll(reason?: number | { closeCode: number; reasonPhrase?: string }): number {
@@ -171,37 +179,40 @@ export class Endpoint<Env = Cloudflare.Env, T = unknown, Path extends string = s
   }
 
   /**
-   * Sends to every open session of this object, past their send channels. A session whose send fails keeps it from no
-   * other; the failure is logged. By RPC too, where the payload is a text or bytes, and `except` ids.
+   * Sends to every open session of this object, outside the send channels. If a send fails, Socle logs the error and
+   * sends to the other sessions. Also by RPC, where the payload is a text or bytes, and `except` takes ids.
    *
-   * To more than 250 sessions it goes in slices, between which the object handles other events. The receivers and the bytes are those of the call, and
-   * what is sent to a session later comes later. A payload that sends itself makes its bytes when its turn comes.
+   * To more than 250 sessions it sends in slices, between which the object handles other events. Receivers and bytes
+   * are those of the call. A later message to a session arrives later. A payload that sends itself makes its bytes when
+   * it is its turn.
    *
-   * Under `shards` it goes to every session of the path, by the root, in one order with what is published, and the payload is a text or bytes. What is lost on
-   * the way there is logged.
+   * Under `shards` it sends to every session of the path, through the root, in one order with publications. The payload
+   * is then a text or bytes, and Socle logs a broadcast that is lost on the way to the root.
    *
    * ```ts
    * this.broadcast(`${user.name} has joined`, { except: session });
    * await container.stub(env, "/chat/lobby").broadcast("maintenance at 9", { tag: "staff" });
    * ```
    *
-   * @returns how many sessions it went to; of more than 250 to how many it is to go. Under `shards` how many of this object's own, by RPC of all
-   * @throws {@link PayloadError} for what is no payload; {@link OverloadedError} under `shards`, if too much waits
+   * @returns the number of receivers; under `shards` the number of this object's own, by RPC of all
+   * @throws {@link PayloadError} for anything but a payload; {@link OverloadedError} under `shards`, if too much is
+   * queued
    */
   broadcast(payload: Payload, options: BroadcastOptions = {}): number {
     return this.#sessions.part.broadcast(payload, options);
   }
 
   /**
-   * Publishes on a topic of this object, under `shards` of the path. All subscribers get it in the same order. By RPC too, where `except` is ids.
+   * Publishes on a topic of this object, under `shards` of the path. All subscribers receive it in the same order. Also
+   * by RPC, where `except` takes ids.
    *
    * ```ts
    * await this.publish("chat", "It is midnight.");
    * await container.stub(env, "/rooms/lobby").publish("chat", "It is midnight.");
    * ```
    *
-   * @param payload a text or bytes, taken as it is at the call
-   * @returns a promise that resolves when the publication has its place and, with a history, is kept
+   * @param payload a text or bytes, copied at the call
+   * @returns a promise that resolves when the publication has its position and, with a history, is stored
    * @throws as {@link Session.publish} does
    */
   async publish(
@@ -213,8 +224,8 @@ export class Endpoint<Env = Cloudflare.Env, T = unknown, Path extends string = s
   }
 
   /**
-   * What there is of a topic: the newest position of its history, and how many of this object's sessions are subscribed, under `shards` of
-   * all of the path. By RPC too.
+   * The state of a topic: the newest position of its history, and how many of this object's sessions, or under `shards`
+   * of the path's, are subscribed. Also by RPC.
    *
    * @throws {@link TopicError}
    */
@@ -223,13 +234,13 @@ export class Endpoint<Env = Cloudflare.Env, T = unknown, Path extends string = s
   }
 
   /**
-   * Reads a topic's history, the oldest first. By RPC too.
+   * Reads a topic's history, the oldest publication first. Also by RPC.
    *
    * ```ts
    * const newest = await this.publications("chat", { last: 20 });
    * ```
    *
-   * @returns all that is there, without `since` and `last`; nothing of a topic without a history
+   * @returns the whole history if there is neither `since` nor `last`; an empty array for a topic without a history
    * @throws {@link TopicError}
    */
   async publications(topic: string, options?: PublicationsOptions): Promise<KeptPublication[]> {
@@ -237,7 +248,7 @@ export class Endpoint<Env = Cloudflare.Env, T = unknown, Path extends string = s
   }
 
   /**
-   * Forgets a topic's history. Positions of before recover nothing any more; who is subscribed stays so. By RPC too.
+   * Deletes a topic's history. Earlier positions no longer recover anything. Subscriptions stay. Also by RPC.
    *
    * @throws {@link TopicError}
    */
@@ -246,7 +257,7 @@ export class Endpoint<Env = Cloudflare.Env, T = unknown, Path extends string = s
   }
 
   /**
-   * What the objects of a path under `shards` tell each other, and what the Worker has for all of them.
+   * Receives the messages of the other objects of a path under `shards`, and those of the Worker to all its sessions.
    *
    * @internal
    */
@@ -254,7 +265,9 @@ export class Endpoint<Env = Cloudflare.Env, T = unknown, Path extends string = s
     return this.#sessions.part.told(told, form);
   }
 
-  /** Opens a session, or answers what opens none. The container's router comes here, and so may your own routing. */
+  /**
+   * Opens a session, or answers a request that opens none. The container's router calls it, and your own routing may.
+   */
   override async fetch(request: Request): Promise<Response> {
     if (this.#recovery) await this.#recovery;
     this.#sessions.rearm();
@@ -271,14 +284,14 @@ export class Endpoint<Env = Cloudflare.Env, T = unknown, Path extends string = s
 
   override webSocketMessage(socket: WebSocket, message: string | ArrayBuffer): Promise<void> | void {
     const session = this.#sessions.of(socket);
-    // It passes the parts of its endpoint's options, if there are any, and comes to `Dispatch.receive`.
+    // The message passes the parts of the endpoint's options, if there are any, and reaches `Dispatch.receive`.
     return session ? session.receive(message) : this.#other(socket, message);
   }
 
   override webSocketClose(socket: WebSocket, code: number, phrase: string): Promise<void> | void {
     const reason = new CloseReason(code, phrase);
     const session = this.#sessions.of(socket);
-    // It has an answer in any case.
+    // The Close frame is answered in any case.
     return session ? session.lost(reason) : this.#other(socket, reason).then(() => closeSocket(socket, reason));
   }
 
@@ -287,13 +300,13 @@ export class Endpoint<Env = Cloudflare.Env, T = unknown, Path extends string = s
     return session ? session.lost(reasonOf(error), toError(error)) : this.#other(socket, toError(error));
   }
 
-  /** The idle timeouts share it with {@link onAlarm}. */
+  /** The timeouts of sessions share the alarm with {@link onAlarm}. */
   override async alarm(info?: AlarmInvocationInfo): Promise<void> {
     await this.#recovery;
     await this.#alarm.ring(info);
   }
 
-  /** Of a socket that Socle did not accept. What it throws is logged. */
+  /** An event of a socket that Socle did not accept. An error of the method is logged. */
   async #other(socket: WebSocket, event: OtherEvent): Promise<void> {
     if (!this.onOtherSocket || !this.#sessions.isOther(socket)) return;
     try {
@@ -303,7 +316,7 @@ export class Endpoint<Env = Cloudflare.Env, T = unknown, Path extends string = s
     }
   }
 
-  /** All containers' listeners, where no endpoint tells whose. */
+  /** Tells the listeners of all containers, because the event belongs to no endpoint. */
   #tell(event: ContainerEvent, env: unknown): void {
     for (const onEvent of this.#class[LISTENERS] ?? []) tellOf(onEvent, event, env, { ctx: this.ctx });
   }

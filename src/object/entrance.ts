@@ -1,4 +1,4 @@
-// A request that comes to an object: by the router, or past it.
+// A request that arrives at an object, through the router or directly.
 import type { CompleteDefinition } from "../endpoint/definition.ts";
 import { ENDPOINTS, TABLES, type ClassOfEndpoints, type Route } from "../endpoint/endpoint-class.ts";
 import {
@@ -17,20 +17,20 @@ import type { Match } from "../endpoint/router.ts";
 import type { Handshake } from "../hibernation/facts.ts";
 import { isKnown } from "../hibernation/form.ts";
 
-/** What it needs of the object. */
+/** The part of the object that is needed. */
 export interface Host {
   readonly type: ClassOfEndpoints;
   readonly ctx: DurableObjectState;
-  /** It has an `onRequest`. */
+  /** The class has an `onRequest`. */
   readonly answersRequests: boolean;
   definition(path: string): CompleteDefinition | undefined;
 }
 
 /**
- * What becomes of a request.
+ * Decides what to do with a request.
  *
- * @returns what is agreed on, for one that opens a session; undefined for one that is the class's `onRequest`'s; the answer to any
- * other
+ * @returns the handshake of a request that opens a session; undefined for a request to the class's `onRequest`; the
+ * answer to any other
  */
 export function enter(request: Request, host: Host): Told | Response | undefined {
   const { type, ctx, answersRequests } = host;
@@ -39,7 +39,7 @@ export function enter(request: Request, host: Host): Told | Response | undefined
   const isOpening = isUpgrade(request);
   const agreed = told(request);
   if (agreed && !isKnown(agreed)) return refused(unavailable());
-  // A request that no router has sent may have any path: it is the Worker's own.
+  // A request that came directly may have any path, which the Worker chose.
   if (!isOpening && !agreed && answersRequests) return undefined;
   const found: Match<Route>[] = [];
   for (const table of TABLES) {
@@ -55,7 +55,7 @@ export function enter(request: Request, host: Host): Told | Response | undefined
   return checked instanceof Response ? refused(checked) : checked;
 }
 
-/** A request that came past the router passes the same checks, but nobody has asked the hook. */
+/** A direct request passes the same checks, but the hook was not called for it. */
 function check(
   request: Request,
   pathname: string,
@@ -65,13 +65,13 @@ function check(
 ): Handshake | Response {
   const definition = match?.value ?? host.definition(pathname);
   if (!definition) return notFound(request);
-  // At a path where the class is not registered the checks of all its paths hold.
+  // At a path where the class is not registered, the checks of all its paths apply.
   const others = match ? [] : (host.type[ENDPOINTS]?.values() ?? []);
   let agreed!: Handshake | Response;
   for (const one of [...others, definition]) {
     agreed = shakeHands(request, one, match?.pathParameters ?? {}, opens);
     if (agreed instanceof Response) return agreed;
-    if (one.config.onHandshake) return answer(403, "Come by the router");
+    if (one.config.onHandshake) return answer(403, "Connect through container.fetch");
   }
   return agreed;
 }

@@ -1,22 +1,25 @@
-// How many sessions an object has, for a shard that may be full.
+// Counts the sessions of an object, for a shard that may be full.
 import { full, type Place } from "../endpoint/handshake.ts";
 import type { Subject } from "../session/subject.ts";
 
-/** How long it keeps how many shards a Worker took to be in use, in milliseconds. */
+/** How long a Worker's guess of the shards in use is remembered, in milliseconds. */
 const LIFETIME = 60_000;
 
 export class Occupancy {
-  /** Of the sessions that are open, or in `onOpen`; undefined until a Worker asks. To count them is to look at each socket once. */
+  /**
+   * The sockets of sessions that are open or in `onOpen`; undefined until a Worker asks. Counting looks at each socket
+   * once.
+   */
   #sockets: Set<WebSocket> | undefined;
-  /** The most shards that a Worker took to be in use lately. */
+  /** The highest number of shards that a Worker recently assumed to be in use. */
   #hint = 0;
   #hintedAt = 0;
 
   /**
-   * Whether a session may open in a shard.
+   * Checks whether a session may open in a shard.
    *
    * @param known the sessions that had an event since the object woke
-   * @returns the answer of a shard that is full
+   * @returns the answer of a full shard; undefined if it isn't full
    */
   refusal({ guess, sessions }: Place, ctx: DurableObjectState, known: Iterable<Subject>): Response | undefined {
     const now = Date.now();
@@ -35,7 +38,7 @@ export class Occupancy {
   }
 }
 
-/** The platform lists neither those in `onOpen` nor those that don't hibernate, and it lists closing ones. */
+/** The platform's list lacks sockets in `onOpen` and those that don't hibernate, and it has closing ones. */
 function openOf(sockets: WebSocket[], known: Iterable<Subject>): Set<WebSocket> {
   const open = new Set(sockets.filter(({ readyState }) => readyState === WebSocket.OPEN));
   for (const { webSocket, isOpen } of known) {

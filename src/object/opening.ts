@@ -1,5 +1,5 @@
 import { CloseReason } from "../api/close-reason.ts";
-// What a session begins with: what it keeps of its request, and what client and endpoint have agreed on.
+// The beginning of a session: what it keeps of its request, and the handshake's result.
 import { ENDED } from "../endpoint/handshake.ts";
 import { markEnd } from "../hibernation/attached.ts";
 import type { Handshake, SessionFacts } from "../hibernation/facts.ts";
@@ -47,7 +47,6 @@ export function beginningOf(
   ];
 }
 
-/** The 101. */
 export function upgraded(webSocket: WebSocket, protocol: string | undefined, isOpen: boolean): Response {
   if (isOpen && !protocol) return new Response(null, { status: 101, webSocket });
   const headers: Record<string, string> = protocol ? { [PROTOCOLS]: protocol } : {};
@@ -56,15 +55,15 @@ export function upgraded(webSocket: WebSocket, protocol: string | undefined, isO
 }
 
 /**
- * The session has ended already. A socket that can't hibernate would keep the object awake until its client answers, which may be
- * never.
+ * For a session that has already ended. A socket that can't hibernate would keep the object awake until its client
+ * answers, which may never happen.
  */
 function refuse(session: Pick<ServerSession, "ctx" | "webSocket" | "path">): void {
   session.ctx.acceptWebSocket(session.webSocket);
   markEnd(session.webSocket, session);
 }
 
-/** Runs `onOpen`, and accepts the socket behind it. @returns false if the object has no place for that */
+/** Runs `onOpen`, and then accepts the socket. @returns false if the object can't accept another socket */
 export function run(session: ServerSession): Promise<boolean> | boolean {
   let hasPlace = true;
   const opening = session.dispatch.open(() => {

@@ -1,4 +1,4 @@
-// Sessions that other code has kept, before a deploy or a rollback: which of them go on, and how the others end.
+// Sessions that other code has kept, before a deploy or a rollback: which of them continue, and how the others end.
 import type { EventListener } from "../api/container-event.ts";
 import { SessionVersionError } from "../api/errors.ts";
 import { amended, define } from "../endpoint/definition.ts";
@@ -12,28 +12,31 @@ import { placeOf, report, type Place } from "../reporting/log.ts";
 import type { ServerSession } from "../session/session.ts";
 import { wayOf, type Served } from "../session/way.ts";
 
-/** What it needs of the object's sessions. */
+/** The part of the object's sessions that is needed. */
 interface Host {
   readonly ctx: DurableObjectState;
   readonly env: unknown;
   readonly onEvent: EventListener;
 }
 
-/** Of its options it has none. What a client of `socle.v1` offered is called as it was. */
+/**
+ * The way of a session that can't continue: it has no part of an option. Its negotiatedSubprotocol stays the
+ * application's name.
+ */
 const LAST = wayOf([
   {
     join: (session) => void Object.assign(session, { negotiatedSubprotocol: plainName(session.negotiatedSubprotocol) }),
   },
 ]);
 
-/** The log is told of so many paths and causes. */
+/** How many pairs of path and cause are logged at most. */
 const MOST = 100;
 
 export class Outdated {
   readonly #host: Host;
-  /** What the log has been told: of a thousand sessions it is once. */
+  /** What was logged already: a thousand sessions with the same cause are logged once. */
   readonly #told = new Set<string>();
-  /** The paths that were registered, and are no more. */
+  /** The paths that were registered before and are not any more. */
   readonly #gone: Record<string, Served> = {};
 
   constructor(host: Host) {
@@ -41,10 +44,10 @@ export class Outdated {
   }
 
   /**
-   * Whether a session that other code has kept can go on.
+   * Checks whether a session that other code has kept can continue.
    *
-   * @param definition of its path; undefined if that is gone
-   * @returns what it is served by, and what becomes of it: it is renewed, or it ends
+   * @param definition the endpoint of its path; undefined if that is gone
+   * @returns the endpoint that serves it, and either its renewal or the error with which it ends
    */
   look(
     facts: SessionFacts,
@@ -55,17 +58,17 @@ export class Outdated {
     const former = formerOf(facts, made);
     const why = definition ? obstacle(former, made, Boolean(definition.config.migrateSession)) : GONE;
     const answers = answerOf(former) === answerOf(made);
-    // What its heartbeat is, and the answer that it doesn't count, a client of `socle.v1` was told as it came.
+    // A client of `socle.v1` was told its heartbeat, and the answer that it doesn't count, when it connected.
     const isOnWire = isFlowControlled(facts.negotiatedSubprotocol);
     const pair = definition?.config.autoResponse;
-    // What an endpoint has by itself no client of before sends, which was told of none.
+    // A client that was told no heartbeat never sends the one that an endpoint has by default.
     const isNew = answerOf(former) === "" && pair && isHeartbeat(pair);
     const isMisled = !answers && !isNew && isOnWire;
     const isMute = definition && isOnWire && !speaks(definition.config);
     if (why ?? (isMisled || isMute)) {
       const cause =
-        why ?? (isMute ? "topics has gone, by which its client speaks" : "its client was told another autoResponse");
-      const error = new SessionVersionError(`The code that kept it was another: ${cause}.`);
+        why ?? (isMute ? "its client uses topics, which was removed" : "its client knows another autoResponse");
+      const error = new SessionVersionError(`Other code saved the session: ${cause}.`);
       const { path } = facts;
       const served =
         why === GONE ? (this.#gone[path] ??= { ...define(path, {}, false), callbacks: {}, onEvent }) : definition!;
@@ -82,7 +85,7 @@ export class Outdated {
     return [definition!, renewal];
   }
 
-  /** A session that can't go on is told of: its `onClose` is to get undefined, and no other callback anything. */
+  /** Reports a session that can't continue. Its `onClose` gets undefined, and no other callback runs. */
   announce(session: ServerSession, error: SessionVersionError): undefined {
     session.object.isRead = true;
     session.object.value = undefined;
@@ -90,7 +93,7 @@ export class Outdated {
     session.tell({ type: "error", session, error });
   }
 
-  /** Of a session that can't be read at all: the log and the containers' listeners are told. */
+  /** Reports a session that can't be read at all, to the log and to the containers' listeners. */
   tell(error: SessionVersionError): void {
     const { ctx, env, onEvent } = this.#host;
     this.#report(error, placeOf(ctx));
@@ -99,14 +102,14 @@ export class Outdated {
 
   #report(error: SessionVersionError, place: Place): void {
     const entry = `${place.path}: ${error.message}`;
-    // A class that is registered nowhere has as many paths as its clients choose.
+    // A class that is not registered has as many paths as its clients choose.
     if (this.#told.has(entry) || this.#told.size === MOST) return;
     this.#told.add(entry);
-    report("sessions of other code can't go on", error, place);
+    report("sessions saved by other code can't continue", error, place);
   }
 }
 
-/** An endpoint as it ends a session: it has the callbacks and no part of an option, and leaves no row. */
+/** The endpoint for ending a session: it has the callbacks and no part of an option, and leaves no row. */
 const lastOf = ({ config, ...served }: Served, hasRow: boolean): Served => ({
   ...served,
   config: amended(config, { hibernate: true, trackSessions: hasRow }),

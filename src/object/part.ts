@@ -1,4 +1,4 @@
-// What an object is of its path: all of it; or under `shards` its root, or one of its shards.
+// The role of an object for its path: all of it, or under `shards` its root or one of its shards.
 import { CloseReason } from "../api/close-reason.ts";
 import { DeploymentError } from "../api/errors.ts";
 import type { TopicSettings, TopicState } from "../api/topics.ts";
@@ -17,14 +17,14 @@ import { Topics } from "../topics/topics.ts";
 import { broadcast, closeAll, type Audience, type BroadcastOptions } from "./broadcast.ts";
 import type { Siblings } from "./siblings.ts";
 
-/** As another object of the path has it. */
+/** Another object of the path. */
 interface Sibling {
   socle(told: Told, form: number): Promise<never>;
 }
 
-/** What it needs of the object's sessions. */
+/** The part of the object's sessions that is needed. */
 interface Sessions extends Audience, Owner {
-  /** There are some, of whatever kind. */
+  /** Whether there are sessions, including those in `onOpen`. */
   readonly hasAny: boolean;
   find(socket: WebSocket): Subject | undefined;
   of(socket: WebSocket): Subject | undefined;
@@ -93,15 +93,15 @@ export class Part {
   }
 
   /**
-   * Sends to every session: of the object, or under `shards` of the path.
+   * Sends to every session of the object, or under `shards` of the path.
    *
-   * @returns to how many of the object it goes
+   * @returns the number of receivers in this object
    */
   broadcast(payload: unknown, options: BroadcastOptions): number {
     const { root, shard } = this;
     const sessions = this.#sessions;
     if (!root && !shard) return broadcast(sessions, payload as Data, options);
-    // No method goes to another object. @throws PayloadError
+    // A payload's method can't be sent to another object. @throws {@link PayloadError}
     checkData(payload);
     const excepted = idsOf(options.except);
     const { tag } = options;
@@ -111,7 +111,7 @@ export class Part {
     shard.admit(bytes);
     shard
       .ask(["broadcast", settle(payload), [...excepted], tag], bytes)
-      .catch((error: unknown) => report("a broadcast is lost", error, placeOf(sessions.ctx)));
+      .catch((error: unknown) => report("a broadcast was lost", error, placeOf(sessions.ctx)));
     return sessions.all(tag).filter(({ id }) => !excepted.has(id)).length;
   }
 
@@ -120,7 +120,7 @@ export class Part {
     return this.root ? { ...state, subscribers: await this.root.subscribers(topic) } : state;
   }
 
-  /** Another object of the path, or the Worker, has something for this. */
+  /** A call from another object of the path, or from the Worker. */
   async told(told: Told, form: number): Promise<unknown> {
     if (!isKnown({ socle: form })) throw unknownForm({ socle: form });
     const { root, shard } = this;
@@ -138,36 +138,34 @@ export class Part {
           return this.topics.publications(told[1], told[2]);
       }
     }
-    throw new DeploymentError(
-      "An object was taken for what it is not: the option shards has come or gone with a deploy.",
-    );
+    throw new DeploymentError("The object has another role: a deploy has added or removed the option shards.");
   }
 
-  /** Before its first session is open the root knows of a shard. @returns false if the root can't be reached */
+  /** The root has to know of a shard before its first session opens. @returns false if the root can't be reached */
   async greet(): Promise<boolean> {
     try {
       await this.shard?.greet();
       return true;
     } catch (error) {
-      report("503, for the root does not know of the shard,", error, placeOf(this.#sessions.ctx));
+      report("503, because the shard can't register with its root,", error, placeOf(this.#sessions.ctx));
       return false;
     }
   }
 
-  /** All in storage was deleted. */
+  /** All storage was deleted. */
   reset(): void {
     this.root?.reset();
     this.topics.reset();
   }
 
-  /** @returns when to look again; Infinity if there is nothing to look at */
+  /** @returns when to look again; Infinity for never */
   sweep(now: number): number {
     const place = placeOf(this.#sessions.ctx);
     let next = Infinity;
     const look = (what: string, sweep: () => number | undefined) =>
       attempt(what, () => (next = Math.min(next, sweep() ?? Infinity)), place);
-    look("histories are not looked at", () => this.topics.sweep(now));
-    look("shards are not looked at", () => this.root?.sweep(now));
+    look("histories can't be checked", () => this.topics.sweep(now));
+    look("shards can't be checked", () => this.root?.sweep(now));
     return next;
   }
 }

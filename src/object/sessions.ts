@@ -1,4 +1,4 @@
-// The sessions of a Durable Object: opened, found again by their sockets, and ended when their time is over.
+// The sessions of a Durable Object: opened, found again by their sockets, and ended when a timeout is due.
 import { CloseReason } from "../api/close-reason.ts";
 import type { EventListener } from "../api/container-event.ts";
 import { SessionVersionError } from "../api/errors.ts";
@@ -36,20 +36,20 @@ export class Sessions implements SessionHost {
   declare readonly siblings: Siblings;
   /** The endpoint at a path as it was registered. */
   declare readonly definition: (path: string) => Served | undefined;
-  /** What the object's endpoints say of topics. */
+  /** The topic settings of the object's endpoints. */
   declare readonly settings: (path?: string) => readonly [TopicSettings, isRegistered: boolean];
-  /** Told of what is no endpoint's. */
+  /** Receives the events that belong to no endpoint. */
   declare readonly onEvent: EventListener;
   readonly turns = new Turns();
   readonly slices = new Slices((sending) => this.ctx.waitUntil(sending));
-  /** Those that had an event since the object woke. */
+  /** Sessions that had an event since the object woke. */
   readonly #known = new Map<WebSocket, ServerSession>();
   /** Those of them that don't hibernate. */
   readonly #awake = new Set<ServerSession>();
   readonly #outdated = new Outdated(this);
   readonly #occupancy = new Occupancy();
   #part: Part | undefined;
-  /** Those whose sockets may have taken no mark of it. */
+  /** Ended sessions whose sockets may not have the mark of the end. */
   readonly #ended = new WeakSet<WebSocket>();
 
   constructor(parts: Pick<Sessions, "ctx" | "env" | "alarm" | "siblings" | "definition" | "settings" | "onEvent">) {
@@ -58,7 +58,7 @@ export class Sessions implements SessionHost {
     watchRollbacks(this.ctx.storage, () => this.rearm());
   }
 
-  /** What the object is of its path. */
+  /** The object's role for its path. */
   get part(): Part {
     return (this.#part ??= new Part(this, this.siblings));
   }
@@ -67,15 +67,15 @@ export class Sessions implements SessionHost {
     return this.part.topics;
   }
 
-  /** There are sessions, of whatever kind. */
+  /** Whether there are sessions, including those in `onOpen`. */
   get hasAny(): boolean {
     return this.#known.size > 0 || this.ctx.getWebSockets().length > 0;
   }
 
-  /** Opens a session: the 101. */
+  /** Opens a session, and answers with the 101. */
   async open(request: Request, agreed: Told): Promise<Response> {
     const definition = this.definition(agreed.path);
-    // Only the Worker's version has an endpoint there.
+    // Only the Worker's version has an endpoint at this path.
     if (!definition) return refused(unavailable());
     if (definition.config.shards && !(await this.part.greet())) return unavailable();
     const full = agreed.place && this.#occupancy.refusal(agreed.place, this.ctx, this.#known.values());
@@ -90,13 +90,13 @@ export class Sessions implements SessionHost {
     return switching(agreed, webSocket, session.isOpen, request);
   }
 
-  /** The session of a socket that has an event, from memory or out of hibernation; undefined once it has ended. */
+  /** The session of a socket that has an event, from memory or from its attachment; undefined once it has ended. */
   of(socket: WebSocket): ServerSession | undefined {
     this.rearm();
     const known = this.#known.get(socket);
     if (known?.object.isRead) return known;
     const session = known ?? this.find(socket, true);
-    // One that can't go on under this code is not to be read.
+    // The session object of a session that can't continue is not read.
     if (session && !session.object.isRead) this.awaken(session);
     return this.#known.get(socket);
   }
@@ -106,10 +106,10 @@ export class Sessions implements SessionHost {
     try {
       const failure = session.load();
       if (!failure) return;
-      // Its end is on its way, which reads it again and tells.
+      // The session is ending; its end reads the object again and reports the error.
       session.object.isRead = !isEnding;
       if (isEnding) return;
-      // As after a failed onOpen, there is no session object to go on with.
+      // As after a failed onOpen, there is no session object.
       this.keepAwake(session.dispatch.fail(failure, UNREADABLE));
       session.close(1011);
     } catch (error) {
@@ -118,7 +118,7 @@ export class Sessions implements SessionHost {
     }
   }
 
-  /** The open sessions: not those still in `onOpen`, nor those that are closing. */
+  /** The open sessions, without those in `onOpen` and those that are closing. */
   all(tag?: string): ServerSession[] {
     this.rearm();
     const sessions: ServerSession[] = [];
@@ -126,7 +126,7 @@ export class Sessions implements SessionHost {
       const session = this.find(socket);
       if (session?.asyncRemote.isReady) sessions.push(session);
     }
-    // The platform lists those that hibernate.
+    // The platform lists only sockets that hibernate.
     for (const session of this.#awake) {
       if (session.asyncRemote.isReady && (tag === undefined || session.tags.includes(tag))) sessions.push(session);
     }
@@ -150,7 +150,7 @@ export class Sessions implements SessionHost {
     this.#part?.topics.leave(session);
   }
 
-  /** All in storage was deleted. */
+  /** All storage was deleted. */
   emptied(): void {
     this.part.reset();
     for (const session of this.#known.values()) session.emptied();
@@ -167,11 +167,12 @@ export class Sessions implements SessionHost {
     if (known) this.#awake.delete(known);
     this.#ended.add(socket);
     this.#occupancy.delete(socket);
-    // After hibernation there may be others: to look for them would wake them, so the alarm does.
+    // After hibernation there may be other sessions with a timeout. Looking for them would wake them, so the alarm does
+    // it.
     if (limits && hasTimeout(limits) && this.#known.size === 0 && this.alarm.isFresh) this.#share(this.alarm.release());
   }
 
-  /** Whether Socle has nothing to do with a socket of the object: it is not even one whose session has ended. */
+  /** Whether a socket has nothing to do with Socle: it has no session, and had none. */
   isOther(socket: WebSocket): boolean {
     return !this.#ended.has(socket) && !isOurs(socket);
   }
@@ -181,26 +182,26 @@ export class Sessions implements SessionHost {
   }
 
   wake(time: number, hibernates: boolean): void {
-    // The alarm's row is this life's. Sockets that don't hibernate end with it, in whatever way that ends.
+    // The alarm's row belongs to this life. Sockets that don't hibernate end with the life in any case.
     if (hibernates) markLife(this.ctx.storage);
     this.#share(this.alarm.wake(time));
   }
 
-  /** An alarm could not be set before, of which the log was told then. */
+  /** Sets an alarm that could not be set before. The failure was logged then. */
   rearm(): void {
     if (this.alarm.isMissing) this.keepAwake(this.alarm.wake(Infinity).catch(() => {}));
   }
 
   #share(sharing: Promise<void>): void {
     this.keepAwake(
-      sharing.catch((error: unknown) => report("the idle timeouts have no alarm", error, placeOf(this.ctx))),
+      sharing.catch((error: unknown) => report("the alarm for idle timeouts can't be set", error, placeOf(this.ctx))),
     );
   }
 
   /**
-   * Closes the sessions that have been silent for too long, without waking the others, and deletes what is too old of histories.
+   * Closes the sessions whose timeout is due, without waking the others, and deletes old publications from histories.
    *
-   * @returns when to look again; Infinity if there is nothing to look at
+   * @returns when to look again; Infinity for never
    */
   sweep(now: number): number {
     const { ctx, definition } = this;
@@ -213,14 +214,14 @@ export class Sessions implements SessionHost {
     return new LostSessions(this).end();
   }
 
-  /** A lost one: its socket is gone. */
+  /** Recreates a lost session, whose socket is gone. */
   restore(kept: Kept): ServerSession {
     const { id } = JSON.parse(kept[0]) as SessionFacts;
     const subscriptions = readTopics(this.ctx.storage, id);
     return this.#resume(new WebSocketPair()[1], { facts: kept[0], kept, isLarge: true, subscriptions }, false);
   }
 
-  /** The session object of a lost one, for its `onClose`. */
+  /** Reads the session object of a lost session, for its `onClose`. */
   read(session: ServerSession): Error | undefined {
     if (session.object.isRead) return undefined;
     const failure = session.object.resume(true);
@@ -241,7 +242,7 @@ export class Sessions implements SessionHost {
     return false;
   }
 
-  /** Without reading the session object, unless it is for an event of its own. */
+  /** Doesn't read the session object, unless it is for an event of its own. */
   find(socket: WebSocket, isForEvent = false): ServerSession | undefined {
     const known = this.#known.get(socket);
     if (known || this.#ended.has(socket)) return known;
@@ -254,7 +255,7 @@ export class Sessions implements SessionHost {
     }
   }
 
-  /** Of a session that can't be read nobody is told but the log. Gives the reason to close it with. */
+  /** Only the log learns of a session that can't be read. @returns the reason with which to close it */
   #drop(socket: WebSocket, error: unknown, place: Place): CloseReason {
     const isOutdated = error instanceof SessionVersionError;
     if (isOutdated) this.#outdated.tell(error);
@@ -265,14 +266,14 @@ export class Sessions implements SessionHost {
     return new CloseReason(isOutdated ? 1012 : 1011);
   }
 
-  /** One that was kept: by this code, mostly. */
+  /** Recreates a kept session; mostly this code has kept it. */
   #resume(socket: WebSocket, remains: Remains, isAccepted: boolean): ServerSession {
     const facts = JSON.parse(remains.facts) as SessionFacts;
     const definition = this.definition(facts.path);
     const isSame = definition && facts.made === definition.made;
     const [served, renewal, error] = isSame ? [definition] : this.#outdated.look(facts, definition);
     const session = this.#begin(socket, served, renewal ? { ...remains, renewal } : remains, facts, isAccepted);
-    // The object of a lost one is read when its turn comes.
+    // The object of a lost session is read just before its `onClose`.
     session.object.isRead &&= isAccepted;
     if (error) this.#outdated.announce(session, error);
     if (error && isAccepted) session.close(1012);

@@ -1,4 +1,4 @@
-// The objects of a path under `shards`, as one of them sees them: its root, and the shards beside it.
+// The other objects of a path under `shards`: its root and its shards.
 import type { EndpointConfig } from "../api/endpoint-options.ts";
 import { DeploymentError } from "../api/errors.ts";
 import { ofAll } from "../endpoint/all-sessions.ts";
@@ -13,7 +13,7 @@ export class Siblings {
   readonly #ctx: DurableObjectState;
   readonly #env: unknown;
   readonly #definitions: Definitions;
-  /** Asked once: the name stays, and an object keeps the endpoints with which it woke. */
+  /** Computed once: the name doesn't change, and an object keeps the endpoints with which it woke. */
   #name: ObjectName | false | undefined;
 
   constructor(ctx: DurableObjectState, env: unknown, definitions: Definitions) {
@@ -26,7 +26,7 @@ export class Siblings {
     return this.name?.shard;
   }
 
-  /** Of which path the object is the root or a shard; undefined without `shards`. */
+  /** The object's name as root or shard; undefined without `shards`. */
   get name(): ObjectName | undefined {
     return (this.#name ??= this.#definitions.nameOf(this.#ctx) ?? false) || undefined;
   }
@@ -38,7 +38,7 @@ export class Siblings {
   }
 
   /**
-   * One of them by its name: {@link shardName} makes that of a shard. It is in this one's jurisdiction.
+   * The stub of an object by its name, in this object's jurisdiction. {@link shardName} makes the name of a shard.
    *
    * @throws {@link DeploymentError} if no binding and no export leads to the class
    */
@@ -48,7 +48,7 @@ export class Siblings {
   }
 
   /**
-   * Passes a session on to a shard, if it has come to the root: past the router, or by a Worker whose version knows of no shards.
+   * Passes a handshake on to a shard if it reached the root: directly, or from a Worker whose version knows no shards.
    *
    * @returns the shard's answer; undefined if the session opens here
    */
@@ -65,7 +65,7 @@ export class Siblings {
     try {
       if (name === undefined) {
         throw new DeploymentError(
-          `An object without a name was asked for a session of "${config.path}", which has shards: get the object by its name, as container.stub does.`,
+          `"${config.path}" has shards, and the object has no name: get it by name, as container.stub does.`,
         );
       }
       return await enterShard({

@@ -1,4 +1,4 @@
-// The sessions of an object that have been silent for too long.
+// Closes the sessions of an object whose timeout is due.
 import { readLimits } from "../hibernation/attached.ts";
 import type { SessionFacts } from "../hibernation/facts.ts";
 import { limitsOf, renewLimits, type Limits } from "../hibernation/limits.ts";
@@ -6,19 +6,19 @@ import { dueTime, hasTimeout, isUnderWay } from "../options/timeouts.ts";
 import type { ServerSession } from "../session/session.ts";
 import type { Served } from "../session/way.ts";
 
-/** What it needs of the object's sessions. */
+/** The part of the object's sessions that is needed. */
 interface Host {
   readonly ctx: DurableObjectState;
   readonly known: ReadonlyMap<WebSocket, ServerSession>;
   readonly definition: (path: string) => Served | undefined;
-  /** Makes the session of a socket, without its session object. */
+  /** Creates the session of a socket, without its session object. */
   find(socket: WebSocket): ServerSession | undefined;
 }
 
 /**
- * Closes them, without waking the others.
+ * Closes them without waking the others.
  *
- * @returns when to look again; undefined if none has a timeout
+ * @returns when to look again; undefined if no session has a timeout
  */
 export function closeSilent(host: Host, now: number): number | undefined {
   const { ctx, known } = host;
@@ -35,7 +35,7 @@ export function closeSilent(host: Host, now: number): number | undefined {
   return next < Infinity ? next : undefined;
 }
 
-/** The limits of a session that need not wake for them. */
+/** The limits of a session, which doesn't wake for this. */
 function limitsAt(host: Host, socket: WebSocket): Limits | undefined {
   try {
     const [facts, limits] = readLimits(socket) ?? [];
@@ -43,13 +43,13 @@ function limitsAt(host: Host, socket: WebSocket): Limits | undefined {
     const config = host.definition((JSON.parse(facts) as SessionFacts).path)?.config;
     const now = config && (limits ? renewLimits(config, limits) : limitsOf(config));
     if (now && isUnderWay(now)) return now;
-    // The code of before had no such timeout: it begins.
+    // The previous code had no such timeout: it starts now.
     const session = host.find(socket);
     session?.sent();
     session?.heard();
     return session?.limits;
   } catch {
-    // One that can't be read is closed. The facts of some are in a row.
+    // A session that can't be read is closed. Some have their facts in a row.
     return host.find(socket)?.limits;
   }
 }

@@ -1,8 +1,12 @@
-// Answers to pings that Socle gives itself: for sockets that don't hibernate, and where the platform has another endpoint's pair.
+// Answers to pings that Socle sends itself: on sockets that don't hibernate, and if the platform has the pair of
+// another endpoint.
 import type { Subject } from "../session/subject.ts";
 import { spend } from "./budget.ts";
 
-/** Twenty at once, then one each second: nobody is told whether the client reads them, and what it doesn't is kept. */
+/**
+ * Twenty at once, then one each second: Socle can't know whether the client reads them, and the runtime buffers those
+ * that it doesn't read.
+ */
 const BUDGET = { messages: 20, perMs: 20_000 };
 
 export class Answers {
@@ -16,7 +20,7 @@ export class Answers {
     this.#response = response;
   }
 
-  /** Answers a ping; those past the budget by one answer, a second later. */
+  /** Answers a ping. Pings past the budget share one answer, a second later. */
   ping(): void {
     if (!this.#timer) this.#answer();
   }
@@ -30,15 +34,17 @@ export class Answers {
     this.#timer = spentUntil ? (0 as never) : setTimeout(this.#answer, 1000);
     if (!spentUntil) return;
     this.#spentUntil = spentUntil;
-    // As the platform's, it waits for no credit.
+    // Like the platform's answer, it doesn't wait for credit.
     if (this.#socket.readyState === WebSocket.OPEN) this.#socket.send(this.#response);
   };
 }
 
-/** Of sessions whose object answers to another endpoint's text: the platform has one pair for all of an object's sockets. */
+/**
+ * Of sessions whose object answers another endpoint's text: the platform has one pair for all of an object's sockets.
+ */
 const answers = new WeakMap<Subject, Answers>();
 
-/** Answers a ping that has reached the object. */
+/** Answers a ping that reached the object. */
 export function answer(session: Subject, response: string): undefined {
   session.sent();
   session.heard();

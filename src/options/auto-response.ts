@@ -1,4 +1,5 @@
-// `autoResponse`: a text to which the platform answers without waking the object, and Socle where that doesn't: answers.ts.
+// `autoResponse`: a text that the platform answers without waking the object. Where the platform doesn't, answers.ts
+// does.
 import type { EndpointConfig } from "../api/endpoint-options.ts";
 import type { Subject } from "../session/subject.ts";
 import { answer } from "./answers.ts";
@@ -6,7 +7,7 @@ import { isPair, isShort } from "./check.ts";
 import { speaks } from "./flow-control/flow-session.ts";
 import type { Option } from "./option.ts";
 
-/** What an endpoint has that speaks `socle.v1`, so that its clients find out by themselves that a connection is dead. */
+/** The default of an endpoint that speaks `socle.v1`, so that its clients detect a dead connection by themselves. */
 const HEARTBEAT = { request: "socle:ping", response: "socle:pong" };
 
 export const autoResponse = {
@@ -20,14 +21,14 @@ export const autoResponse = {
     const pair = config.autoResponse ?? (speaks(config) ? HEARTBEAT : undefined);
     if (!pair) return;
     const { request, response } = pair;
-    // As everything that is sent: what is no Unicode ends the connection of a browser.
+    // A browser ends the connection for a text that is not well-formed Unicode.
     config.autoResponse = Object.freeze({ request: request.toWellFormed(), response: response.toWellFormed() });
   },
   part(config) {
     const { autoResponse: pair, hibernate } = config;
     if (!pair || !hibernate) return undefined;
     const accepted = ({ ctx }: Subject) => answerBy(ctx, pair);
-    // Its frames are no messages, and read in flow-session.ts.
+    // With `socle.v1`, pings are read in flow-session.ts, because a frame need not be one message.
     if (speaks(config)) return { accepted };
     return {
       accepted,
@@ -37,10 +38,10 @@ export const autoResponse = {
   },
 } as const satisfies Option<"autoResponse">;
 
-/** Has the platform answer by itself for all the sockets of an object; by no pair not at all. */
+/** Sets the platform's pair for all the sockets of an object; undefined removes it. */
 export const answerBy = (ctx: DurableObjectState, pair: EndpointConfig["autoResponse"]): void =>
   ctx.setWebSocketAutoResponse(pair && new WebSocketRequestResponsePair(pair.request, pair.response));
 
-/** Whether it is the pair that such an endpoint has by itself. */
+/** Whether it is the default pair of such an endpoint. */
 export const isHeartbeat = ({ request, response }: { request: string; response: string }): boolean =>
   request === HEARTBEAT.request && response === HEARTBEAT.response;

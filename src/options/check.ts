@@ -1,10 +1,10 @@
-// What an option may be: a text that says it, and what finds out.
+// The check of an option: a text that describes the allowed values, and functions that test a value.
 import { DeploymentError } from "../api/errors.ts";
 import { isOver } from "../sending/data.ts";
 
 type Fits = (value: unknown) => boolean;
 
-/** What an option must be: it fits one of these. */
+/** A value is valid if one of the functions accepts it. */
 export type Check = readonly [what: string, ...fits: Fits[]];
 
 export type Checks<Name extends PropertyKey = string> = Readonly<Record<Name, Check>>;
@@ -42,21 +42,21 @@ export const SWITCH: Check = ["true or false", (value) => typeof value === "bool
 export const BYTES: Check = ["a whole number of bytes from 1", isWhole(1)];
 export const TIMEOUT: Check = ["a whole number of milliseconds, 0 for never", isWhole(0)];
 
-/** Or a function. */
+/** Allows a function as well. */
 export const orFunction = ([what, ...fits]: Check, text = `a function, or ${what}`): Check => [
   text,
   isFunction,
   ...fits,
 ];
 
-/** What a value must be, and the list of what it may be, are one text. */
+/** One text is both the description and the list of the allowed values. */
 export const oneOf = (values: string, given: string): Check => [
   `${values}. Or a function of ${given} that returns one of these or nothing`,
   (value) => values.split(/, | or /).includes(value as string),
   isFunction,
 ];
 
-/** Without what is undefined, which counts as absent. */
+/** Removes properties that are undefined, which count as absent. */
 export const defined = <T extends object>(options: T): T =>
   Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as T;
 
@@ -74,9 +74,9 @@ const meant = (name: string, names: readonly string[]): string | undefined =>
   names.find((one) => isNear(name.toLowerCase(), one.toLowerCase(), name.length < 6 ? 1 : 2));
 
 /**
- * Checks what is given against what there may be. What is undefined counts as absent.
+ * Checks the given options. A value that is undefined counts as absent.
  *
- * @param owner begins the error's text
+ * @param owner the beginning of the error message
  * @throws {@link DeploymentError}
  */
 export function check(owner: string, given: object, checks: Checks): void {
@@ -89,7 +89,7 @@ export function check(owner: string, given: object, checks: Checks): void {
     }
     const [what, ...fits] = checks[name]!;
     if (value !== undefined && !fits.some((fit) => fit(value))) {
-      throw new DeploymentError(`${owner} has a wrong ${name}: it must be ${what}.`);
+      throw new DeploymentError(`${owner} has an invalid ${name}: it must be ${what}.`);
     }
   }
 }

@@ -1,4 +1,4 @@
-// `hibernate`: false keeps the object in memory, and takes the events of the standard API.
+// `hibernate`: false keeps the object in memory, and uses the events of the standard API.
 import { CloseReason } from "../api/close-reason.ts";
 import { toError } from "../reporting/thrown.ts";
 import { BY_US, reasonOf } from "../sending/close-frame.ts";
@@ -18,7 +18,7 @@ export const hibernate = {
   part: ({ hibernate: hibernates }) => (hibernates ? undefined : { accept: listen }),
 } as const satisfies Option<"hibernate">;
 
-/** Accepts the socket by the API under which the object stays in memory: the same events, from listeners. */
+/** Accepts the socket with the API that keeps the object in memory. Its listeners pass on the same events. */
 function listen(session: Subject): void {
   const { webSocket: socket, ctx } = session;
   const { autoResponse } = session.definition.config;

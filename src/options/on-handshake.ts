@@ -1,4 +1,4 @@
-// `onHandshake`: asked in the Worker, before an object is woken.
+// `onHandshake`: called in the Worker, before an object wakes.
 import { CloseReason } from "../api/close-reason.ts";
 import type { HandshakeContext } from "../api/endpoint-options.ts";
 import { DeploymentError } from "../api/errors.ts";
@@ -20,12 +20,12 @@ const RESULT = ["headers", "userProperties", "userPrincipal", "subprotocol"];
 const CLOSURE = ["headers", "closeCode", "reasonPhrase"];
 
 /**
- * Asks the endpoint's hook.
+ * Calls the endpoint's hook.
  *
  * @param agreed what client and endpoint have agreed on
- * @returns that with what the hook adds, and the headers for the 101; or the answer that opens no session
- * @throws {@link DeploymentError} for a result that can't be, {@link CloseReasonError} for a closure that can't; what the
- * hook throws
+ * @returns the handshake with what the hook adds, and the headers for the 101; or the answer that opens no session
+ * @throws {@link DeploymentError} for an invalid result, {@link CloseReasonError} for an invalid closure; what the hook
+ * throws
  */
 export async function consult(
   request: Request,
@@ -44,7 +44,7 @@ export async function consult(
     !isPlain(result) || Object.keys(given).some((name) => !known.includes(name))
       ? "something else"
       : !isPlain(userProperties)
-        ? "userProperties that are no plain object"
+        ? "userProperties that are not a plain object"
         : subprotocol && !chosen
           ? "a subprotocol that the client did not offer"
           : (notJson(userPrincipal ?? null, "userPrincipal") ?? notJson(userProperties, "userProperties"));
@@ -52,12 +52,12 @@ export async function consult(
   const own = [...extra.keys()].find((name) => /^(sec-websocket-.*|upgrade|connection)$/.test(name));
   if (wrong || own) {
     throw new DeploymentError(
-      `onHandshake must return nothing, a Response or { headers, userProperties, userPrincipal } of JSON values, not ${wrong || `the header ${own}, which is Socle's`}. With these may be the subprotocol, one that the client offered; in their place { closeCode, reasonPhrase, headers }.`,
+      `onHandshake must return nothing, a Response, { headers, userProperties, userPrincipal, subprotocol } of JSON values, or { closeCode, reasonPhrase, headers }, not ${wrong || `the header ${own}, which is Socle's`}.`,
     );
   }
   if (closeCode !== undefined) {
-    // A browser fails a connection that agrees on none of those that it offered, and its page is not told the code. A SocleClient
-    // takes one on `socle.v1` for open with the settings, which don't come.
+    // A browser fails a connection that agrees on none of the offered subprotocols, and doesn't tell its page the code.
+    // A SocleClient counts a connection on `socle.v1` as open only after the settings, which never arrive here.
     const returning = offered.includes(PLAIN) ? offered.find(isFlowControlled) : undefined;
     const [first] = offered;
     return closed(
@@ -69,7 +69,7 @@ export async function consult(
   return [{ ...agreed, userProperties, userPrincipal, ...(chosen && { negotiatedSubprotocol: chosen }) }, extra];
 }
 
-/** A 101 whose connection the Worker closes at once. */
+/** A 101 whose connection the Worker closes immediately. */
 function closed(reason: CloseReason, subprotocol: string | undefined, headers: Headers): Response {
   reason.check();
   const { 0: webSocket, 1: socket } = new WebSocketPair();
@@ -79,7 +79,7 @@ function closed(reason: CloseReason, subprotocol: string | undefined, headers: H
   return new Response(null, { status: 101, webSocket, headers });
 }
 
-/** The path of what is no JSON in a value: what JSON would leave out, or bring back as something else. */
+/** The path of a value that JSON would leave out or change. */
 function notJson(value: unknown, path: string, within: readonly unknown[] = []): string | undefined {
   if (!isObject(value)) {
     const isJson = value === null || typeof value === "string" || typeof value === "boolean" || Number.isFinite(value);

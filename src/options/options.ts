@@ -1,4 +1,4 @@
-// All options of endpoints, in the order in which their parts get a message.
+// All options of endpoints, in the order in which their parts receive a message.
 import type { EndpointConfig, MutableEndpointConfig } from "../api/endpoint-options.ts";
 import type { Limits } from "../hibernation/limits.ts";
 import { wayOf, type Way } from "../session/way.ts";
@@ -44,7 +44,7 @@ export const OPTIONS: readonly Option<never>[] = [
   trackSessions,
 ];
 
-/** What each option may be. */
+/** The allowed values of each option. */
 export const CHECKS: Checks<OptionName> = {
   ...onHandshake.checks,
   ...configure.checks,
@@ -72,7 +72,7 @@ const INHERITED = Object.assign({}, ...OPTIONS.map(({ inherited }) => inherited)
 
 const VARIANTS = OPTIONS.flatMap(({ variant }) => variant ?? []);
 
-/** What options are that are absent. */
+/** The values of absent options. */
 export function defaultsOf(container: Defaults): Partial<MutableEndpointConfig> {
   const defaults: Record<string, unknown> = { ...DEFAULTS };
   for (const name in INHERITED) defaults[name] = container[INHERITED[name]!] ?? defaults[name];
@@ -83,7 +83,7 @@ export function register(endpoint: Registration): void {
   for (const option of OPTIONS) option.register?.(endpoint);
 }
 
-/** What the options of an endpoint do with its sessions that have these limits: put together once for all that have the same parts. */
+/** The way of an endpoint's sessions with these limits. Sessions with the same parts share one. */
 export function waysUnder(config: EndpointConfig): (limits: Limits) => Way {
   const ways = new Map<string, Way>();
   return (limits) => {

@@ -1,4 +1,5 @@
-// `maxPendingMessages`: how many messages may wait for a callback. All endpoints have it, so the dispatch looks at it itself.
+// `maxPendingMessages`: how many messages may be queued for a callback. All endpoints have it, so the dispatch checks
+// it itself.
 import { isWhole } from "./check.ts";
 import type { Option } from "./option.ts";
 

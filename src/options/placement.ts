@@ -16,18 +16,18 @@ export const placement = {
     jurisdiction: oneOf("eu, us, fedramp or fedramp-high", "the path parameters"),
   },
   register({ config, isClass, refuse }) {
-    if (config.binding && !isClass) refuse("has a binding, and no class: name it as durableObject");
+    if (config.binding && !isClass) refuse("has a binding but no class: use durableObject instead");
   },
 } as const satisfies Option<"durableObject" | "binding" | "instance" | "locationHint" | "jurisdiction">;
 
-/** The name of the object for a request, and where it is to be. */
+/** The name and place of the object for a request. */
 interface Location {
   readonly name: string;
   readonly jurisdiction: DurableObjectJurisdiction | undefined;
   readonly locationHint: DurableObjectLocationHint | undefined;
 }
 
-/** @throws {@link DeploymentError} if a function returns what can't be; what it throws */
+/** @throws {@link DeploymentError} if a function returns an invalid value; what it throws */
 export function locationOf(
   { instance, jurisdiction, locationHint, shards }: EndpointConfig,
   request: Request,
@@ -36,12 +36,10 @@ export function locationOf(
 ): Location {
   const name = instance ? instance(request, pathParameters) : concretePath;
   if (!name || typeof name !== "string") {
-    throw new DeploymentError("The option instance must return the name of an object.");
+    throw new DeploymentError("The option instance must return a non-empty string.");
   }
   if (shards && name.includes("#")) {
-    throw new DeploymentError(
-      `The option instance has returned "${name}": under shards a name has no "#", behind which stands the number of a shard.`,
-    );
+    throw new DeploymentError(`The option instance returned "${name}": with shards a name must not contain "#".`);
   }
   return {
     name,
@@ -60,5 +58,5 @@ function chosen<T, Given extends unknown[]>(
   const found = (value as (...given: Given) => T | undefined)(...given);
   const [what, fits] = placement.checks[option];
   if (found === undefined || fits!(found)) return found;
-  throw new DeploymentError(`The option ${option} has returned something else: it must be ${what}.`);
+  throw new DeploymentError(`The option ${option} returned an invalid value: it must be ${what}.`);
 }

@@ -1,5 +1,5 @@
 import { LimitExceededError } from "../api/errors.ts";
-// `rateLimit`: how often messages may come.
+// `rateLimit`: how many messages a client may send in a time.
 import type { RateLimit } from "../api/rate-limit.ts";
 import { SPENT_UNTIL } from "../hibernation/limits.ts";
 import type { Subject } from "../session/subject.ts";
@@ -23,13 +23,14 @@ export const rateLimit = {
   },
 } as const satisfies Option<"rateLimit">;
 
-/** Spends one message of the budget, if it is not used up. */
+/** Spends one message of the budget. @returns false if the budget is used up */
 function isSpent(session: Subject, limit: RateLimit): boolean {
   const { limits } = session;
   const now = Date.now();
   const spentUntil = spend(limit, limits[SPENT_UNTIL], now);
   if (spentUntil === undefined) return false;
-  // An eviction between two writes gives back a twentieth of the budget at most, and none of one that is used up.
+  // An eviction between two writes gives back at most a twentieth of the budget, and nothing of a budget that is used
+  // up.
   const part = limit.perMs / 20;
   const isUsedUp = spend(limit, spentUntil, now) === undefined;
   if (isUsedUp || Math.floor(spentUntil / part) > Math.floor(limits[SPENT_UNTIL] / part)) {

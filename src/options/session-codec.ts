@@ -1,4 +1,4 @@
-// `serializeSession`, `deserializeSession`: a session object that is no plain data. The session object calls them.
+// `serializeSession`, `deserializeSession`: for a session object that isn't plain data. session-object.ts calls them.
 import { FUNCTION } from "./check.ts";
 import type { Option } from "./option.ts";
 

@@ -1,4 +1,4 @@
-// `shards`, `shard`: over how many objects the sessions of a path are divided, and which of them one opens in.
+// `shards`, `shard`: over how many objects the sessions of a path are divided, and in which of them a session opens.
 import type { EndpointConfig } from "../api/endpoint-options.ts";
 import { DeploymentError } from "../api/errors.ts";
 import type { ShardSettings } from "../api/shards.ts";
@@ -6,14 +6,14 @@ import { isPlain } from "../hibernation/plain-data.ts";
 import { check, defined, FUNCTION, isWhole, type Checks } from "./check.ts";
 import type { Option } from "./option.ts";
 
-/** No path has more: one publication is a request to each. */
+/** The limit of a path, because a publication is one request to each shard. */
 const MOST_SHARDS = 64;
 
 const isCount = isWhole(1, MOST_SHARDS);
 
 const CHECKS: Checks<keyof ShardSettings> = {
   max: [`a whole number from 1 to ${MOST_SHARDS}`, isCount],
-  // The platform gives an object no more sockets.
+  // The platform's limit of sockets for an object.
   sessions: ["a whole number from 1 to 32768", isWhole(1, 32_768)],
 };
 
@@ -29,7 +29,7 @@ export const shards = {
   register({ config, refuse }) {
     const { path, shards: given, shard } = config;
     if (!given) {
-      if (shard) refuse("has shard, and no shards: add the most of them, as in { shards: 8 }");
+      if (shard) refuse("has shard but no shards: add them, as in { shards: 8 }");
       return;
     }
     const settings = typeof given === "number" ? { max: given } : given;
@@ -39,9 +39,9 @@ export const shards = {
 } as const satisfies Option<"shards" | "shard">;
 
 /**
- * The shard that the option `shard` chooses; undefined without one.
+ * The shard that the option `shard` chooses; undefined without the option.
  *
- * @throws {@link DeploymentError} if it returns what can't be; what it throws
+ * @throws {@link DeploymentError} if it returns an invalid number; what it throws
  */
 export function chosenShard(
   config: EndpointConfig,

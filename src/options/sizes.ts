@@ -1,4 +1,4 @@
-// `maxTextMessageBufferSize`, `maxBinaryMessageBufferSize`: how large a message may be.
+// `maxTextMessageBufferSize`, `maxBinaryMessageBufferSize`: the maximum size of a message.
 import { LimitExceededError } from "../api/errors.ts";
 import { BINARY_SIZE, TEXT_SIZE, type Limits } from "../hibernation/limits.ts";
 import { isOver } from "../sending/data.ts";

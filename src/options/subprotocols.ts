@@ -1,10 +1,10 @@
-// `subprotocols`: what an endpoint speaks, and what a client offers. On which they agree the handshake says.
+// `subprotocols`: the names that an endpoint speaks and those that a client offers. handshake.ts negotiates.
 import { PLAIN } from "../wire/frame.ts";
 import { isList } from "./check.ts";
 import type { Option } from "./option.ts";
 
 export const subprotocols = {
-  // The last is how clients offer positions: docs/protocol.md.
+  // Clients offer positions under a name with this prefix: docs/protocol.md.
   checks: {
     subprotocols: [
       "an array of names, none of which begins with socle.topics.",
@@ -14,10 +14,10 @@ export const subprotocols = {
   defaults: { subprotocols: [] },
 } as const satisfies Option<"subprotocols">;
 
-/** The subprotocols that a client offers, and in a 101 the one that was agreed on. */
+/** The header with the subprotocols that a client offers, and in a 101 with the negotiated one. */
 export const PROTOCOLS = "Sec-WebSocket-Protocol";
 
-/** What is agreed on where nothing is: by Socle's clients, which are to know that the server was reached. */
+/** Negotiated if nothing else is, for Socle's clients, which have to know that they reached the server. */
 export const plainly = (request: Request): string => (offeredBy(request).includes(PLAIN) ? PLAIN : "");
 
 export const offeredBy = ({ headers }: Request): string[] => headers.get(PROTOCOLS)?.split(/\s*,\s*/) ?? [];

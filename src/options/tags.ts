@@ -1,4 +1,4 @@
-// `tags`: by which sessions of an object are found.
+// `tags`: by which the sessions of an object are found.
 import { DeploymentError } from "../api/errors.ts";
 import { isShort, orFunction } from "./check.ts";
 import type { Option } from "./option.ts";

@@ -1,10 +1,10 @@
-// `idleTimeoutMs`, `clientTimeoutMs`: how long a session may be silent. The object's alarm has what is due looked at.
+// `idleTimeoutMs`, `clientTimeoutMs`: how long a session may be silent. The object's alarm checks what is due.
 import { ACTIVE_UNTIL, CLIENT_TIMEOUT, HEARD_UNTIL, IDLE_TIMEOUT, type Limits } from "../hibernation/limits.ts";
 import type { Subject } from "../session/subject.ts";
 import { TIMEOUT } from "./check.ts";
 import type { Option } from "./option.ts";
 
-/** What of the limits each timeout is: its milliseconds, and until when it is put off. */
+/** Each timeout's places in the limits: its milliseconds, and the time to which it is put off. */
 const IDLE = [IDLE_TIMEOUT, ACTIVE_UNTIL] as const;
 const CLIENT = [CLIENT_TIMEOUT, HEARD_UNTIL] as const;
 
@@ -23,7 +23,7 @@ export const timeouts = {
     };
     return {
       accepted(session) {
-        // Also if onOpen has set a timeout: until now the sweep passed it over.
+        // Also if onOpen has set a timeout: the sweep has skipped the session so far.
         session.limits[ACTIVE_UNTIL] = 0;
         came(session);
       },
@@ -31,7 +31,7 @@ export const timeouts = {
         if (!session.dispatch.isFull) came(session);
         return take(session, message);
       },
-      // What is sent to a client is no sign of it.
+      // Messages to a client say nothing about whether it is alive, so they don't call `heard`.
       sent,
       heard,
     };
@@ -50,14 +50,14 @@ function putOff(session: Subject, [timeout, until]: typeof IDLE | typeof CLIENT)
 
 export const hasTimeout = (limits: Limits): boolean => Boolean(limits[IDLE_TIMEOUT] || limits[CLIENT_TIMEOUT]);
 
-/** Whether each timeout has begun. */
+/** Whether each timeout has started. */
 export const isUnderWay = (limits: Limits): boolean =>
   [IDLE, CLIENT].every(([timeout, until]) => !limits[timeout] || limits[until]);
 
 /**
  * When the first of a session's timeouts is due; Infinity if it has none.
  *
- * @param answered when the platform last answered the client by itself: that puts off all of them
+ * @param answered when the platform last answered the client by itself, which puts off both timeouts
  */
 export const dueTime = (limits: Limits, answered: number): number =>
   [IDLE, CLIENT].reduce((due, [timeout, until]) => {
@@ -67,8 +67,8 @@ export const dueTime = (limits: Limits, answered: number): number =>
   }, Infinity);
 
 /**
- * The end of the span in which a message came. Activity is written once per span, a twentieth of the timeout or a second.
- * All sessions with the same timeout have the same spans, so that one alarm serves many of them.
+ * The end of the span in which a message arrived. Activity is written once per span, a twentieth of the timeout or a
+ * second. All sessions with the same timeout share the same spans, so one alarm serves many of them.
  */
 function spanEnd(time: number, timeout: number): number {
   const span = Math.max(Math.ceil(timeout / 20), 1000);

@@ -1,4 +1,4 @@
-// `topics`: what becomes of publications beside their subscribers. What subscribes and publishes is in the folder topics.
+// `topics`: the settings of histories and envelopes. The folder topics subscribes and publishes.
 import type { EndpointConfig } from "../api/endpoint-options.ts";
 import { DeploymentError } from "../api/errors.ts";
 import type { HistorySettings, TopicSettings } from "../api/topics.ts";
@@ -41,7 +41,7 @@ export const topics = {
     const { history } = settings;
     const { maxBytes = MOST.maxBytes } = settings;
     if (isPlain(history) && ((history as HistorySettings).bytes ?? 0) > maxBytes) {
-      refuse("has a history of more bytes than maxBytes");
+      refuse("needs topics.history.bytes of at most topics.maxBytes");
     }
     const kept = isPlain(history) && { history: settled(`The history of the endpoint at "${path}"`, history) };
     config.topics = Object.freeze({ ...MOST, ...defined(settings), ...kept });
@@ -49,19 +49,19 @@ export const topics = {
 } as const satisfies Option<"topics">;
 
 /**
- * What of a topic is kept; undefined if nothing is.
+ * The settings of a topic's history; undefined if it has none.
  *
- * @throws {@link DeploymentError} if the function of the option gives what can't be; what it throws
+ * @throws {@link DeploymentError} if the option's function returns an invalid value; what it throws
  */
 export function historyOf({ history }: TopicSettings, topic: string): History | undefined {
   if (typeof history !== "function") return history as History | undefined;
   const given = history(topic);
   if (given === undefined) return undefined;
   if (isPlain(given)) return settled(`The history of the topic "${topic}"`, given);
-  throw new DeploymentError("The option history of topics must return an object of settings, or nothing.");
+  throw new DeploymentError("The function topics.history must return an object of settings, or nothing.");
 }
 
-/** Whether two endpoints say the same of the topics of an object that both may have. */
+/** Whether two endpoints that may share an object have the same settings of topics. */
 export function agree({ topics: one }: EndpointConfig, { topics: other }: EndpointConfig): boolean {
   const isSame = (a: unknown, b: unknown): boolean =>
     a === b || (isPlain(a) && isPlain(b) && Object.keys({ ...a, ...b }).every((name) => isSame(a[name], b[name])));

@@ -1,23 +1,25 @@
-// The Worker's log: what went wrong and where, bounded for each object. Nobody else is told.
+// The Worker's log, limited for each object.
 import { toError } from "./thrown.ts";
 
-/** Where something went wrong. What has no object, in the Worker, is not bounded. */
+/** Where something went wrong. In the Worker, without an object, the log is not limited. */
 export interface Place {
-  /** The endpoint's path, or the object's name where no endpoint is concerned. */
+  /** The endpoint's path, or the object's name if no endpoint is concerned. */
   readonly path?: string | undefined;
-  /** One and the same for all that is of an object. */
+  /** The same object for all that belongs to a Durable Object. */
   readonly ctx?: object;
 }
 
-/** How often the same entry of an object stands in the log, and in which time in milliseconds. */
+/** How often an object may log the same entry, and in how many milliseconds. */
 const MOST = 10;
 const SPAN = 10_000;
-/** How many entries of an object have a count of their own: clients may choose the path of a class that is registered nowhere. */
+/**
+ * How many entries of an object are counted separately: clients may choose the path of a class that is not registered.
+ */
 const KNOWN = 100;
-/** In place of all others. */
+/** The key of all other entries. */
 const OTHERS = "";
 
-/** When an entry was written last, the oldest first, and how many more there were since. */
+/** When an entry was last written, the oldest time first, and how many were left out since. */
 interface Written {
   readonly times: number[];
   more: number;
@@ -25,7 +27,7 @@ interface Written {
 
 const written = new WeakMap<object, Map<string, Written>>();
 
-/** How many more of an entry there were before this one; undefined if this is one of those. */
+/** How many of an entry were left out before this one; undefined if this one is left out. */
 function countOf(entry: string, ctx: object): number | undefined {
   let entries = written.get(ctx);
   if (!entries) written.set(ctx, (entries = new Map<string, Written>()));
@@ -45,7 +47,7 @@ function countOf(entry: string, ctx: object): number | undefined {
 
 export const placeOf = (ctx: DurableObjectState): Place => ({ path: ctx.id.name, ctx });
 
-/** Writes an entry, if the same one has not been there too often. */
+/** Writes an entry, unless the same one was written too often. */
 export function report(what: string, error: unknown, { path, ctx }: Place = {}): void {
   const entry = `socle: ${what}${path === undefined ? "" : ` at ${path}`}`;
   const more = ctx ? countOf(entry, ctx) : 0;
@@ -54,12 +56,12 @@ export function report(what: string, error: unknown, { path, ctx }: Place = {}):
   try {
     console.error(text, error);
   } catch {
-    // It reads the causes too, and throws what their getters throw.
+    // console.error also reads causes, and throws what their getters throw.
     console.error(text, toError(error).stack);
   }
 }
 
-/** Does what must stop nothing else if it fails: the log is told. */
+/** Runs an action whose failure must stop nothing else; the error is logged. */
 export function attempt(what: string, action: () => unknown, place?: Place): void {
   try {
     action();

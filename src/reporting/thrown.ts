@@ -1,20 +1,20 @@
-// What was thrown, made readable: anything can be.
+// Makes any thrown value readable.
 
-/** What was thrown, as an Error that can be read, logged and awaited. It never throws. */
+/** A thrown value as an Error that can be read, logged and awaited. Never throws. */
 export function toError(thrown: unknown): Error {
   try {
     if (!(thrown instanceof Error)) return new Error("Not an Error: see cause", { cause: thrown });
-    // To await one that has a `then` would run that.
+    // Awaiting an error with a `then` would run it.
     if (`${thrown.name}${thrown.message}${thrown.stack}` && !("then" in thrown)) return thrown;
   } catch {
-    // A proxy that was revoked, or getters that throw: as a cause it would make the log throw.
+    // A revoked proxy, or getters that throw: as a cause it would make the log throw.
   }
-  const error = new Error("What was thrown can't be read");
+  const error = new Error("The thrown value can't be read");
   for (const name of ["name", "message", "stack"] as const) {
     try {
       Object.defineProperty(error, name, { value: `${(thrown as Error)[name]}` });
     } catch {
-      // The others may say something.
+      // The other properties may be readable.
     }
   }
   return error;

@@ -1,4 +1,4 @@
-// What goes out as a message: a text, or bytes.
+// The data of a message: a text, or bytes.
 import { PayloadError } from "../api/errors.ts";
 
 export type Data = string | ArrayBuffer | ArrayBufferView;
@@ -15,24 +15,27 @@ export function isData(value: unknown): value is Data {
 export function checkData(value: unknown): asserts value is Data {
   if (isData(value)) return;
   throw new PayloadError(
-    "Not sent: a message is a string, an ArrayBuffer, a view, or has a [WebSocketSendAsync] method.",
+    "Not sent: a message must be a string, an ArrayBuffer, a view, or have a [WebSocketSendAsync] method.",
   );
 }
 
-/** Half a surrogate pair becomes U+FFFD. The platform would send it as it is, and browsers end the connection for it. */
+/**
+ * Replaces half a surrogate pair with U+FFFD. The platform would send it as it is, and browsers then end the
+ * connection.
+ */
 export const wellFormed = (data: Data): Data => (typeof data === "string" ? data.toWellFormed() : data);
 
 /** Bytes that nobody can change any more. */
 const settled = new WeakSet<object>();
 
-/** A copy that needs no other for each session that it is sent to. */
+/** Makes one copy that all sessions to which it is sent can share. */
 export function settle(data: Data): Data {
   const copy = copyOf(data);
   if (typeof copy !== "string") settled.add(copy);
   return copy;
 }
 
-/** A view's own bytes, not all of its buffer. */
+/** Copies a view's own bytes, not all of its buffer. */
 export const copyOf = (data: Data): Data => {
   if (typeof data === "string" || settled.has(data)) return data;
   return ArrayBuffer.isView(data)
@@ -40,10 +43,10 @@ export const copyOf = (data: Data): Data => {
     : data.slice(0);
 };
 
-/** About how many bytes it has: of a text its length. */
+/** The approximate size in bytes; of a text its length. */
 export const sizeOf = (data: Data): number => (typeof data === "string" ? data.length : data.byteLength);
 
-/** Whether a message has more bytes than it may. A text is encoded only if its length leaves that open. */
+/** Whether a message has too many bytes. A text is encoded only if its length doesn't decide. */
 export const isOver = (message: string | ArrayBuffer, max: number): boolean =>
   typeof message !== "string"
     ? message.byteLength > max

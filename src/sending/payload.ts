@@ -1,11 +1,11 @@
-// What can be sent, and the protocol by which an object sends itself.
+// The values that can be sent, and the protocol by which an object sends itself.
 import { PayloadError } from "../api/errors.ts";
 import type { RemoteEndpointAsync, SendResult } from "../api/remote-endpoint.ts";
 import { toError } from "../reporting/thrown.ts";
 import { isData } from "./data.ts";
 
 /**
- * The protocol by which an object knows how to send itself. A payload has a method under this symbol:
+ * The protocol by which an object sends itself. The payload has a method under this symbol:
  *
  * ```ts
  * class Json {
@@ -17,23 +17,24 @@ import { isData } from "./data.ts";
  * await send.put(new Json({ hello: "world" }));
  * ```
  *
- * The method returns a promise of the {@link SendResult}, or of nothing for success; a throw or a rejection is the
- * error. What is put behind it on the same channel waits until it has settled.
+ * The method returns the {@link SendResult}, nothing for success, or a promise of one of these. If it throws or
+ * rejects, that is the error. Later messages on the same channel wait until it has settled.
  *
  * @see Pedestal: `WebSocketSendAsync`
  */
 export const WebSocketSendAsync: unique symbol = Symbol.for("socle.WebSocketSendAsync");
 
-/** An object that sends itself, see {@link WebSocketSendAsync}. */
+/** An object that sends itself; see {@link WebSocketSendAsync}. */
 export interface SendsItself {
   [WebSocketSendAsync](remote: RemoteEndpointAsync): Promise<SendResult | void> | SendResult | void;
 }
 
-/** What can be sent: a text, bytes, or an object that sends itself. */
+/** The values that you can send: a text, bytes, or an object that sends itself. */
 export type Payload = string | ArrayBuffer | ArrayBufferView | SendsItself;
 
 /**
- * Gives the objects of a class that is not one's own the method of {@link WebSocketSendAsync}.
+ * Adds the method of {@link WebSocketSendAsync} to the objects of a class that is not your own. The `declare global`
+ * tells TypeScript that they are payloads.
  *
  * ```ts
  * declare global {
@@ -42,7 +43,7 @@ export type Payload = string | ArrayBuffer | ArrayBufferView | SendsItself;
  * extendWebSocketSendAsync(URL, (url, remote) => remote.sendText(url.href));
  * ```
  *
- * @throws {@link PayloadError} if it is given no class or no function
+ * @throws {@link PayloadError} if you pass anything but a class and a function
  * @see Pedestal: `(extend-protocol WebSocketSendAsync …)`
  */
 export function extendWebSocketSendAsync<T extends object>(
@@ -68,7 +69,7 @@ export function extendWebSocketSendAsync<T extends object>(
  * if (result !== "success") console.warn(result.message);
  * ```
  *
- * @returns a promise of the result that never rejects
+ * @returns a promise of the result, which never rejects
  * @see Pedestal: `ws-send-async`
  */
 export async function wsSendAsync(message: Payload, remote: RemoteEndpointAsync): Promise<SendResult> {

@@ -1,5 +1,5 @@
-// The client's end of a session, `session.asyncRemote`: where messages and the Close frame go out. Callbacks and queues are not its
-// business. Under flow control a `FlowRemote` stands in its place.
+// The client's end of a session, `session.asyncRemote`: sends messages and the Close frame. It knows nothing of
+// callbacks and channels. Under flow control a `FlowRemote` replaces it.
 import type { CloseReason } from "../api/close-reason.ts";
 import { BufferFullError } from "../api/errors.ts";
 import type { RemoteEndpointAsync, SendResult } from "../api/remote-endpoint.ts";
@@ -14,23 +14,23 @@ import { checkData, copyOf, wellFormed, type Data } from "./data.ts";
 import type { Slices } from "./slices.ts";
 import type { TopicMessage } from "./topic-message.ts";
 
-/** What every send returns that did not fail: the platform's is done at once. */
+/** The result of every send that did not fail: the platform's send is synchronous. */
 export const SENT = /* @__PURE__ */ Promise.resolve();
 
-/** How many bytes of publications may wait for the 101, each counting {@link OVERHEAD} more. */
+/** How many bytes of publications may wait for the 101; each counts {@link OVERHEAD} extra. */
 const MAX_KEPT = 1_048_576;
 
-/** What it needs of its session. */
+/** The part of its session that is needed. */
 export interface RemoteLink {
   readonly path: string;
   readonly ctx: object;
-  /** What a send behind the end rejects with: the reason of the session's signal, if somebody has asked for that. */
+  /** The error of a send after the end: the reason of the session's signal, if the signal was accessed. */
   readonly closedError: Error;
-  /** What the object sends to many. */
+  /** The object's messages to many sessions. */
   readonly slices: Slices;
-  /** What callbacks have changed is to be kept before anything is sent. */
+  /** Whether changes by callbacks have to be kept before anything is sent. */
   readonly isHolding: boolean;
-  /** Sends later in this turn, once that is kept. */
+  /** Sends later in this turn, once they are kept. */
   hold(send: () => void): void;
   /** A message was sent. */
   sent(): void;
@@ -39,15 +39,18 @@ export interface RemoteLink {
 export class Remote implements RemoteEndpointAsync {
   readonly #socket: WebSocket;
   readonly #link: RemoteLink;
-  /** What is sent before the socket is accepted, which the platform refuses, and what sends later: it goes out after the 101. */
+  /**
+   * Messages, and functions that send, from before the socket is accepted: the platform refuses them until then. They
+   * are sent after the 101.
+   */
   #kept: (Data | (() => void))[] | undefined;
-  /** The size of the publications among that. */
+  /** The size of the publications among them. */
   #keptAmount = 0;
   #reason: CloseReason | undefined;
   declare isOpen: boolean;
   /**
-   * For a channel that is to leave its messages in its buffer until it can send: settles when it is its turn. Undefined, or
-   * returns it, for one that takes them out at once.
+   * For a channel that keeps its messages in its buffer until it can send: settles when it is its turn. Undefined, or
+   * returning undefined, for one that takes them out immediately.
    */
   declare readonly turn?: (buffer: ChannelBuffer) => Promise<void> | undefined;
   bufferedAmount = 0;
@@ -62,7 +65,7 @@ export class Remote implements RemoteEndpointAsync {
   /**
    * Sends, or throws.
    *
-   * @param isPatient waits as long as it takes, for the result: so does a channel
+   * @param isPatient waits as long as it takes, and resolves to the result, as a channel does
    * @returns a promise if the message waits for the client
    */
   send(data: unknown): Promise<void> | undefined;
@@ -73,19 +76,18 @@ export class Remote implements RemoteEndpointAsync {
     return this.transmit(data);
   }
 
-  /** What was sent to many before comes before. */
+  /** Earlier messages to many sessions are sent first. */
   protected catchUp(): void {
     const { slices } = this.#link;
     if (slices.isWaiting) slices.catchUp(this.#socket);
   }
 
-  /** Sends, or throws. */
   protected transmit(data: Data): undefined {
     const link = this.#link;
     if (!this.isOpen) throw link.closedError;
     if (this.#kept) this.#kept.push(copyOf(data));
     else {
-      // On a socket that something else has closed the platform throws.
+      // The platform throws on a socket that something else has closed.
       if (link.isHolding && this.#socket.readyState === WebSocket.OPEN) this.#hold(data);
       else this.#socket.send(wellFormed(data));
       link.sent();
@@ -93,7 +95,7 @@ export class Remote implements RemoteEndpointAsync {
     return undefined;
   }
 
-  /** Open to the client too: what is sent goes out at once. */
+  /** Whether a message is sent immediately: the session is open, and the client has the 101. */
   get isReady(): boolean {
     return this.isOpen && !this.#kept;
   }
@@ -104,36 +106,36 @@ export class Remote implements RemoteEndpointAsync {
     void this.send(message.plain);
   }
 
-  /** Before the 101 nothing else bounds what waits. @throws {@link BufferFullError} */
+  /** Before the 101 nothing else limits the queue. @throws {@link BufferFullError} */
   protected admit({ length }: TopicMessage): void {
     if (!this.#kept) return;
     this.#keptAmount += length + OVERHEAD;
     if (this.#keptAmount > MAX_KEPT) {
-      throw new BufferFullError("Not sent: what waits until onOpen has run is more than a megabyte.");
+      throw new BufferFullError("Not sent: more than a megabyte is queued until onOpen has run.");
     }
   }
 
-  /** Whether a message of so many bytes may be sent now. */
+  /** Whether a message of this many bytes may be sent now. */
   isFree(_bytes: number): boolean {
     return true;
   }
 
-  /** For who has its messages elsewhere: calls it back when one of so many bytes may be sent. */
+  /** Calls back when a message of this many bytes may be sent, for a caller that keeps its messages elsewhere. */
   queue(_bytes: number, _go: () => void): void {}
 
-  /** It need not be called back any more. */
+  /** Cancels such a call. */
   unqueue(_go: () => void): void {}
 
   /**
-   * Tells the client from where on it gets the publications of a topic.
+   * Tells the client from which position on it receives the publications of a topic.
    *
-   * @returns false if it knows nothing of that
+   * @returns false if the client doesn't receive topics by `socle.v1`
    */
   tell(_place: Place, _recovered: boolean): boolean {
     return false;
   }
 
-  /** Has something sent behind what was sent before: now, or after the 101. */
+  /** Calls a function after what was sent before: now, or after the 101. */
   behind(send: () => void): void {
     if (this.#kept) this.#kept.push(send);
     else send();
@@ -156,14 +158,14 @@ export class Remote implements RemoteEndpointAsync {
     this.#kept = undefined;
     for (const one of kept) {
       if (typeof one === "function") one();
-      // What was sent behind it is held too.
+      // Messages after a held one are held too.
       else if (this.#link.isHolding) this.#hold(one);
       else this.#attempt(one);
     }
     if (this.#reason) this.close(this.#reason);
   }
 
-  /** Sends the session's Close frame, or answers the client's. From here on nothing else is sent. */
+  /** Sends the session's Close frame, or answers the client's. Nothing else is sent after it. */
   close(reason: CloseReason): void {
     const link = this.#link;
     this.isOpen = false;

@@ -1,6 +1,6 @@
 import { MessageDroppedError, SessionClosedError } from "../api/errors.ts";
 import type { SendResult } from "../api/remote-endpoint.ts";
-// The queue of one session's outgoing messages: sent one after the other, in the order in which they were put.
+// The queue of one session's outgoing messages: sent one after the other, in the order of the puts.
 import type { ChannelBuffer } from "../channel/buffer.ts";
 import { Queue } from "../channel/queue.ts";
 import type { WaitOptions } from "../channel/waiting.ts";
@@ -9,15 +9,17 @@ import { toError } from "../reporting/thrown.ts";
 import { sendsItself, wsSendAsync, type Payload } from "./payload.ts";
 import type { Remote } from "./remote.ts";
 
-/** Where the result of a send is put: a channel, such as `promiseChan()`. */
+/** Receives the result of a send: a channel such as `promiseChan()`, or any object with this method. */
 export interface ResponseChannel {
   put(result: SendResult): unknown;
 }
 
-/** What is put on a {@link SendChannel}: a payload, or a payload with the channel for its result. */
+/**
+ * The type of a value that you put on a {@link SendChannel}: a payload, or a payload with the channel for its result.
+ */
 export type SendValue = Payload | readonly [payload: Payload, response?: ResponseChannel | null | undefined];
 
-/** What a send channel needs of its session. */
+/** The part of a session that a send channel needs. */
 export interface SendLink {
   readonly path: string;
   readonly asyncRemote: Remote;
@@ -29,8 +31,8 @@ export interface SendLink {
 }
 
 /**
- * A channel to the session's client, made by {@link startWsConnection}. What is put on it is sent in order, one message
- * after the other. It may be kept in the session object, at any depth, and then works after hibernation too.
+ * A channel to the session's client, created by {@link startWsConnection}. Socle sends what you put on it in order, one
+ * message after the other. You may store it in the session object, at any depth; it works after hibernation too.
  *
  * ```ts
  * const send = startWsConnection(session);
@@ -42,47 +44,51 @@ export interface SendLink {
  * @see Pedestal: the channel that `start-ws-connection` returns
  */
 export interface SendChannel {
-  /** Whether the channel is closed: by {@link close}, or because the session ended. */
+  /** Whether the channel is closed, by {@link close} or because the session ended. */
   readonly closed: boolean;
   /**
-   * Puts a message, or a tuple of a message and the channel for its result, waiting while the buffer is full.
+   * Puts a message, or a tuple of a message and the channel for its result; waits while the buffer is full.
    *
-   * @param options `signal` gives the put up: the promise rejects with its reason, which the response channel gets too, and
-   * nothing is sent. One that has aborted already does so at once
-   * @returns true once the channel took it; false if the channel is closed, and then the response channel gets a
-   * {@link SessionClosedError}
-   * @throws {@link NullPutError}; {@link PendingLimitError} if 1,024 puts wait already; {@link SignalError}
+   * @param options `signal` cancels the put: the promise rejects with the signal's reason, the response channel
+   * receives it too, and nothing is sent. A signal that has already aborted does so immediately
+   * @returns true once the channel accepted the message; false if the channel is closed, and then the response channel
+   * receives a {@link SessionClosedError}
+   * @throws {@link NullPutError}; {@link PendingLimitError} if 1,024 puts are already waiting; {@link SignalError}
    * @see core.async: `>!`, `put!`
    */
   put(value: SendValue, options?: WaitOptions): Promise<boolean>;
   /**
-   * Puts as {@link put} does if the channel can take it now.
+   * Puts as {@link put} does, if the channel can accept the message now.
    *
-   * @returns whether it took it
+   * @returns whether the channel accepted it
+   * @throws {@link NullPutError}
    * @see core.async: `offer!`
    */
   offer(value: SendValue): boolean;
   /**
    * Puts a message and waits for its result.
    *
-   * @returns a promise of the result that never rejects
+   * @returns a promise of the result, which never rejects
    */
   send(payload: Payload): Promise<SendResult>;
   /**
-   * Closes the channel: what was put is sent, then the session closes with 1000.
+   * Closes the channel: Socle sends what was put, then closes the session with 1000.
    *
    * @see core.async: `close!`
    */
   close(): void;
 }
 
-/** What it holds as a queue was put while a payload sends itself. What else it has is private, and so not serialised. */
+/** The queue holds what was put while a payload sends itself. All else is private, so that it isn't serialised. */
 export class SessionSendChannel extends Queue<SendValue> implements SendChannel {
-  /** By its public fields, its number and its buffer, it is made again after hibernation. */
+  /** The public fields, number and buffer, recreate the channel after hibernation. */
   readonly number: number;
   readonly #link: SendLink;
   #busy = false;
-  /** Ends the wait for a payload that sends itself, or for the client: by its own result, or by the session's end, whichever is first. */
+  /**
+   * Ends the wait for a payload that sends itself, or for the client: with its own result or with the session's end,
+   * whichever comes first.
+   */
   #settle: ((result: SendResult) => void) | undefined;
 
   constructor(link: SendLink, bufferOrN: ChannelBuffer | number, number = link.channels.length) {
@@ -94,10 +100,10 @@ export class SessionSendChannel extends Queue<SendValue> implements SendChannel 
     link.channels[number] = this;
   }
 
-  /** Nothing: its fields are no matter of who writes the session object as JSON. */
+  /** Returns nothing, so that a session object written as JSON has no fields of its channels. */
   toJSON(): void {}
 
-  /** On an idle channel a value goes straight to the socket, unless the client has to take others before. */
+  /** On an idle channel a value goes directly to the socket, unless the client has to take earlier messages first. */
   override offer(value: SendValue): boolean {
     if (this.closed && isTuple(value)) respond(value, new SessionClosedError(), this.#link);
     if (this.closed || this.#busy || (value ?? undefined) === undefined) return super.offer(value);
@@ -118,20 +124,20 @@ export class SessionSendChannel extends Queue<SendValue> implements SendChannel 
     if (!this.#busy) this.#link.close();
   }
 
-  /** The session has ended: nothing is sent any more, and nobody is left waiting. */
+  /** The session has ended: nothing more is sent, and all who wait get a result. */
   end(): void {
     const unsent = this.abandon();
     this.#settle?.(new SessionClosedError());
     for (const value of unsent) respond(value, new SessionClosedError(), this.#link);
   }
 
-  /** Who put is told by the promise, and who waits for the result by the response channel. So no log is. */
+  /** The promise tells the caller of `put`, and the response channel gets the reason. Nothing is logged. */
   protected override givenUp(value: SendValue, putting: Promise<boolean>): Promise<boolean> {
     if (responseOf(value)) putting.catch((reason: unknown) => respond(value, toError(reason), this.#link));
     return putting;
   }
 
-  /** Sends one value; a promise if its payload sends itself, or waits for the client. */
+  /** Sends one value. @returns a promise if the payload sends itself or waits for the client */
   #transmit(value: SendValue): Promise<void> | undefined {
     const remote = this.#link.asyncRemote;
     try {
@@ -164,7 +170,7 @@ export class SessionSendChannel extends Queue<SendValue> implements SendChannel 
   }
 }
 
-/** A revoked proxy is none: to ask the platform throws. */
+/** False for a revoked proxy, for which Array.isArray throws. */
 function isTuple(value: SendValue): value is Exclude<SendValue, Payload> {
   try {
     return Array.isArray(value);
@@ -188,7 +194,7 @@ function respond(value: SendValue, result: SendResult, link: SendLink): undefine
     if (result !== "success") report("a message was not sent", result, link);
     return undefined;
   }
-  const failed = (error: unknown) => report("a response channel took no result", error, link);
+  const failed = (error: unknown) => report("a response channel refused a result", error, link);
   try {
     const put = response.put(result);
     if (put instanceof Promise) put.catch(failed);

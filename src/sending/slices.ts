@@ -1,24 +1,24 @@
-// What an object sends to many sockets: in slices, between which other events run.
+// Sends a message to many sockets of an object: in slices, between which other events run.
 import { attempt } from "../reporting/log.ts";
 
 /** How many sends make a slice. */
 const SLICE = 250;
 
-/** How many may wait: past that the oldest goes at once. */
+/** How many messages may wait: past that, the oldest is sent immediately. */
 const MOST = 64;
 
-/** A message for many. */
+/** A message for many sockets. */
 interface Waiting {
-  /** Those that have not got it yet. */
+  /** The sockets that have not received it yet. */
   readonly receivers: Set<WebSocket>;
   readonly send: (socket: WebSocket) => void;
 }
 
 export class Slices {
   readonly #keepAwake: (sending: Promise<void>) => void;
-  /** In the order of the calls, which each socket gets them in. */
+  /** In the order of the calls, in which each socket receives them. */
   readonly #waiting = new Set<Waiting>();
-  /** Those to which something is being sent: what it sends itself, by a method of the application, is part of it. */
+  /** The sockets to which something is being sent. A payload may send more by its own method; that is part of it. */
   readonly #underWay = new Set<WebSocket>();
   #settled: Promise<void> | undefined;
 
@@ -26,25 +26,25 @@ export class Slices {
     this.#keepAwake = keepAwake;
   }
 
-  /** All that a message costs which goes to one session. */
+  /** The only cost for a message to one session. */
   get isWaiting(): boolean {
     return this.#waiting.size > 0;
   }
 
-  /** Settles once nothing waits; undefined if nothing does. */
+  /** Settles once no message waits; undefined if none does. */
   get settled(): Promise<void> | undefined {
     return this.#settled;
   }
 
-  /** Whether what goes to so many sockets is to wait: behind what is being sent, it always does. */
+  /** Whether a message to this many sockets has to wait. During a send it always does. */
   divides(count: number): boolean {
     return count > SLICE || this.#underWay.size > 0;
   }
 
   /**
-   * Sends a message to many. The first slice goes now, if nothing waits.
+   * Sends a message to many sockets. If no message waits, the first slice is sent now.
    *
-   * @param receivers are the slices' from here on
+   * @param receivers owned by the slices from here on
    */
   add(receivers: Set<WebSocket>, send: (socket: WebSocket) => void): void {
     this.#waiting.add({ receivers, send });
@@ -55,15 +55,17 @@ export class Slices {
     this.#keepAwake(this.#settled);
   }
 
-  /** Something is about to go to the socket: what waits for it comes before, unless this is being sent. */
+  /**
+   * Called before something is sent to the socket: sends its waiting messages first, unless one of them is being sent.
+   */
   catchUp(socket: WebSocket): void {
     if (!this.#underWay.has(socket)) this.finish(socket);
   }
 
-  /** Sends what waits for the socket. @returns how much that was */
+  /** Sends the socket's waiting messages. @returns how many */
   finish(socket: WebSocket): number {
     let sent = 0;
-    // What comes meanwhile, out of a payload that sends itself, comes behind: it may be without an end.
+    // A payload that sends itself may add messages without end; those wait for their turn.
     let rest = this.#waiting.size;
     for (const one of this.#waiting) {
       if (rest-- === 0) break;
@@ -75,14 +77,14 @@ export class Slices {
     return sent;
   }
 
-  /** The socket gets nothing of what waits for it. */
+  /** Drops the socket's waiting messages. */
   drop(socket: WebSocket): void {
     for (const one of this.#waiting) {
       if (one.receivers.delete(socket) && one.receivers.size === 0) this.#waiting.delete(one);
     }
   }
 
-  /** A task each: the platform's events come between. */
+  /** One task for each slice, so that the platform's events run in between. */
   async #run(): Promise<void> {
     do {
       await scheduler.wait(0);
@@ -91,7 +93,7 @@ export class Slices {
     this.#settled = undefined;
   }
 
-  /** Socket by socket, so that what waits for one can go as one frame. */
+  /** Socket by socket, so that the messages of one socket can share a frame. */
   #slice(): void {
     let left = SLICE;
     for (const { receivers } of this.#waiting) {

@@ -1,16 +1,16 @@
-// A publication as it goes out: to clients that know the frames of topics, and to the others.
+// A publication in the forms in which it is sent: with the topic to clients of `socle.v1`, and without to others.
 import type { EnvelopedPublication } from "../api/topics.ts";
 import { decode, encode, type Bytes, type Item } from "../wire/frame.ts";
 import { positionOf, publicationsFrame, type Place } from "../wire/publication.ts";
 import { checkData, settle, type Data } from "./data.ts";
 
-/** What clients get in its place that don't know the frames. */
+/** Makes the message for clients that don't receive topics by `socle.v1`. */
 export type Envelope = (publication: EnvelopedPublication) => unknown;
 
-/** What was published, or what a history has of it. */
+/** The payload that was published, or its form in a history. */
 export type Source = { readonly payload: Data } | { readonly item: Item };
 
-/** Of a text, or of bytes that nobody can change any more, as it is or as UTF-8. Each of its forms is made once, for all sessions. */
+/** A publication whose bytes nobody can change. Each of its forms is made once, for all sessions. */
 export class TopicMessage {
   readonly place: Place;
   readonly #envelope: Envelope | undefined;
@@ -31,7 +31,7 @@ export class TopicMessage {
     return this.item.bytes.length;
   }
 
-  /** As it was published. Of bytes nobody may change it. */
+  /** The payload as it was published. Nobody may change its bytes. */
   get payload(): Data {
     return (this.#payload ??= settle(payloadOf(this.#item!)));
   }
@@ -40,26 +40,26 @@ export class TopicMessage {
     return (this.#item ??= itemOf(this.#payload!));
   }
 
-  /** @throws what the option `envelope` throws; {@link PayloadError} if it makes no payload */
+  /** @throws what the option `envelope` throws; {@link PayloadError} if it returns no payload */
   get plain(): Data {
     return (this.#plain ??= this.#enveloped());
   }
 
-  /** It is sent later: its bytes are those of now. What the envelope throws, it throws again for each session. */
+  /** Fixes its bytes because it is sent later. If the envelope throws, it throws again for each session. */
   settle(): void {
     try {
       if (this.#envelope) void this.plain;
     } catch {
-      // Clients that know the frames get it.
+      // Clients of `socle.v1` still receive it.
     }
   }
 
-  /** As a frame of its own. */
+  /** A frame with only this publication. */
   get frame(): Bytes {
     return (this.#frame ??= publicationsFrame(this.place, [this.item]));
   }
 
-  /** Whether it can stand behind another in one frame. */
+  /** Whether it can follow another one in one frame. */
   follows({ place: { topic, epoch, offset } }: TopicMessage): boolean {
     const { place } = this;
     return place.topic === topic && place.epoch === epoch && place.offset === (epoch ? offset + 1 : 0);
@@ -74,7 +74,7 @@ export class TopicMessage {
   }
 }
 
-/** A payload as histories and frames have it. */
+/** A payload in the form of histories and frames. */
 export function itemOf(payload: Data): Item {
   if (typeof payload === "string") return { bytes: encode(payload), isBinary: false };
   const bytes = ArrayBuffer.isView(payload)
@@ -83,6 +83,6 @@ export function itemOf(payload: Data): Item {
   return { bytes, isBinary: true };
 }
 
-/** A payload as it was published, of bytes a copy. */
+/** The payload as it was published. Bytes are copied. */
 export const payloadOf = ({ bytes, isBinary }: Item): string | ArrayBuffer =>
   isBinary ? bytes.slice().buffer : decode(bytes);

@@ -1,4 +1,4 @@
-// The way of an event to its callback: one at a time per session, in the order of arrival, the end last and once.
+// Passes a session's events to its callbacks: one at a time, in the order of arrival, the end last and once.
 import { CloseReason } from "../api/close-reason.ts";
 import { LimitExceededError } from "../api/errors.ts";
 import { TAKEN } from "../channel/queue.ts";
@@ -8,10 +8,10 @@ import { SENT } from "../sending/remote.ts";
 import type { SessionEvent, Subject } from "./subject.ts";
 import type { Turn } from "./turns.ts";
 
-/** What the log is told of a session object that can't be made again. */
+/** The log entry for a session object that can't be restored. */
 export const UNREADABLE = "the session object can't be read";
 
-/** A proxy may throw even for that. */
+/** A revoked proxy throws even for instanceof. */
 function isLimit(error: Error): error is LimitExceededError {
   try {
     return error instanceof LimitExceededError;
@@ -22,39 +22,39 @@ function isLimit(error: Error): error is LimitExceededError {
 
 const callbackOf = (message: SessionEvent) => (typeof message === "string" ? "onText" : "onBinary");
 
-/** How long what waits behind an exceeded limit may hold the session, in milliseconds. */
+/** How long queued messages may delay the close after an exceeded limit, in milliseconds. */
 const GRACE = 30_000;
 
 export class Dispatch {
   readonly #session: Subject;
   #waiting: SessionEvent[] = [];
-  /** A callback is under way: events wait. */
+  /** A callback is running, so events are queued. */
   #busy = false;
-  /** The end has come: nothing is taken behind it. */
+  /** The end has arrived: later events are ignored. */
   isEnding = false;
-  /** Goes on without waiting for the callback under way. */
+  /** Continues without waiting for the running callback. */
   #release: (() => void) | undefined;
   #grace: ReturnType<typeof setTimeout> | undefined;
-  /** The time after an exceeded limit is over: no callback is waited for but `onClose`. */
+  /** The time after an exceeded limit is over: only `onClose` is still waited for. */
   #isLate = false;
 
   constructor(session: Subject) {
     this.#session = session;
   }
 
-  /** A limit was exceeded: no more messages are taken. */
+  /** A limit was exceeded: no more messages are accepted. */
   get isFull(): boolean {
     return this.#grace !== undefined;
   }
 
-  /** How many events wait for the callback under way. */
+  /** How many events are queued behind the running callback. */
   get waiting(): number {
     return this.#waiting.length;
   }
 
   /**
-   * The client has exceeded a limit: what waits is delivered, then `onError` is told and the session closes, in time also
-   * if a callback never settles.
+   * The client has exceeded a limit. Queued messages are delivered, then `onError` is called and the session closes;
+   * after `GRACE` also if a callback has not settled.
    */
   refuse(error: LimitExceededError): Promise<void> | undefined {
     if (this.isEnding || this.isFull) return undefined;
@@ -67,24 +67,27 @@ export class Dispatch {
   }
 
   /**
-   * Delivers an event now, or once those before it are done: the runtime doesn't wait for one before the next.
+   * Delivers an event now, or after earlier ones: the runtime doesn't wait for one event before it delivers the next.
    *
    * @returns a promise, which keeps the object awake, if a callback returned one
    */
   receive(event: SessionEvent): Promise<void> | undefined {
     if (this.isEnding) return undefined;
     const isMessage = typeof event === "string" || event instanceof ArrayBuffer;
-    // One that comes while nothing is under way is in no queue that could be too long.
+    // Without a running callback the message isn't queued, so the queue can't be too long.
     return isMessage && (this.#busy || this.isFull) ? this.#wait(event) : this.#take(event);
   }
 
-  /** A message waits, if it may. */
+  /** Queues a message, or refuses it if the queue is full. */
   #wait(message: string | ArrayBuffer): Promise<void> | undefined {
     const { maxPendingMessages } = this.#session.definition.config;
     if (this.isFull) return undefined;
     if (this.#waiting.length >= maxPendingMessages) {
       return this.refuse(
-        new LimitExceededError(1013, `${maxPendingMessages} messages wait for slow callbacks: see maxPendingMessages.`),
+        new LimitExceededError(
+          1013,
+          `${maxPendingMessages} messages are queued behind slow callbacks: see maxPendingMessages.`,
+        ),
       );
     }
     this.#waiting.push(message);
@@ -109,13 +112,13 @@ export class Dispatch {
     return undefined;
   }
 
-  /** As {@link receive} of an error, before any event, with what the log is told where there is no `onError`. */
+  /** As {@link receive} of an error, before any event. `what` is the log entry if there is no `onError`. */
   fail(error: Error, what: string): Promise<void> {
     this.#busy = true;
     return this.#drain(this.#failed(error, what));
   }
 
-  /** The server ends the session: what waits is dropped, and `onClose` comes next. */
+  /** The server ends the session: queued events are dropped, and `onClose` comes next. */
   end(reason: CloseReason): void {
     this.isEnding = true;
     this.#waiting = [reason];
@@ -124,7 +127,7 @@ export class Dispatch {
     this.#session.ctx.waitUntil(this.#drain());
   }
 
-  /** Runs `onOpen` to its end, has the socket accepted, and delivers what came meanwhile. */
+  /** Runs `onOpen`, has the socket accepted, and delivers the events that arrived meanwhile. */
   open(accept: () => void): Promise<void> | undefined {
     this.#busy = true;
     const failure = this.#attempt(() => this.#begin());
@@ -132,17 +135,17 @@ export class Dispatch {
     return this.#opened(failure, accept);
   }
 
-  /** @returns what is to be waited for, if there is something */
+  /** @returns a promise if there is something to wait for */
   #begin(): unknown {
     const session = this.#session;
     const { callbacks, config } = session.definition;
     const keep = (opened: unknown) => {
       session.opened();
-      // It may have assigned session.sessionObject instead.
+      // onOpen may have assigned session.sessionObject instead of returning a value.
       session.object.replace(opened === undefined ? session.object.value : opened);
     };
     const open = () => {
-      // The option tags may have closed it.
+      // The function of the option tags may have closed the session.
       if (!session.isOpen) return undefined;
       const opened = callbacks.onOpen?.(session, config);
       const isAwaited =
@@ -163,13 +166,13 @@ export class Dispatch {
     session.object.value = undefined;
     const wasOpen = session.isOpen;
     return this.#failed(failure, "onOpen failed").then(() => {
-      // It may have closed it with a reason of its own before.
+      // onError may have closed the session with a reason of its own.
       if (wasOpen) session.end(new CloseReason(1011));
       goOn();
     });
   }
 
-  /** Goes on once the event under way is done, a microtask later at least, until none waits. */
+  /** Continues when the running event is done, at least one microtask later, until the queue is empty. */
   async #drain(pending?: Promise<void>): Promise<void> {
     try {
       await pending;
@@ -186,7 +189,7 @@ export class Dispatch {
     this.#busy = false;
   }
 
-  /** Something odd throws even where nobody looks at it: the session ends, and is not left waiting. */
+  /** An odd value can throw where no error is expected: the session ends instead of hanging. */
   #broken(error: unknown): void {
     report("a session is closed with 1011", error, this.#session);
     this.#session.end(new CloseReason(1011));
@@ -227,7 +230,7 @@ export class Dispatch {
     return failure ? this.#failed(failure, UNREADABLE).then(close) : close();
   }
 
-  /** A session that is closed while it hibernates, among many: its object is read for its `onClose`. */
+  /** A session that is closed while it hibernates, for example with all others: reads its object for its `onClose`. */
   #load(): Error | undefined {
     try {
       return this.#session.load();
@@ -236,7 +239,7 @@ export class Dispatch {
     }
   }
 
-  /** @param what tells the log, where there is no `onError` */
+  /** @param what the log entry if there is no `onError` */
   async #failed(error: Error, what = isLimit(error) ? "a limit was exceeded" : "the socket failed"): Promise<void> {
     const session = this.#session;
     const { callbacks } = session.definition;
@@ -245,17 +248,17 @@ export class Dispatch {
     if (this.#isLate) this.#release?.();
     const failure = await failing;
     if (failure) report(callbacks.onError ? "onError failed" : what, failure, session);
-    // The application may have thrown one with any code, or with one that can't be read.
+    // The application may have thrown one whose code is invalid or can't be read.
     if (isLimit(error)) attempt("a session can't be closed", () => session.close(error.closeCode), session);
     if (!callbacks.onError) session.close(1011);
   }
 
-  /** Runs a callback, or an event's own, and keeps what it changed. What fails is returned, never thrown. */
+  /** Runs a callback, or the callback of an event, and keeps what it changed. An error is returned, never thrown. */
   #attempt(work: SessionEvent | (() => unknown)): Error | undefined | Promise<Error | undefined> {
     const turn = this.#session.turns.begin(this.#session.object);
     try {
       const result = (typeof work === "function" ? work() : this.#deliver(work)) as PromiseLike<unknown> | undefined;
-      // To wait for a put or a send that is done would cost the runtime several microseconds.
+      // Waiting for a put or a send that is already done would cost the runtime several microseconds.
       if (typeof result?.then !== "function" || result === TAKEN || result === SENT) return this.#end(turn);
       this.#session.turns.wait(turn);
       return new Promise((resolve) => {
@@ -264,7 +267,7 @@ export class Dispatch {
         try {
           Promise.resolve(result).then(this.#release, failed);
         } catch (error) {
-          // From a promise with a `then` or a `constructor` of its own.
+          // Thrown by a promise with its own `then` or `constructor`.
           failed(error);
         }
       });
@@ -273,7 +276,7 @@ export class Dispatch {
     }
   }
 
-  /** One that was stopped by the session's signal has not failed. */
+  /** A callback that the session's signal stopped has not failed. */
   #end(turn: Turn, thrown?: Error): Error | undefined {
     const session = this.#session;
     const failure = thrown && session.isStop(thrown) ? undefined : thrown;

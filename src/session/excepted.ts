@@ -1,7 +1,7 @@
-// The sessions that are not to get a message for many.
+// The sessions that do not receive a message to many.
 import type { PublishOptions } from "../api/topics.ts";
 
-/** Their ids. */
+/** The ids of excepted sessions. */
 export function idsOf(except: PublishOptions["except"] = []): ReadonlySet<string> {
   const isOne = typeof except === "string" || !(Symbol.iterator in except);
   return new Set(Array.from(isOne ? [except] : except, (one) => (typeof one === "string" ? one : one.id)));

@@ -1,20 +1,20 @@
-// The send channels in what was kept, and their places in what comes back.
+// The send channels in a kept value, and their places in the restored value.
 import { isLong } from "../hibernation/difference.ts";
 import { isObject } from "../hibernation/plain-data.ts";
 import { SessionSendChannel, type SendLink } from "../sending/send-channel.ts";
 
-/** Whether it is a send channel of the session. */
+/** Whether the value is a send channel of the session. */
 export const isChannelOf = (value: unknown, { channels }: SendLink): value is SessionSendChannel =>
   value instanceof SessionSendChannel && channels.includes(value);
 
-/** What the attachment brings back of a channel. */
+/** What the attachment restores of a channel. */
 export const keptOf = ({ number, buffer }: SessionSendChannel): object => ({ number, buffer: { ...buffer } });
 
-/** The session's channel of which the attachment has brought back its public fields. */
+/** The session's channel for the public fields that the attachment restored. */
 export const revived = ({ number, buffer }: SessionSendChannel, link: SendLink): SessionSendChannel =>
   link.channels[number] ?? new SessionSendChannel(link, buffer, number);
 
-/** Puts others in the place of some of the objects in a value, at any depth. */
+/** Replaces some of the objects in a value, at any depth. */
 export function replaceAll(value: unknown, others: ReadonlyMap<unknown, unknown>, seen = new Set<unknown>()): unknown {
   if (others.has(value)) return others.get(value);
   if (!isObject(value) || seen.has(value) || ArrayBuffer.isView(value)) return value;

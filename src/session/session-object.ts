@@ -27,7 +27,7 @@ export class SessionObject implements Changeable {
   readonly #attachment: Attachment;
   readonly #slot: Slot;
   readonly #link: SendLink;
-  /** What counts as equal to a send channel's copy is that channel, and nothing that looks like it. */
+  /** Only the channel itself equals its copy, and nothing that looks like it. */
   readonly #isSame = (live: object, copy: object): boolean | undefined => {
     const index = channelsIn(this.#attachment.kept, this.#slot)!.indexOf(copy);
     return index < 0 ? undefined : live === this.#channels[index];
@@ -35,11 +35,11 @@ export class SessionObject implements Changeable {
   readonly #codec: Codec;
   /** The send channels in what was kept last, in the order of their copies. */
   #channels: readonly SessionSendChannel[] = [];
-  /** Something is in the attachment: what it brings back is there as it was kept. */
+  /** The attachment has a value. */
   #isKept = false;
-  /** What was kept before a callback that is under way sent something. */
+  /** What was kept before a running callback sent something. */
   #before: Former | undefined;
-  /** False for one that hibernated, until somebody asks for it. */
+  /** False for a hibernated value until it is needed. */
   declare isRead: boolean;
   turn: Turn | undefined;
   readAt = 0;
@@ -57,7 +57,7 @@ export class SessionObject implements Changeable {
   /**
    * Keeps another session object instead.
    *
-   * @throws {@link SessionObjectError}; the former stays
+   * @throws {@link SessionObjectError}; the previous one stays
    */
   replace(value: unknown): void {
     if (this.#attachment.keeps) this.#save(this.#serialize(value));
@@ -69,8 +69,9 @@ export class SessionObject implements Changeable {
   /**
    * Keeps what a callback changed.
    *
-   * @param isFinal false while another may still change it: what can't be kept then waits for that one's end
-   * @throws {@link SessionObjectError}; the last object that could be kept takes its place, as after hibernation
+   * @param isFinal false while another callback may still change it: a value that can't be kept then waits for that
+   * one's end
+   * @throws {@link SessionObjectError}; the last object that could be kept replaces it, as after hibernation
    */
   keep(isFinal = true): void {
     try {
@@ -86,7 +87,10 @@ export class SessionObject implements Changeable {
     }
   }
 
-  /** Keeps what a callback has changed so far, before it sends. Its end judges it: until then it may be what it can't stay. */
+  /**
+   * Keeps what a callback has changed so far, before it sends. An invalid value is no error yet: the callback may still
+   * change it.
+   */
   keepAhead(): void {
     try {
       if (!this.#isKept) return;
@@ -96,14 +100,14 @@ export class SessionObject implements Changeable {
       this.#save(data);
       this.#before ??= former;
     } catch {
-      // Its end tells.
+      // The end of the callback reports it.
     }
   }
 
   /**
-   * Takes what was kept last. What fails is returned, never thrown.
+   * Restores what was kept last. An error is returned, never thrown.
    *
-   * @param isLast nothing is compared with it any more: it need not stay as it is
+   * @param isLast nothing is compared with the kept value any more, so it may change
    */
   resume(isLast = false): Error | undefined {
     this.isRead = true;
@@ -118,7 +122,7 @@ export class SessionObject implements Changeable {
   }
 
   /**
-   * What other code has kept, as this would have kept it.
+   * Converts what other code has kept to the form of this code.
    *
    * @throws {@link SessionVersionError}
    */
@@ -136,12 +140,12 @@ export class SessionObject implements Changeable {
       this.#attachment.renew(renewal, () => this.#save(migrated));
       return migrated;
     } catch (cause) {
-      const what = from === undefined ? "It can't be kept" : `migrateSession can't make it of version ${from}`;
-      throw new SessionVersionError(`The code that kept it was another: ${what}.`, { cause });
+      const what = from === undefined ? "It can't be saved" : `migrateSession can't convert it from version ${from}`;
+      throw new SessionVersionError(`Other code saved the session: ${what}.`, { cause });
     }
   }
 
-  /** Changes are kept in storage too, which a crash leaves. */
+  /** Changes are kept in storage too, which survives a crash. */
   get isStored(): boolean {
     return this.#attachment.isStored;
   }
@@ -166,11 +170,11 @@ export class SessionObject implements Changeable {
   }
 
   /**
-   * Of plain objects of primitives, and of a channel alone, it is known what will come back. Looked at before they are written, they
-   * need be neither read back nor compared.
+   * For a plain object of primitives, and for a channel alone, the copy is known before the write. It need be neither
+   * read back nor compared.
    *
-   * @returns false for others, and for what can't be cloned: of that the long way tells why
-   * @throws {@link SessionObjectError} for what is too large
+   * @returns false for other values, and for one that can't be cloned: the long way finds out why
+   * @throws {@link SessionObjectError} for a value that is too large
    */
   #saveKnown(data: unknown): boolean {
     try {
@@ -186,10 +190,11 @@ export class SessionObject implements Changeable {
 
   #saveAll(data: unknown): void {
     const former = this.#former();
-    // None in a session that has made none.
+    // Without channels in the session there are none in the value.
     const found = this.#link.channels.length > 0 ? new Set<SessionSendChannel>() : undefined;
     const note = found && ((live: object) => (isChannelOf(live, this.#link) && found.add(live) ? true : undefined));
-    // Which they are shows when the copy is there: mostly those of before, at first those that onOpen has made.
+    // The comparison with the copy tells which channels the value has. Mostly they are those of the last value, and at
+    // first those that onOpen made.
     const likely = this.#isKept ? this.#channels : [...this.#link.channels];
     try {
       const lost = loss(data, () => this.#write(data, likely as SessionSendChannel[]), note);
@@ -213,7 +218,7 @@ export class SessionObject implements Changeable {
     this.#channels = channels;
   }
 
-  /** What was kept, with the send channels where they were. */
+  /** The kept value, with the send channels in their places. */
   #revive(isLast: boolean): unknown {
     const { kept } = this.#attachment;
     const parts = [kept[this.#slot], channelsIn(kept, this.#slot)];

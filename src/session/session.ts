@@ -1,4 +1,4 @@
-// A session as the callbacks see it, and the parts it is made of. It doesn't know the object that holds it.
+// A session as the callbacks see it, and its parts. It doesn't know the object that holds it.
 import { CloseReason } from "../api/close-reason.ts";
 import type { ContainerEvent } from "../api/container-event.ts";
 import { LimitError, SessionClosedError, SessionObjectError, SessionVersionError } from "../api/errors.ts";
@@ -66,7 +66,7 @@ export class ServerSession extends OpeningRequest implements Subject, SendLink {
   }
 
   get negotiatedExtensions(): readonly string[] {
-    // A string on each server's socket, though its type says that it may be null.
+    // A string on each server's socket, though its type allows null.
     return this.webSocket.extensions!.split(/\s*,\s*/).filter(Boolean);
   }
 
@@ -97,7 +97,7 @@ export class ServerSession extends OpeningRequest implements Subject, SendLink {
   }
 
   set sessionObject(value: unknown) {
-    // One that other code has kept would be taken for that code's later.
+    // A value that this code assigns to a session that other code kept would later be taken for that code's.
     if (this.#attachment.renewal) this.host.awaken(this);
     if (this.#attachment.renewal) return;
     this.object.replace(value);
@@ -110,7 +110,7 @@ export class ServerSession extends OpeningRequest implements Subject, SendLink {
   }
 
   set userProperties(value: Record<string, unknown>) {
-    if (!isPlain(value)) throw new SessionObjectError("The userProperties of a session must be a plain object.");
+    if (!isPlain(value)) throw new SessionObjectError("session.userProperties must be a plain object.");
     this.#userProperties.replace(value);
   }
 
@@ -227,11 +227,11 @@ export class ServerSession extends OpeningRequest implements Subject, SendLink {
 
   end(reason: CloseReason): void {
     const wasOpen = this.isOpen;
-    // What was published before has its place before the end, and may be it.
+    // Earlier publications are sent before the end, and sending them may end the session.
     this.host.flush();
     this.slices.finish(this.webSocket);
     if (wasOpen && !this.isOpen) return;
-    // A failed onOpen, whose onError may have closed it with another.
+    // After a failed onOpen, onError may have closed the session with another reason.
     this.ended = reason;
     this.shut(reason);
     this.dispatch.end(reason);
@@ -239,9 +239,9 @@ export class ServerSession extends OpeningRequest implements Subject, SendLink {
 
   lost(reason: CloseReason, error?: Error): Promise<void> | undefined {
     if (!this.object.isRead) this.host.awaken(this);
-    // Nobody is told of one that can't be read.
+    // No callback runs for a session that can't be read.
     if (!this.object.isRead) return undefined;
-    // Behind the client's Close frame it still comes, on a socket that has failed nothing does.
+    // Behind the client's Close frame a message still arrives, but not on a socket that has failed.
     if (this.webSocket.readyState !== WebSocket.CLOSED) this.slices.finish(this.webSocket);
     this.shut(reason);
     const told = error && this.dispatch.receive(error);
@@ -262,11 +262,11 @@ export class ServerSession extends OpeningRequest implements Subject, SendLink {
     this.#attachment.end();
   }
 
-  /** @param closeReason absent for one that nobody is told of */
+  /** @param closeReason absent for a session whose end is not reported */
   forget(closeReason?: CloseReason): void {
     if (closeReason) {
       const now = Date.now();
-      // One that opened when nobody listened doesn't know since when it has been there.
+      // A session that opened when there was no listener doesn't know when that was.
       this.tell({ type: "close", session: this, closeReason, milliseconds: now - (this.since ?? now) });
     }
     this.turns.forget(this.object);

@@ -1,9 +1,9 @@
-// The signal of a session's end: made when somebody asks for it.
+// The signal of a session's end, created at the first access.
 import type { CloseReason } from "../api/close-reason.ts";
 import { SessionClosedError } from "../api/errors.ts";
 import { attempt, type Place } from "../reporting/log.ts";
 
-/** What it needs of its session. */
+/** The part of its session that is needed. */
 interface Ending extends Place {
   /** Why it has ended, if it has. */
   readonly ended: CloseReason | undefined;
@@ -23,17 +23,17 @@ export class EndSignal {
     return this.#controller.signal;
   }
 
-  /** The signal's reason, or what is refused before that. */
+  /** The signal's reason, or the error of a send before the session has ended. */
   get closedError(): SessionClosedError {
     const { ended } = this.#session;
     return ended ? (this.#reason ??= new SessionClosedError(ended)) : new SessionClosedError();
   }
 
-  /** Tells of the session's end, if it has come. */
+  /** Aborts the signal, if the session has ended. */
   abort(): void {
     if (!this.#session.ended || this.signal.aborted) return;
     const abort = () => this.#controller.abort(this.closedError);
-    // What a listener throws comes out of the dispatch.
+    // An error of a listener comes out of the dispatch.
     attempt("a listener of session.signal failed", abort, this.#session);
   }
 
@@ -43,7 +43,8 @@ export class EndSignal {
     if (!reason || error === reason) return reason !== undefined;
     try {
       if (error instanceof SessionClosedError) return false;
-      // What the platform rejects, such as a fetch with the signal, gets a copy: of the class only the name is left.
+      // What the platform rejects, such as a fetch with the signal, has a copy of the reason: of its class only the
+      // name is left.
       const { name, closeReason } = error as Partial<SessionClosedError>;
       return name === reason.name && closeReason?.closeCode === reason.closeReason!.closeCode;
     } catch {

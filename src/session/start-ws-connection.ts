@@ -1,7 +1,7 @@
 import type { EndpointConfig } from "../api/endpoint-options.ts";
 import { PayloadError, SessionClosedError } from "../api/errors.ts";
 import type { Session } from "../api/session.ts";
-// The seed's simple connection: a session object that is a channel to the client.
+// Pedestal's simple connection: the session object is a channel to the client.
 import { toBuffer, type ChannelBuffer } from "../channel/buffer.ts";
 import { SessionSendChannel, type SendChannel } from "../sending/send-channel.ts";
 import { ServerSession } from "./session.ts";
@@ -9,8 +9,8 @@ import { ServerSession } from "./session.ts";
 /** The options of {@link startWsConnection}. */
 export interface WsConnectionOptions {
   /**
-   * How many messages wait while a payload sends itself, or under `flowControl` while the client is behind; or a buffer that
-   * says what becomes of one more. 10 if absent.
+   * How many messages are buffered while a payload sends itself, or under `flowControl` while the client is behind. Or
+   * a buffer that decides what to do with one more. 10 if absent.
    *
    * @see Pedestal: `:send-buffer-or-n`
    */
@@ -18,8 +18,8 @@ export interface WsConnectionOptions {
 }
 
 /**
- * Makes a channel to the session's client: what is put on it is sent in order. It may stand in the session object, at
- * any depth. Closing it sends what was put and closes the session with 1000.
+ * Creates a channel to the session's client. Socle sends what you put on it in order. You may store it in the session
+ * object, at any depth. If you close it, Socle sends what was put and then closes the session with 1000.
  *
  * ```ts
  * onOpen(session) {
@@ -28,19 +28,20 @@ export interface WsConnectionOptions {
  * }
  * ```
  *
- * @throws {@link BufferSizeError}; {@link PayloadError} for what is no session; {@link SessionClosedError} if the session is not open
+ * @throws {@link BufferSizeError} for an invalid buffer; {@link PayloadError} for anything but a session;
+ * {@link SessionClosedError} if the session is not open
  * @see Pedestal: `start-ws-connection`
  */
 export function startWsConnection(session: Session, { sendBufferOrN = 10 }: WsConnectionOptions = {}): SendChannel {
   if (!(session instanceof ServerSession)) {
-    throw new PayloadError("startWsConnection takes the session that a callback is given.");
+    throw new PayloadError("startWsConnection needs the session that a callback got.");
   }
   if (!session.isOpen) throw new SessionClosedError();
   return new SessionSendChannel(session, sendBufferOrN);
 }
 
 /**
- * Makes an `onOpen` that calls {@link startWsConnection}: the session object is the channel.
+ * Creates an `onOpen` that calls {@link startWsConnection}. The session object is then the channel.
  *
  * ```ts
  * addEndpoint(container, "/echo", {
@@ -49,7 +50,7 @@ export function startWsConnection(session: Session, { sendBufferOrN = 10 }: WsCo
  * });
  * ```
  *
- * @throws {@link BufferSizeError}
+ * @throws {@link BufferSizeError} immediately, for an invalid buffer
  * @see Pedestal: `on-open-start-ws-connection`
  */
 export function onOpenStartWsConnection({ sendBufferOrN = 10 }: WsConnectionOptions = {}) {

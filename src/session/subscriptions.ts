@@ -1,15 +1,15 @@
-// The topics to which a session is subscribed, and the positions that its client came back with. They hibernate as one text: an
-// array would cost with each change of the session object.
+// The topics to which a session is subscribed, and the positions with which its client reconnected. They hibernate as
+// one text: an array would cost with each change of the session object.
 import type { Attachment } from "../hibernation/attachment.ts";
 import { SENT } from "../sending/remote.ts";
 
 /** The names, and the positions that no subscription has used. */
 type Kept = readonly [names: readonly string[], positions?: readonly (readonly [topic: string, position: string])[]];
 
-/** The names in what was kept. */
+/** The names in a kept text. */
 export const namesIn = (kept: string): readonly string[] => (JSON.parse(kept) as Kept)[0];
 
-/** What a session begins with: the positions that its client has offered. */
+/** The initial text of a session: the positions that its client offered. */
 export const beginWith = (positions: ReadonlyMap<string, string>): string | undefined =>
   positions.size > 0 ? textOf([], positions) : undefined;
 
@@ -18,7 +18,7 @@ const textOf = (names: readonly string[], positions: ReadonlyMap<string, string>
 
 export class Subscriptions {
   readonly #attachment: Attachment;
-  /** A session has few. */
+  /** An array, because a session has few. */
   readonly #names: string[];
   readonly #positions: Map<string, string>;
   #saving: Promise<void> | undefined;
@@ -49,12 +49,12 @@ export class Subscriptions {
     return index >= 0;
   }
 
-  /** The position of a topic that the client came back with. */
+  /** The position of a topic with which the client reconnected. */
   positionOf(topic: string): string | undefined {
     return this.#positions.get(topic);
   }
 
-  /** The position was used, which it is once. */
+  /** The position was used; it can be used once. */
   use(topic: string): void {
     this.#positions.delete(topic);
   }
@@ -64,7 +64,7 @@ export class Subscriptions {
     this.#positions.set(topic, position);
   }
 
-  /** Keeps what has changed in this turn. @throws what storage throws */
+  /** Keeps the changes of this turn. @throws what storage throws */
   save(): Promise<void> {
     return (this.#saving ??= SENT.then(() => {
       this.#saving = undefined;

@@ -1,34 +1,34 @@
-// Which session objects a callback read through `session.sessionObject`, and so may have changed.
+// Which session objects a callback has read through `session.sessionObject`, and so may have changed.
 import { toError } from "../reporting/thrown.ts";
 
-/** For how long a callback that waits may be the one that changes what others send and keep, in milliseconds. */
+/** How long a waiting callback may delay what others send and keep, in milliseconds. */
 const PATIENCE = 10_000;
 
-/** In place of when it was read, of the object of a session that has ended. */
+/** The value of `readAt` for the object of a session that has ended. */
 const GONE = -1;
 
-/** What callbacks read and may change: a session object, or user properties. */
+/** A value that callbacks read and may change: a session object, or user properties. */
 export interface Changeable {
   /** Changes are kept in storage too. */
   readonly isStored: boolean;
-  /** The callback of its session that is under way. */
+  /** The running callback of its session. */
   turn: Turn | undefined;
-  /** When it was read while some callback was under way, and which were before and behind it. */
+  /** When it was last read during a callback, and its neighbours in the order of reads. */
   readAt: number;
   earlier: Changeable | undefined;
   later: Changeable | undefined;
-  /** Keeps what a callback changed; in the end, or while another may still change it. */
+  /** Keeps what a callback changed; `isFinal` is false while another may still change it. */
   keep(isFinal?: boolean): void;
   /** Keeps what was changed so far, before something is sent. */
   keepAhead(): void;
 }
 
-/** A callback under way. */
+/** A running callback. */
 export interface Turn {
   own: Changeable;
   /** When it began, by the clock of the reads. */
   since: number;
-  /** The one in whose midst it began. */
+  /** The callback during which it began. */
   outer: Turn | undefined;
   /** Its session object is in storage, and it has not ended. */
   isStored: boolean;
@@ -37,23 +37,28 @@ export interface Turn {
 }
 
 export class Turns {
-  /** The one whose code runs now, up to its first await. */
+  /** The callback whose code runs now, up to its first await. */
   #current: Turn | undefined;
-  /** The last that ended without waiting. To make each anew costs the runtime 0.1 µs: what is old holds what is new. */
+  /**
+   * The last callback that ended without waiting, for reuse: a new object costs the runtime 0.1 µs, because an old one
+   * then holds it.
+   */
   #spare: Turn | undefined;
-  /** Those that wait, the oldest first; and those that have waited for so long that they are nobody else's matter. */
+  /** The callbacks that wait, the oldest first; and those that have waited so long that others ignore them. */
   readonly #waiting = new Set<Turn>();
   readonly #silent = new Set<Turn>();
-  /** The object that was read last while one was under way: after an await nothing tells by which. */
+  /** The object that was read last during a callback. After an await it is unknown which callback reads. */
   #latest: Changeable | undefined;
   #earliest: Changeable | undefined;
   #clock = 0;
-  /** How many of those that are not silent have a session object in storage, and whether another such was read. */
+  /**
+   * How many callbacks that are not silent have a session object in storage, and whether another such object was read.
+   */
   #stored = 0;
   #hasReadStored = false;
-  /** What is to be sent once the changes before it are kept. */
+  /** Sends that wait until earlier changes are kept. */
   #held: (() => void)[] = [];
-  /** Who may have changed something before: undefined stands for any that waits. */
+  /** The callbacks that may have changed something before; undefined stands for any waiting one. */
   readonly #senders = new Set<Turn | undefined>();
 
   begin(own: Changeable): Turn {
@@ -69,7 +74,7 @@ export class Turns {
     return turn;
   }
 
-  /** The callback waits: from here on nothing tells whose code runs. */
+  /** The callback waits: from here on it is unknown whose code runs. */
   wait(turn: Turn): void {
     this.#current = turn.outer;
     turn.waits = Date.now();
@@ -87,7 +92,7 @@ export class Turns {
     this.#hasReadStored ||= object.isStored;
   }
 
-  /** Its session has ended. Who reads it later changes nothing that is kept. */
+  /** Its session has ended. A later read changes nothing that is kept. */
   forget(object: Changeable): void {
     this.#unlink(object);
     object.readAt = GONE;
@@ -95,13 +100,13 @@ export class Turns {
   }
 
   /**
-   * Whether a callback may have changed what is in storage: nobody is to be told of it before it is kept, or a crash would forget
-   * it.
+   * Whether a callback may have changed what is in storage. It has to be kept before anybody learns of it, because a
+   * crash would lose it.
    *
    * @param own the session object of the session to which something is sent
    */
   isHolding(own?: Changeable): boolean {
-    // What is sent keeps its order.
+    // Later sends must not overtake held ones.
     if (this.#held.length > 0) return true;
     if (this.#stored === 0 && this.#silent.size === 0 && !this.#hasReadStored) return false;
     this.#silence();
@@ -112,8 +117,8 @@ export class Turns {
   }
 
   /**
-   * Sends once what was changed before is kept: the platform holds what is sent behind a write until that is durable. All that is
-   * sent in a turn of the microtasks waits for one comparison.
+   * Sends once earlier changes are kept: the platform holds back what is sent after a write until that is durable. All
+   * sends in one turn of the microtasks share one comparison.
    */
   hold(send: () => void, own: Changeable): void {
     if (this.#held.push(send) === 1) void Promise.resolve().then(() => this.#release());
@@ -121,7 +126,7 @@ export class Turns {
     if (!this.#current && own.turn) this.#senders.add(own.turn);
   }
 
-  /** What a callback changed is kept: what it sends need not wait. */
+  /** The changes of a callback are kept, so its sends need not wait. */
   #goOn(turn: Turn): void {
     this.#senders.delete(turn);
     this.#release();
@@ -130,7 +135,7 @@ export class Turns {
   #release(): void {
     if (this.#held.length === 0) return;
     const objects = new Set<Changeable>();
-    // After an await any of those that wait may have changed something.
+    // After an await any waiting callback may have changed something.
     if (this.#senders.delete(undefined)) {
       this.#silence();
       for (const turn of this.#waiting) this.#senders.add(turn);
@@ -144,13 +149,13 @@ export class Turns {
   }
 
   /**
-   * Keeps what the callback may have changed, in its own session object and in those read.
+   * Keeps what the callback may have changed: its own session object, and those that were read.
    *
-   * @throws the first error, when every object has had its turn
+   * @throws the first error, after all objects
    */
   end(turn: Turn): void {
     const { own, since } = turn;
-    // A callback that was not waited for ends a second time when it settles.
+    // A callback that was given up on ends a second time when it settles.
     const wasSilent = turn.waits > 0 && !this.#waiting.delete(turn) && this.#silent.delete(turn);
     if (this.#current === turn) this.#current = turn.outer;
     if (own.turn === turn) own.turn = undefined;
@@ -172,7 +177,7 @@ export class Turns {
     const since = Math.min(this.#current?.since ?? Infinity, first(this.#waiting)?.since ?? Infinity);
     for (const object of this.#objectsOf(turn)) {
       try {
-        // In the middle of another callback an object may be what it can't stay: that one's end judges it.
+        // During another callback an object may be temporarily invalid: the end of that callback judges it.
         object.keep(object === own || !(object.turn || object.readAt > since));
       } catch (error) {
         failed ??= toError(error);
@@ -191,7 +196,7 @@ export class Turns {
     return objects;
   }
 
-  /** One that never settles costs nobody else: no message would be the last for which it is looked at. */
+  /** A callback that never settles would otherwise make every later message look at its objects. */
   #silence(): void {
     if (this.#waiting.size === 0) return;
     const before = Date.now() - PATIENCE;

@@ -1,4 +1,4 @@
-// What the options of an endpoint do with its sessions: a part of each, put together once.
+// What the options of an endpoint do with its sessions: one part for each option, combined once.
 import type { Limits } from "../hibernation/limits.ts";
 import type { SessionDefinition, Subject } from "./subject.ts";
 
@@ -7,47 +7,47 @@ type Take = (session: Subject, message: string | ArrayBuffer) => Promise<void> |
 
 type Tell = (session: Subject) => void;
 
-/** What one option does with a session. An endpoint's sessions have only the parts that its options ask for. */
+/** What one option does with a session. An endpoint's sessions only have the parts of options that it uses. */
 export interface Part {
-  /** The session is made: when it opens, and after each hibernation. */
+  /** The session was created: when it opens, and after each hibernation. */
   readonly join?: ((session: Subject, isAccepted: boolean) => void) | undefined;
-  /** It is about to open, before `onOpen`. One part has this. */
+  /** Runs before `onOpen`. Only one part has it. */
   readonly begin?: ((session: Subject) => Promise<void>) | undefined;
-  /** Accepts its socket, otherwise than by the API that hibernates. One part has this. */
+  /** Accepts the socket in another way than the hibernation API. Only one part has it. */
   readonly accept?: Tell | undefined;
-  /** Its socket is accepted. */
+  /** The socket was accepted. */
   readonly accepted?: Tell | undefined;
-  /** A frame has come that may carry several messages: has each of them taken. One part has this. */
+  /** Reads a frame that may have several messages, and takes each of them. Only one part has it. */
   readonly read?: Take | undefined;
-  /** A message has come: goes on with `take`, or refuses it. */
+  /** A message arrived: passes it on with `take`, or refuses it. */
   readonly receive?:
     | ((session: Subject, message: string | ArrayBuffer, take: Take) => Promise<void> | undefined)
     | undefined;
   /** A message was sent. */
   readonly sent?: Tell | undefined;
-  /** Something has come from the client that is no message. */
+  /** Something other than a message arrived from the client. */
   readonly heard?: Tell | undefined;
 }
 
-/** The parts together. What no part has is not there: so a message passes no option that its endpoint doesn't have. */
+/** The combined parts. A message passes only the options that its endpoint uses. */
 export interface Way {
   readonly join: Part["join"];
   readonly begin: Part["begin"];
   readonly accept: Tell;
   readonly accepted: Part["accepted"];
-  /** What comes from the client: a message, or a frame of several. */
+  /** Receives a message, or a frame of several. */
   readonly receive: Take;
-  /** A message. */
+  /** Receives a single message. */
   readonly take: Take;
   readonly sent: Part["sent"];
   readonly heard: Part["heard"];
 }
 
-/** An endpoint, with what its options do with its sessions. */
+/** An endpoint with the way of its sessions. */
 export interface Served extends SessionDefinition {
   readonly made: string;
   readonly way: Way;
-  /** Of a session that has limits of its own. */
+  /** For a session that has limits of its own. */
   readonly wayOf: (limits: Limits) => Way;
 }
 
@@ -56,7 +56,7 @@ const accept: Tell = ({ ctx, webSocket, tags }) =>
 
 const take: Take = ({ dispatch }, message) => dispatch.receive(message);
 
-/** @param parts the first is the first that gets a message */
+/** @param parts in the order in which they receive a message */
 export function wayOf(parts: readonly Part[]): Way {
   const all = (name: "join" | "accepted" | "sent" | "heard"): Part["join"] => {
     const those = parts.map((part): Part["join"] => part[name]).filter((one) => one !== undefined);

@@ -1,4 +1,4 @@
-// A topic that a shard follows: where it is with it, what comes of it and what it has missed, and who waits to be subscribed.
+// A topic that a shard follows: its position, its deliveries and gaps, and the sessions that wait to be subscribed.
 import type { TopicSettings } from "../api/topics.ts";
 import { historyOf } from "../options/topics.ts";
 import { report, type Place } from "../reporting/log.ts";
@@ -12,40 +12,45 @@ import type { Shard } from "./shard.ts";
 import type { Subscriber } from "./subscriber.ts";
 import { recentOf, Window } from "./window.ts";
 
-/** What it needs of the shard's topics. */
+/** The part of the shard's topics that is needed. */
 export interface Owner extends Sender {
   readonly shard: Shard;
   readonly settings: TopicSettings;
   readonly place: Place;
   /** How many bytes of its history may be in memory. */
   readonly share: number;
-  /** Has those found that are subscribed and of which the shard has heard nothing since it woke. */
+  /** Finds the subscribed sessions of which the shard has heard nothing since it woke. */
   complete(): void;
-  /** It is forgotten, if nobody is subscribed. */
+  /** Forgets the topic, if nobody is subscribed. */
   release(topic: string): boolean;
 }
 
 export class Followed {
   readonly topic: Topic<Window>;
   readonly #owner: Owner;
-  /** The root knows that the shard wants it, as this life of the shard has said. */
+  /** The shard has told the root in this life that it wants the topic. */
   #isJoined = false;
-  /** The root is being asked where it is: settles when it is known, or can't be. */
+  /** A question about the topic's position; settles when it is answered or has failed. */
   #asking: Promise<void> | undefined;
-  /** Its place is from the row, and what has come since may have been written nowhere. */
+  /** The position is from the row, and later deliveries may not have been written. */
   #isFromRow = false;
-  /** The newest that the root has told of: who subscribes waits for it. */
+  /** The newest offset that the root has reported: new subscribers wait for it. */
   newest = 0;
-  /** How many deliveries there were when the root said where it is. */
+  /** How many deliveries the root had sent when it told the position. */
   #sent = 0;
-  /** Who subscribes waits for so many deliveries: what some of them had of another shard, or a clear, is on its way. */
+  /**
+   * New subscribers wait for this many deliveries: a publication that a client has from another shard, or a clear, is
+   * on its way.
+   */
   #awaited = 0;
-  /** The last question by which the shard has published on it. */
+  /** The epoch that was to come with them. */
+  #expected = "";
+  /** The number of the last question with which the shard published on the topic. */
   published = 0;
   readonly waiting: Subscriber[] = [];
-  /** Sessions that get only what comes behind a delivery. */
+  /** Sessions that only receive what comes after a delivery. */
   readonly after = new Map<WebSocket, number>();
-  /** Sessions that have unsubscribed, and get what the root had sent by then. */
+  /** Sessions that have unsubscribed, and still receive what the root had sent by then. */
   readonly until = new Map<WebSocket, number>();
 
   constructor(topic: Topic<Window>, owner: Owner) {
@@ -61,18 +66,18 @@ export class Followed {
     return this.#asking !== undefined;
   }
 
-  /** Subscribes those that wait, in their order, as far as it is known where the topic is and what they get. */
+  /** Subscribes the waiting sessions in order, as far as the topic's position and their replay are known. */
   serve(): void {
     const { topic, waiting } = this;
     while (waiting.length > 0) {
       const [first] = waiting;
       const { history } = topic;
       const { range, behind, isChecked } = first!;
+      // The missing publications are on their way.
+      if (this.#awaited > this.#owner.shard.received) return;
       if (!this.#isJoined || history === null) return this.#ask(range);
       if (behind > this.#owner.shard.answered) return this.#ask([history?.epoch ?? "", Infinity, 0]);
       if (history && !isChecked && history.isBehind(range)) return this.#ask(range);
-      // It is on its way.
-      if (this.#awaited > this.#owner.shard.received) return;
       if (history && history.newest < this.newest) return;
       if (history && !history.covers(range)) return this.#ask([history.epoch, 0, Infinity]);
       waiting.shift();
@@ -80,10 +85,10 @@ export class Followed {
     }
   }
 
-  /** @param isSure all before it has arrived */
+  /** @param isSure all earlier deliveries have arrived */
   take(delivery: Delivery, number: number, isSure: boolean): Promise<void> | undefined {
     const { history } = this.topic;
-    // It keeps its place among what is behind it.
+    // It keeps its place among later deliveries.
     if (history === null && this.#asking) return this.#asking.then(() => this.take(delivery, number, isSure));
     if (delivery[0] === "publication") return this.#take(delivery, number, isSure);
     if (history && delivery[0] === "newest") return this.reach(delivery[2], delivery[3]);
@@ -91,7 +96,7 @@ export class Followed {
     return undefined;
   }
 
-  /** The root has told where it is, but for what is on its way. */
+  /** The root has told the position, apart from deliveries on their way. */
   reach(epoch: string, newest: number): Promise<void> | undefined {
     if (!epoch) return undefined;
     const window = this.#window;
@@ -99,7 +104,7 @@ export class Followed {
     return newest > window.newest ? this.#catchUp(epoch, newest) : undefined;
   }
 
-  /** The root counts from one again. */
+  /** A new root counts from one again. */
   restart(): void {
     this.after.clear();
     this.#sent = 0;
@@ -115,7 +120,7 @@ export class Followed {
   get #window(): Window {
     const { topic } = this;
     const { shard, settings } = this.#owner;
-    // The root has kept it, whatever the code of here says.
+    // The root has kept it, whatever the settings here say.
     const kept = historyOf(settings, topic.name) ?? historyOf({ history: {} }, topic.name)!;
     return (topic.history ??= new Window(kept, async (from) => {
       const place = await shard.ask(["read", topic.name, from]);
@@ -131,7 +136,7 @@ export class Followed {
     const [epoch, newest] = history ? [history.epoch, history.newest] : ["", 0];
     const position = positionOf(epoch, newest);
     if (isOver || !session.isOpen) return resolve({ recovered: false, position, replayed: 0 });
-    // It has left, and what was on its way to it is not there yet.
+    // The session unsubscribed, and deliveries to it are still on their way.
     const isBack = until.delete(webSocket);
     const { recovered, next } = history?.startOf(since, last, Date.now()) ?? { recovered: false, next: 1 };
     this.#owner.slices.finish(webSocket);
@@ -142,7 +147,7 @@ export class Followed {
     resolve({ recovered, position, replayed: newest + 1 - next });
   }
 
-  /** Asks the root where it is, and what may be replayed of it. */
+  /** Asks the root for the topic's position and for what may be replayed. */
   #ask(range: Range): void {
     if (this.#asking) return;
     const { name } = this.topic;
@@ -168,9 +173,12 @@ export class Followed {
 
   #locate({ epoch, newest, first, kept, isWhole, sent }: Located): void {
     const { history } = this.topic;
-    if (epoch && history?.isKnown && history.epoch !== epoch && sent > this.#owner.shard.received) {
-      // What is behind it comes in its place, and so does the clear.
+    const isOther = epoch && history?.isKnown && history.epoch !== epoch && epoch !== this.#expected;
+    if (isOther && sent > this.#owner.shard.received) {
+      // Later publications, and the clear, arrive in their order. If a former life of the shard had the clear, the shard asks again.
       this.#awaited = sent;
+      this.#expected = epoch;
+      this.#isJoined = false;
       return;
     }
     if (!epoch) this.topic.history = undefined;
@@ -187,7 +195,7 @@ export class Followed {
     const fetching = this.reach(epoch, newest);
     fetching
       ?.then(() => this.serve())
-      .catch((error: unknown) => report("a topic can't be gone on with", error, this.#owner.place));
+      .catch((error: unknown) => report("a topic can't continue", error, this.#owner.place));
   }
 
   #take(delivery: Publication, number: number, isSure: boolean): Promise<void> | undefined {
@@ -198,10 +206,10 @@ export class Followed {
     } else {
       const window = this.#window;
       const isNext = epoch === window.epoch && offset <= window.newest + 1;
-      // What it has got last may be in no row, and what is sure to have come has come.
+      // The last deliveries may be missing in the row, and all sure ones have arrived.
       if (!window.isKnown || (this.#isFromRow && isSure && !isNext)) window.begin(epoch, offset - 1, 1);
       this.#isFromRow = false;
-      // The root has begun anew, and said so, while it was on its way.
+      // The root started a new epoch while this was on its way, and has already told so.
       if (epoch !== window.epoch && number <= this.#sent) return undefined;
       if (epoch !== window.epoch) this.#lose(window, epoch, offset - 1);
       if (offset > window.newest + 1) {
@@ -239,7 +247,7 @@ export class Followed {
     shard.row.reach(this.topic.name, window.epoch, window.newest);
   }
 
-  /** Goes on behind the newest, up to an offset. */
+  /** Continues after the newest, up to an offset. */
   #read(window: Window, kept: TopicPlace["kept"], target: number): void {
     for (const one of kept) {
       const [offset, , , payload] = one;
@@ -249,14 +257,14 @@ export class Followed {
     }
   }
 
-  /** Fetches what was missed, up to an offset. What can't be had is gone. */
+  /** Fetches missed publications up to an offset. Those that can't be fetched are lost. */
   async #catchUp(epoch: string, target: number): Promise<void> {
     const { name } = this.topic;
     const window = this.#window;
     while (window.epoch === epoch && window.newest < target) {
       const from = window.newest + 1;
       const place = await this.#owner.shard.ask(["read", name, from]).catch((error: unknown) => {
-        report("what a shard has missed can't be read", error, this.#owner.place);
+        report("a shard's missed publications can't be read", error, this.#owner.place);
       });
       if (place?.epoch === epoch && place.first <= from) this.#read(window, place.kept, target);
       if (window.newest >= from) continue;
@@ -264,7 +272,7 @@ export class Followed {
     }
   }
 
-  /** What was missed is gone: those are told who were to get it next. */
+  /** Missed publications are lost: tells the sessions that would have received them. */
   #lose(window: Window, epoch: string, newest: number): void {
     const { topic } = this;
     window.begin(epoch, newest, newest + 1);

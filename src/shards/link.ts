@@ -1,21 +1,24 @@
-// A way from one object of a path to another: what goes by it arrives in order and once, and what comes while a call is under way
-// goes together in the next.
+// A connection from one object of a path to another. Things arrive in order and once; those that are put during a call
+// go together in the next one.
 import { OverloadedError, UnreachableError } from "../api/errors.ts";
 import { quiet } from "../channel/waiting.ts";
 
-/** How often a call is tried, and how long before the second time at most, in milliseconds. */
+/** How often a call is tried, and the maximum delay before the second attempt, in milliseconds. */
 const TRIES = 4;
 const DELAY = 50;
-/** A call that has no answer by then is tried again. What shares the objects with it may block them for ten seconds. */
+/**
+ * A call without an answer after this time is tried again, in milliseconds. Other code in the objects may block them
+ * for ten seconds.
+ */
 const TIMEOUT = 30_000;
 
-/** How much goes in one call. */
+/** The limits of one call. */
 const MOST_BYTES = 1_048_576;
 const MOST = 1000;
 
-/** How many bytes may wait. */
+/** How many bytes may be queued. */
 const MAX_WAITING = 16_777_216;
-/** What each thing counts beside its bytes: about what it has in memory. */
+/** Added to the bytes of each thing: about what it takes in memory. */
 const OVERHEAD = 256;
 
 interface Waiting<Thing, Result> {
@@ -25,34 +28,34 @@ interface Waiting<Thing, Result> {
   readonly reject: (error: unknown) => void;
 }
 
-/** A number of things, the first of which has that number. */
+/** Consecutive things, and the number of the first one. */
 export interface Batch<Thing> {
   readonly first: number;
   readonly things: readonly Thing[];
-  /** It was sent before, and nobody knows what became of it. */
+  /** It was sent before, with an unknown result. */
   readonly isAgain: boolean;
 }
 
 export const overloaded = (who: string): OverloadedError =>
-  new OverloadedError(`Overloaded: too much waits for ${who}. Publish less, or later.`);
+  new OverloadedError(`Overloaded: too much is queued for ${who}. Publish less, or later.`);
 
 export class Link<Thing, Result> {
-  /** Each time a new stub: one that has failed goes on failing. */
+  /** Returns a new stub each time: after a failure a stub keeps failing. */
   readonly #connect: () => (batch: Batch<Thing>) => Promise<readonly Result[]>;
   readonly #keepAwake: (pending: Promise<unknown>) => void;
   readonly #failed: ((error: unknown) => void) | undefined;
   #waiting: Waiting<Thing, Result>[] = [];
-  /** What is under way. */
+  /** The things of the current call. */
   #sending: readonly Waiting<Thing, Result>[] = [];
   #bytes = 0;
   #isBusy = false;
-  /** The number of the last thing that was put on it. */
+  /** The number of the last thing. */
   last = 0;
   #newest: Promise<unknown> | undefined;
 
   /**
-   * @param connect gives what calls the other object
-   * @param failed is told that a batch was given up
+   * @param connect returns a function that calls the other object
+   * @param failed is called when a batch was given up
    */
   constructor(
     connect: () => (batch: Batch<Thing>) => Promise<readonly Result[]>,
@@ -68,22 +71,22 @@ export class Link<Thing, Result> {
     return !this.#isBusy && this.#waiting.length === 0;
   }
 
-  /** What has not arrived, or nobody knows of. */
+  /** The things that have not arrived, or of which it is unknown. */
   get pending(): Thing[] {
     return [...this.#sending, ...this.#waiting].map(({ thing }) => thing);
   }
 
-  /** Whether so many bytes more may wait. */
+  /** Whether this many more bytes may be queued. */
   admits(bytes: number): boolean {
     return this.#bytes + bytes + OVERHEAD <= MAX_WAITING;
   }
 
-  /** @throws {@link OverloadedError} if too much waits */
+  /** @throws {@link OverloadedError} if too much is queued */
   admit(bytes: number, who: string): void {
     if (!this.admits(bytes)) throw overloaded(who);
   }
 
-  /** What the other object makes of it, in its turn. Rejects if it can't be reached. */
+  /** Sends a thing in its turn. Resolves to the other object's result; rejects if it can't be reached. */
   put(thing: Thing, bytes: number): Promise<Result> {
     const { promise, resolve, reject } = Promise.withResolvers<Result>();
     this.last++;
@@ -94,14 +97,14 @@ export class Link<Thing, Result> {
     return promise;
   }
 
-  /** All that was put on it has arrived, or failed. */
+  /** Settles when all things so far have arrived or failed. */
   settled(): Promise<unknown> | undefined {
     return this.#newest?.catch(() => {});
   }
 
   async #run(): Promise<void> {
     this.#isBusy = true;
-    // What this turn has goes together.
+    // The things of one turn go together.
     await Promise.resolve();
     while (this.#waiting.length > 0) await this.#send(this.#next());
     this.#isBusy = false;
@@ -144,7 +147,7 @@ export class Link<Thing, Result> {
         return await Promise.race([this.#connect()({ first, things, isAgain: tries > 1 }), late]);
       } catch (error) {
         if (tries === TRIES)
-          throw new UnreachableError("The other object can't be reached: what was asked of it may have happened.", {
+          throw new UnreachableError("The other object can't be reached: it may have done what was asked.", {
             cause: error,
           });
         await scheduler.wait((0.5 + Math.random() / 2) * DELAY * 2 ** (tries - 1));

@@ -1,25 +1,26 @@
-// What the root of a path and its shards tell each other, by RPC. Tuples: the names of properties would cost with each publication.
+// What the root of a path and its shards tell each other by RPC. Tuples, because the names of properties would cost
+// with each publication.
 import type { PublicationsOptions } from "../api/topics.ts";
 import type { Data } from "../sending/data.ts";
 import type { Origin, Range, TopicPlace } from "../topics/outlet.ts";
 
-/** What a shard asks the root. */
+/** A question of a shard to the root. */
 export type Question =
-  /** It has sessions. */
+  /** The shard has sessions. */
   | readonly [kind: "hello"]
-  /** It has subscribers of the topic. */
+  /** The shard has subscribers of the topic. */
   | readonly [kind: "join", topic: string, range: Range | undefined]
-  /** What may be replayed of the topic. */
+  /** Asks what may be replayed of the topic. */
   | readonly [kind: "replay", topic: string, range: Range]
-  /** What comes from an offset on, as much as goes in one answer. */
+  /** Asks for the publications from an offset on, as many as fit in one answer. */
   | readonly [kind: "read", topic: string, from: number]
-  /** Where topics are. */
+  /** Asks for the positions of topics. */
   | readonly [kind: "places", topics: readonly string[]]
   | readonly [kind: "publish", topic: string, payload: Data, except: readonly string[], id: string | undefined]
   | readonly [kind: "broadcast", payload: Data, except: readonly string[], tag: string | undefined]
   | readonly [kind: "clear", topic: string];
 
-/** Where a topic is at the root, and how many deliveries to the shard there were before. */
+/** The position of a topic at the root, and how many deliveries to the shard came before. */
 export interface Located extends TopicPlace {
   readonly sent: number;
 }
@@ -30,19 +31,19 @@ export interface Answers {
   readonly replay: Located;
   readonly read: TopicPlace;
   readonly places: readonly (readonly [epoch: string, newest: number])[];
-  /** Its place. */
+  /** The position of the publication. */
   readonly publish: readonly [epoch: string, offset: number];
   readonly broadcast: undefined;
   readonly clear: undefined;
 }
 
-/** Questions of a shard that go together, numbered one after the other. */
+/** Questions of a shard that go together, numbered consecutively. */
 export interface Asked {
   readonly shard: number;
-  /** The shard's: a number is one of its. */
+  /** The life of the shard, which the numbers belong to. */
   readonly life: string;
   readonly first: number;
-  /** They were asked before, and nobody knows what became of it. */
+  /** They were sent before, with an unknown result. */
   readonly isAgain: boolean;
   readonly questions: readonly Question[];
 }
@@ -52,13 +53,15 @@ export type Result<Value = unknown> = readonly [value: Value] | readonly [value:
 
 export interface Answered {
   readonly results: readonly Result[];
-  /** The root's: it counts from one. */
+  /** The life of the root, in which it counts from one. */
   readonly life: string;
-  /** How many deliveries to this shard there were before the answer, on their way or arrived. */
+  /** How many deliveries to this shard came before the answer, arrived or on their way. */
   readonly sent: number;
+  /** Of these, how many are not on their way any more. */
+  readonly arrived: number;
 }
 
-/** What the root has for a shard. */
+/** A delivery of the root to a shard. */
 export type Delivery =
   | readonly [
       kind: "publication",
@@ -78,9 +81,9 @@ export type Delivery =
       tag: string | undefined,
       origin: Origin | undefined,
     ]
-  /** Where the topic is, of which something was left out. */
+  /** The newest position of a topic, of which the shard may have missed something. */
   | readonly [kind: "newest", topic: string, epoch: string, newest: number]
-  /** The topic's history begins anew. */
+  /** The topic's history starts a new epoch. */
   | readonly [kind: "cleared", topic: string, epoch: string]
   | readonly [kind: "sessions", tag: string | undefined]
   | readonly [kind: "subscribers", topic: string]
@@ -88,37 +91,37 @@ export type Delivery =
 
 export type Publication = Extract<Delivery, readonly ["publication", ...unknown[]]>;
 
-/** Deliveries that go together, numbered one after the other. */
+/** Deliveries that go together, numbered consecutively. */
 export interface Delivered {
   readonly life: string;
   readonly first: number;
-  /** All that came before in this life of the root has arrived. */
+  /** All earlier deliveries in this life of the root have arrived. */
   readonly isSure: boolean;
   readonly deliveries: readonly Delivery[];
 }
 
 export interface Taken {
-  /** How many sessions it was, of what asks for that. */
+  /** The number of sessions, for a delivery that asks for it. */
   readonly results: readonly (number | undefined)[];
-  /** The topics that nobody is subscribed to any more. */
+  /** The topics to which nobody is subscribed any more. */
   readonly gone: readonly string[];
-  /** It has no sessions. */
+  /** The shard has no sessions. */
   readonly isEmpty: boolean;
-  /** What it knew as it said so: its last question. */
+  /** The shard's life and last question at that time: the root ignores what the shard has contradicted since. */
   readonly life: string;
   readonly asked: number;
 }
 
-/** What the Worker has for all sessions of a path. */
+/** A call of the Worker for all sessions of a path. */
 export type ForAll =
   | readonly [kind: "broadcast", payload: Data, except: readonly string[] | undefined, tag: string | undefined]
   | Extract<Delivery, readonly [kind: "sessions" | "close", ...unknown[]]>;
 
-/** What the object gets by RPC. */
+/** The calls that an object receives by RPC. */
 export type Told =
   | readonly ["ask", Asked]
   | readonly ["deliver", Delivered]
   | readonly ["all", ForAll]
-  /** How many of the shard that asks are subscribed. */
+  /** Asks for the subscribers; `own` is the count of the shard that asks. */
   | readonly ["state", topic: string, own: readonly [shard: number, count: number]]
   | readonly ["publications", topic: string, options: PublicationsOptions];

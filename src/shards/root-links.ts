@@ -4,46 +4,46 @@ import type { TopicPlace } from "../topics/outlet.ts";
 import { Link, overloaded, type Batch } from "./link.ts";
 import type { Delivered, Delivery, Taken } from "./message.ts";
 
-/** What they need of the root. */
+/** The part of the root that is needed. */
 interface Host {
   readonly ctx: DurableObjectState;
   readonly life: string;
-  /** What takes deliveries at a shard: a new stub each time. */
+  /** Returns a function that calls a shard: with a new stub each time. */
   shard(number: number): (delivered: Delivered) => Promise<Taken>;
-  /** A shard has taken what there was for it. */
+  /** A shard has taken its deliveries. */
   taken(shard: number, taken: Taken): void;
   place(topic: string): TopicPlace;
 }
 
-/** How many bytes may wait for all shards together: what goes to several is there once. */
+/** How many bytes may be queued for all shards together. A payload for several shards counts once. */
 const MOST_BYTES = 33_554_432;
 
 interface Down {
   readonly link: Link<Delivery, number | undefined>;
-  /** All that there was for it has arrived. */
+  /** All its deliveries have arrived. */
   isSure: boolean;
   /** How often that was not so. */
   faults: number;
-  /** The topics of which it has not got all. */
+  /** The topics of which it has missed something. */
   readonly behind: Set<string>;
 }
 
 export class RootLinks {
   readonly #host: Host;
   readonly #links = new Map<number, Down>();
-  /** How much waits for them together. */
+  /** How many bytes are queued for all shards together. */
   #bytes = 0;
 
   constructor(host: Host) {
     this.#host = host;
   }
 
-  /** Those to which there was something in this life. */
+  /** The shards that got a delivery in this life. */
   get shards(): Iterable<number> {
     return this.#links.keys();
   }
 
-  /** To each of them, in its turn. */
+  /** Queues a delivery to each of the shards. */
   put(shards: Iterable<number>, delivery: Delivery, bytes = 0): Promise<number | undefined>[] {
     const puts = Array.from(shards, (shard) => this.#to(shard).link.put(delivery, bytes));
     this.#bytes += bytes;
@@ -66,18 +66,18 @@ export class RootLinks {
     return this.#to(shard).link.last;
   }
 
-  /** What has not arrived, or nobody knows of. */
+  /** The deliveries that have not arrived, or of which it is unknown. */
   pending(shard: number): readonly Delivery[] {
     return this.#to(shard).link.pending;
   }
 
-  /** Nothing is under way, and something may have been lost. */
+  /** No delivery is on its way, and one may have been lost. */
   isUnsure(shard: number): boolean {
     const { link, isSure } = this.#to(shard);
     return link.isIdle && !isSure;
   }
 
-  /** A shard gets what it lacks of a topic from the history. */
+  /** Leaves out a publication: the shard gets it from the history. */
   leave(shard: number, topic: string): void {
     const down = this.#to(shard);
     this.#fault(down);

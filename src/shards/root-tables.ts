@@ -1,6 +1,6 @@
 import { DeploymentError } from "../api/errors.ts";
 import { FORM, unknownForm } from "../hibernation/form.ts";
-// What the root of a path has of its shards in storage: which there are, and which of them want which topic.
+// The root's tables in storage: its shards, and which of them want which topic.
 import { wrote, type Written } from "../hibernation/rollback.ts";
 import { isWithoutSqlite } from "../hibernation/row.ts";
 
@@ -13,7 +13,7 @@ CREATE TABLE IF NOT EXISTS socle_wants (
 ) WITHOUT ROWID;
 `;
 
-/** The question by which a shard has said something: what it says of before doesn't take that back. */
+/** The question with which a shard said something: an earlier statement doesn't take it back. */
 interface Said {
   readonly life: string;
   readonly number: number;
@@ -25,7 +25,7 @@ type Row = { shard: number; life: string; number: number };
 export class RootTables implements Written {
   readonly #storage: DurableObjectStorage;
   #shards: Map<number, Said> | undefined;
-  /** Those of the topics that somebody has asked for. */
+  /** The wants of the topics that were looked up. */
   readonly #wants = new Map<string, Map<number, Said>>();
 
   constructor({ storage }: DurableObjectState) {
@@ -37,7 +37,7 @@ export class RootTables implements Written {
     return this.#all();
   }
 
-  /** Those that want a topic. */
+  /** The shards that want a topic. */
   wanting(topic: string): ReadonlyMap<number, unknown> {
     return this.#of(topic);
   }
@@ -50,7 +50,7 @@ export class RootTables implements Written {
     this.#put(shard, said);
   }
 
-  /** It wants a topic. */
+  /** A shard wants a topic. */
   want(topic: string, shard: number, said: Said): void {
     const those = this.#of(topic);
     this.#create();
@@ -59,7 +59,7 @@ export class RootTables implements Written {
     this.#putWant(topic, shard, said);
   }
 
-  /** It had no subscribers of a topic, by what it knew then. */
+  /** A shard had no subscribers of a topic at the time `then`. */
   unwant(topic: string, shard: number, then: Said): void {
     const those = this.#of(topic);
     if (!isBefore(those.get(shard), then)) return;
@@ -68,7 +68,7 @@ export class RootTables implements Written {
     this.#exec("DELETE FROM socle_wants WHERE topic = ? AND shard = ?", topic, shard);
   }
 
-  /** It had no sessions, by what it knew then. */
+  /** A shard had no sessions at the time `then`. */
   remove(shard: number, then: Said): void {
     const all = this.#all();
     if (!isBefore(all.get(shard), then)) return;
@@ -82,7 +82,7 @@ export class RootTables implements Written {
     }
   }
 
-  /** Storage was emptied, or a transaction has taken along what was written in it. */
+  /** Storage was emptied, or a transaction has undone writes. */
   rewrite(): void {
     const shards = this.#shards ?? new Map<number, Said>();
     if (shards.size + this.#wants.size === 0) return;
@@ -91,7 +91,7 @@ export class RootTables implements Written {
     for (const [topic, those] of this.#wants) for (const [shard, said] of those) this.#putWant(topic, shard, said);
   }
 
-  /** @throws {@link SessionVersionError} for a form that is not known */
+  /** @throws {@link SessionVersionError} for an unknown form */
   #all(): Map<number, Said> {
     if (this.#shards) return this.#shards;
     const rows = this.#read<Row & { form: number }>("SELECT shard, life, number, form FROM socle_shards");
@@ -106,7 +106,7 @@ export class RootTables implements Written {
       const rows =
         this.#all().size > 0 ? this.#read("SELECT shard, life, number FROM socle_wants WHERE topic = ?", topic) : [];
       those = new Map(rows.map(({ shard, ...said }) => [shard, said]));
-      // Of a topic that nobody wants nothing is kept: whoever publishes may choose its name.
+      // Nothing is cached for a topic that no shard wants: publishers may choose any name.
       if (those.size > 0) this.#wants.set(topic, those);
     }
     return those;
@@ -142,7 +142,7 @@ export class RootTables implements Written {
     try {
       return this.#storage.sql.exec<Found>(query, ...bindings).toArray();
     } catch (error) {
-      // There is no shard yet.
+      // There are no shards yet.
       if (/no such table/.test(String(error)) || isWithoutSqlite(error)) return [];
       throw error;
     }

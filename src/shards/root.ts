@@ -1,4 +1,5 @@
-// The root of a path whose sessions are in shards: it answers what they ask, and what is published goes by it to those that want it.
+// The root of a path whose sessions are in shards: it answers their questions, and sends publications to the shards
+// that want them.
 import { report, placeOf } from "../reporting/log.ts";
 import { toError } from "../reporting/thrown.ts";
 import { settle, sizeOf, type Data } from "../sending/data.ts";
@@ -22,17 +23,20 @@ import type {
 import { RootLinks } from "./root-links.ts";
 import { RootTables } from "./root-tables.ts";
 
-/** What it needs of the object. */
+/** The part of the object that is needed. */
 export interface RootHost {
   readonly ctx: DurableObjectState;
   readonly topics: () => Topics;
-  /** What takes deliveries at a shard: a new stub each time. */
+  /** Returns a function that calls a shard: with a new stub each time. */
   shard(number: number): (delivered: Delivered) => Promise<Taken>;
-  /** Has what is under way looked after, at this time or before. */
+  /** Has unconfirmed deliveries checked, at this time or before. */
   sweepAt(time: number): void;
 }
 
-/** How soon is looked whether what was published has arrived, in milliseconds: before an idle root is evicted, so that it mostly knows. */
+/**
+ * How soon to check whether publications have arrived, in milliseconds: before an idle root is evicted, so that it
+ * mostly still knows.
+ */
 const LOOK = 5000;
 
 const sumOf = (counts: readonly (number | undefined)[], own: number): number =>
@@ -43,9 +47,9 @@ export class Root implements Outlet {
   readonly #tables: RootTables;
   readonly #life = newEpoch();
   readonly #links: RootLinks;
-  /** What each shard has asked last. */
+  /** The last questions of each shard. */
   readonly #asked = new Map<number, { life: string; first: number; answered: Promise<Answered> }>();
-  /** Until when it is looked after what is under way. */
+  /** When unconfirmed deliveries are checked next. */
   #lookAt = 0;
 
   constructor(host: RootHost) {
@@ -64,13 +68,13 @@ export class Root implements Outlet {
     return this.#host.topics();
   }
 
-  /** A shard asks. What it asks a second time has the same answer. */
+  /** A shard asks. A repeated question gets the same answer. */
   asked(asked: Asked): Promise<Answered> {
     const { shard, life, first } = asked;
     const before = this.#asked.get(shard);
     if (before?.life === life && before.first >= first) {
       if (before.first === first) return before.answered;
-      throw new Error("This was asked before what was answered last.");
+      throw new Error("A later call was already answered.");
     }
     const answered = this.#answer(asked);
     this.#asked.set(shard, { life, first, answered });
@@ -78,9 +82,9 @@ export class Root implements Outlet {
   }
 
   /**
-   * What the Worker has for all sessions.
+   * A call of the Worker for all sessions.
    *
-   * @returns of how many it was
+   * @returns the number of sessions
    */
   async all(what: ForAll): Promise<number> {
     this.#topics.flush();
@@ -96,16 +100,16 @@ export class Root implements Outlet {
     return sumOf(counts, 0);
   }
 
-  /** To all sessions. @throws {@link OverloadedError} */
+  /** Sends to all sessions. @throws {@link OverloadedError} */
   broadcast(payload: Data, except: readonly string[], tag: string | undefined, origin?: Origin): void {
     this.#topics.flush();
     void this.#toAll(["broadcast", settle(payload), except, tag, origin]);
   }
 
   /**
-   * How many are subscribed to a topic.
+   * How many sessions are subscribed to a topic.
    *
-   * @param own of the shard that asks, which is not asked back
+   * @param own the count of the shard that asks, which is not asked back
    */
   async subscribers(topic: string, own?: readonly [shard: number, count: number]): Promise<number> {
     const others = [...this.#tables.wanting(topic).keys()].filter((shard) => shard !== own?.[0]);
@@ -115,7 +119,7 @@ export class Root implements Outlet {
 
   admit(topic: string, bytes: number, isKept: boolean): void {
     const those = this.#tables.wanting(topic);
-    // What a history has waits there.
+    // A publication in a history waits there.
     if (isKept) return;
     for (const shard of those.keys()) this.#links.admit(shard, bytes);
   }
@@ -153,15 +157,15 @@ export class Root implements Outlet {
   }
 
   /**
-   * Whether all has arrived: if the root died meanwhile nobody knows.
+   * Checks whether all deliveries have arrived: a root that died meanwhile doesn't know.
    *
-   * @returns when to look again
+   * @returns when to look again; undefined if nothing is left
    */
   sweep(now: number): number | undefined {
     const isNew = this.#lookAt === 0;
     if (!isNew && this.#lookAt > now) return this.#lookAt;
     this.#lookAt = 0;
-    // It looks itself what it has not got.
+    // The delivery makes a shard fetch what it has missed.
     const all = [...(isNew ? this.#tables.shards.keys() : this.#links.shards)];
     void this.#links.put(
       all.filter((shard) => this.#links.isUnsure(shard)),
@@ -199,7 +203,9 @@ export class Root implements Outlet {
         return [undefined, name, message];
       }
     });
-    return { results: await Promise.all(results), life: this.#life, sent: this.#links.sent(shard) };
+    const all = await Promise.all(results);
+    const sent = this.#links.sent(shard);
+    return { results: all, life: this.#life, sent, arrived: sent - this.#links.pending(shard).length };
   }
 
   // oxlint-disable-next-line typescript/consistent-return -- the compiler knows that these are all
@@ -227,13 +233,13 @@ export class Root implements Outlet {
     }
   }
 
-  /** Where topics are for a shard. What is on its way there comes by the link, in its place among all else. */
+  /** The positions of topics from the view of a shard. Deliveries on their way arrive by the link, in their order. */
   #places(shard: number, topics: readonly string[]): [epoch: string, newest: number][] {
     const under = new Map<string, [epoch: string, newest: number]>();
-    // The first of a topic says where it is.
+    // The first pending delivery of a topic tells its position.
     for (const one of this.#links.pending(shard).toReversed()) {
       if (one[0] === "publication") under.set(one[1], [one[2], one[3] - 1]);
-      // What these bring is fetched in their place.
+      // The shard fetches their publications when they arrive.
       if (one[0] === "cleared" || one[0] === "newest") under.set(one[1], ["", 0]);
     }
     return topics.map((topic) => {
@@ -244,10 +250,13 @@ export class Root implements Outlet {
 
   #locate(shard: number, topic: string, range: Range | undefined): Located {
     const place = this.#topics.place(topic, range);
-    const [[epoch, newest]] = this.#places(shard, [topic]) as [[string, number]];
-    const sent = this.#links.sent(shard);
-    if (epoch !== place.epoch) return { ...place, sent };
-    return { ...place, newest, kept: place.kept.filter(([offset]) => offset <= newest), sent };
+    let { newest } = place;
+    // Publications on their way arrive in their order, with their exceptions.
+    for (const one of this.#links.pending(shard)) {
+      if (one[0] === "publication" && one[1] === topic && one[2] === place.epoch) newest = Math.min(newest, one[3] - 1);
+    }
+    const kept = place.kept.filter(([offset]) => offset <= newest);
+    return { ...place, newest, kept, sent: this.#links.sent(shard) };
   }
 
   async #publish(

@@ -1,20 +1,23 @@
-// The row of a shard: whether the root knows of it, and how far it is with each topic. It outlives hibernation.
+// The row of a shard: whether the root knows of it, and its position in each topic. It survives hibernation.
 import { formed, isKnown, type Formed } from "../hibernation/form.ts";
 import { wrote, type Written } from "../hibernation/rollback.ts";
 import { attempt, placeOf, type Place } from "../reporting/log.ts";
 
 const KEY = "socle:shard";
 
-/** For how long nothing comes behind what is alone, in milliseconds. While more comes nothing need be written: the object doesn't hibernate, and a crash takes its sockets along. */
+/**
+ * How long to wait for further changes, in milliseconds. While more come nothing need be written: the object doesn't
+ * hibernate, and a crash ends its sockets too.
+ */
 const PAUSE = 1000;
 
 interface Row extends Formed {
   isKnown: boolean;
-  /** As a text: it is copied at once. */
+  /** A text, because it is copied faster. */
   places: string;
 }
 
-/** Where a topic is. */
+/** The position of a topic. */
 export type Followed = readonly [epoch: string, newest: number];
 
 export class ShardRow implements Written {
@@ -32,13 +35,13 @@ export class ShardRow implements Written {
     this.#place = placeOf(ctx);
   }
 
-  /** The root knows that there are sessions. */
+  /** The root knows that the shard has sessions. */
   get isKnown(): boolean {
     this.#read();
     return this.#isKnown;
   }
 
-  /** How far the shard is, by the topics' names. */
+  /** The shard's positions, by the topics' names. */
   get places(): ReadonlyMap<string, Followed> {
     this.#read();
     return this.#places;
@@ -62,12 +65,15 @@ export class ShardRow implements Written {
     if (this.#places.delete(topic)) this.#touch();
   }
 
-  /** Storage was emptied, or a transaction has taken along what was written in it. */
+  /** Storage was emptied, or a transaction has undone writes. */
   rewrite(): void {
     if (this.#isRead) this.#save();
   }
 
-  /** What comes alone is written at once, behind what its turn sends. Of more it is the last, and until then the object is awake. */
+  /**
+   * A single change is written at once, after what its turn sends. Of several changes only the last is written, and the
+   * object stays awake until then.
+   */
   #touch(): void {
     const now = Date.now();
     const isAlone = now - this.#touchedAt >= PAUSE;
@@ -95,14 +101,14 @@ export class ShardRow implements Written {
       } else storage.kv.delete(KEY);
       wrote(storage, this);
     };
-    attempt("how far a shard is can't be kept", save, this.#place);
+    attempt("a shard's progress can't be saved", save, this.#place);
   }
 
   #read(): void {
     if (this.#isRead) return;
     this.#isRead = true;
     const row = this.#ctx.storage.kv.get<Row>(KEY);
-    // Of another form it is as if there were none: the root is asked.
+    // A row of another form is ignored: the shard asks the root.
     if (!row || !isKnown(row)) return;
     this.#isKnown = row.isKnown;
     for (const [topic, epoch, newest] of JSON.parse(row.places) as [string, string, number][]) {

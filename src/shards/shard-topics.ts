@@ -1,4 +1,5 @@
-// The topics of a shard: its sessions subscribe here, what they publish goes to the root, and what comes from there goes to them.
+// The topics of a shard: its sessions subscribe here, their publications go to the root, and the root's deliveries go
+// to them.
 import { TopicLimitError } from "../api/errors.ts";
 import type {
   KeptPublication,
@@ -24,16 +25,16 @@ import type { Delivery } from "./message.ts";
 import type { Follower, Shard } from "./shard.ts";
 import { rangeOf, type Window } from "./window.ts";
 
-/** What they need of the object. */
+/** The part of the object that is needed. */
 export interface Host extends Sockets {
   readonly slices: Slices;
   settings(path?: string): readonly [settings: TopicSettings, isRegistered: boolean];
-  /** What the root says of a topic. */
+  /** The root's state of a topic. */
   state(topic: string, own: number): Promise<TopicState>;
   publications(topic: string, options: PublicationsOptions): Promise<KeptPublication[]>;
 }
 
-/** How many bytes of histories a shard has in memory, all topics together. */
+/** How many bytes of histories a shard has in memory, for all topics together. */
 const MOST_BYTES = 16_777_216;
 
 export class ShardTopics implements ObjectTopics, Follower {
@@ -41,7 +42,7 @@ export class ShardTopics implements ObjectTopics, Follower {
   readonly #shard: Shard;
   readonly #register: Register<Window>;
   readonly #followed = new Map<string, Followed>();
-  /** Those for which deliveries are waited for. */
+  /** Topics with sessions that wait for deliveries. */
   readonly #stirred = new Set<Followed>();
   readonly #owner: Owner;
 
@@ -75,7 +76,7 @@ export class ShardTopics implements ObjectTopics, Follower {
     const followed = this.#at(name);
     const isSubscribed = subscriptions.has(name);
     if (!isSubscribed && subscriptions.names.length >= MOST)
-      throw new TopicLimitError(`A session may have ${MOST} topics.`);
+      throw new TopicLimitError(`A session can have at most ${MOST} topics.`);
     const { since, last = 0 } = isSubscribed ? {} : options;
     const known = since === "client" ? subscriptions.positionOf(name) : since;
     if (since === "client") subscriptions.use(name);
@@ -104,13 +105,13 @@ export class ShardTopics implements ObjectTopics, Follower {
     const followed = this.#followed.get(name);
     for (const one of followed?.waiting ?? []) if (one.session === session) one.isOver = true;
     const last = followed?.topic.subscribers.has(webSocket) ? this.#lastFor(followed) : 0;
-    // What was published before is still the session's, and may be on its way.
+    // The session still receives earlier publications, which may be on their way.
     if (followed && last > 0) {
       this.#stirred.add(followed);
       followed.until.set(webSocket, last);
       if (last === Infinity) void this.#shard.settled()?.then(() => this.#limit(followed, webSocket));
     } else this.#leave(session, name);
-    subscriptions.save().catch((error: unknown) => report("a session's topics can't be kept", error, session));
+    subscriptions.save().catch((error: unknown) => report("a session's topics can't be saved", error, session));
     return true;
   }
 
@@ -147,14 +148,14 @@ export class ShardTopics implements ObjectTopics, Follower {
     await this.#shard.ask(["clear", name]);
   }
 
-  /** What is published goes to the root as it comes. */
+  /** Nothing to do: each publication goes to the root immediately. */
   flush(): void {}
 
   leave(session: Subject): void {
     for (const name of session.subscriptions.names) this.#leave(session, name);
   }
 
-  /** The root has the histories. */
+  /** Nothing to do: the root has the histories. */
   sweep(_now: number): undefined {}
 
   reset(): void {
@@ -225,7 +226,7 @@ export class ShardTopics implements ObjectTopics, Follower {
     return [...names].every((name) => this.release(name));
   }
 
-  /** Who waits to be subscribed has the name already, but no place. */
+  /** A session that waits to be subscribed already has the name in its subscriptions, but no place yet. */
   #complete(): void {
     if (!this.#register.complete()) return;
     for (const { topic, until, waiting } of this.#followed.values()) {
@@ -235,7 +236,7 @@ export class ShardTopics implements ObjectTopics, Follower {
     }
   }
 
-  /** A topic that is followed, or is to be. */
+  /** A followed topic; starts to follow it if it isn't yet. */
   #at(name: string): Followed {
     let followed = this.#followed.get(name);
     if (!followed) this.#followed.set(name, (followed = new Followed(this.#register.at(name), this.#owner)));
@@ -250,14 +251,14 @@ export class ShardTopics implements ObjectTopics, Follower {
     return this.#register.find(name) && this.#at(name);
   }
 
-  /** Up to which delivery a session still gets what comes; Infinity while nobody knows. */
+  /** The last delivery that a session still receives; Infinity while it is unknown. */
   #lastFor({ published }: Followed): number {
     const { sent, received, answered } = this.#shard;
     if (published > answered) return Infinity;
     return sent > received ? sent : 0;
   }
 
-  /** What was published before has its place. */
+  /** Earlier publications have their positions now. */
   #limit({ until }: Followed, webSocket: WebSocket): void {
     if (until.get(webSocket) !== Infinity) return;
     until.set(webSocket, this.#shard.sent);

@@ -1,4 +1,4 @@
-// A shard of a path as it stands to the root: what it asks, and what it is told, each once and in order.
+// A shard of a path towards the root: what it asks and what it is told, each once and in order.
 import { DeploymentError, OverloadedError, PayloadError, TopicError, TopicLimitError } from "../api/errors.ts";
 import { placeOf, report } from "../reporting/log.ts";
 import type { Data } from "../sending/data.ts";
@@ -8,46 +8,47 @@ import { Link, type Batch } from "./link.ts";
 import type { Answered, Answers, Asked, Delivered, Delivery, Question, Result, Taken } from "./message.ts";
 import { ShardRow } from "./shard-row.ts";
 
-/** What it needs of the object. */
+/** The part of the object that is needed. */
 export interface ShardHost {
   readonly ctx: DurableObjectState;
   readonly shard: number;
-  /** What takes questions at the root: a new stub each time. */
+  /** Returns a function that asks the root: with a new stub each time. */
   root(): (asked: Asked) => Promise<Answered>;
-  /** Of whatever kind, those in `onOpen` too. */
+  /** Whether there are sessions, including those in `onOpen`. */
   hasSessions(): boolean;
   broadcast(payload: Data, except: readonly string[] | undefined, tag: string | undefined): number;
   count(tag: string | undefined): number;
   closeAll(closeCode: number, reasonPhrase: string): number;
-  /** Until what has gone to many sessions has gone to the last. */
+  /** Settles when slices to many sessions have reached the last. */
   settled(): Promise<void> | undefined;
 }
 
-/** Its topics. */
+/** The shard's topics. */
 export interface Follower {
-  /** @param number of the delivery; @param isSure all before it has arrived */
+  /** @param number of the delivery; @param isSure all earlier deliveries have arrived */
   take(delivery: Delivery, number: number, isSure: boolean): Promise<void> | undefined;
   /** Deliveries up to that number have arrived. */
   arrived(number: number): void;
   /**
-   * Nobody knows what of the root's has not arrived: it is fetched.
+   * Fetches what may be missing, because it is unknown which of the root's deliveries have arrived.
    *
-   * @param isHere the root is still the one that has it: of another's places what is being taken would come behind what is newer
+   * @param isHere whether the root is still the same. Otherwise the positions are newer than the deliveries that are
+   * being taken
    */
   look(isHere: () => boolean): Promise<void>;
-  /** The root counts from one again. */
+  /** A new root counts from one again. */
   restart(): void;
-  /** How many are subscribed. */
+  /** How many sessions are subscribed. */
   count(topic: string): number;
-  /** Nobody is subscribed, and nobody is about to be: it is forgotten. */
+  /** Forgets a topic if nobody is subscribed or about to be. @returns whether it did */
   release(topic: string): boolean;
-  /** There are no sessions: all is forgotten. False if somebody was about to be subscribed. */
+  /** Forgets all topics, because there are no sessions. @returns false if somebody was about to be subscribed */
   releaseAll(): boolean;
 }
 
 const ERRORS = { DeploymentError, OverloadedError, PayloadError, TopicError, TopicLimitError };
 
-/** As the root has thrown it. */
+/** The error that the root threw. */
 function errorOf(name: string, text: string): Error {
   const type = (ERRORS as Record<string, (new (text: string) => Error) | undefined>)[name] ?? Error;
   const error = new type(text);
@@ -58,7 +59,7 @@ function errorOf(name: string, text: string): Error {
 const topicOf = (delivery: Delivery): readonly string[] =>
   delivery[0] === "publication" || delivery[0] === "newest" || delivery[0] === "cleared" ? [delivery[1]] : [];
 
-/** After how many sends other events run, and of how many publications slices are sent together. */
+/** After how many sends other events run, and how many publications share slices. */
 const SLICE = 250;
 const TOGETHER = 32;
 
@@ -73,10 +74,10 @@ export class Shard {
   #rootLife = "";
   sent = 0;
   received = 0;
-  /** The number of the last question that was answered. */
+  /** The number of the last answered question. */
   answered = 0;
   #taking: { life: string; first: number; taken: Promise<Taken> } | undefined;
-  /** The newest from each shard of what has no place by which it is known. */
+  /** The newest origin from each shard, for deliveries without a position that would identify them. */
   readonly #origins = new Map<number, Origin>();
 
   constructor(host: ShardHost) {
@@ -97,7 +98,7 @@ export class Shard {
     return this.#up.last;
   }
 
-  /** Before the first session is open the root has to know of it. @throws {@link UnreachableError} */
+  /** Before its first session opens, the root has to know of the shard. @throws {@link UnreachableError} */
   async greet(): Promise<void> {
     if (this.row.isKnown) return;
     await (this.#greeting ??= this.ask(["hello"])
@@ -105,12 +106,12 @@ export class Shard {
       .finally(() => (this.#greeting = undefined)));
   }
 
-  /** @throws {@link OverloadedError} if too much waits for the root */
+  /** @throws {@link OverloadedError} if too much is queued for the root */
   admit(bytes: number): void {
     this.#up.admit(bytes, "the root");
   }
 
-  /** What the root answers, in its turn. Rejects as the root does, or if it can't be reached. */
+  /** Asks the root in turn. Rejects as the root does, or if it can't be reached. */
   async ask<const Kind extends Question[0]>(
     question: Extract<Question, readonly [Kind, ...unknown[]]>,
     bytes = 0,
@@ -120,20 +121,20 @@ export class Shard {
     return value as Answers[Kind];
   }
 
-  /** All that was asked has its answer. */
+  /** Settles when all questions so far are answered. */
   settled(): Promise<unknown> | undefined {
     return this.#up.settled();
   }
 
-  /** The root delivers. What it delivers a second time has the same answer. */
+  /** The root delivers. A repeated delivery gets the same answer. */
   take(delivered: Delivered): Promise<Taken> {
     const { life, first } = delivered;
     const before = this.#taking;
     if (before?.life === life && before.first >= first) {
       if (before.first === first) return before.taken;
-      throw new Error("This was delivered before what was delivered last.");
+      throw new Error("A later delivery has already arrived.");
     }
-    // One of a root that died may still be taken.
+    // Deliveries of a root that died may still be in progress.
     const taken = before ? before.taken.catch(() => {}).then(() => this.#take(delivered)) : this.#take(delivered);
     const taking = { life, first, taken };
     this.#taking = taking;
@@ -143,7 +144,7 @@ export class Shard {
     return taken;
   }
 
-  /** Whether it was here already: after the root has died it may come again. */
+  /** Whether it has arrived before: it may be repeated after the root has died. */
   isRepeated(origin: Origin | undefined): boolean {
     if (!origin) return false;
     const [shard, life, number] = origin;
@@ -161,11 +162,16 @@ export class Shard {
     const answer = await ask({ shard, life: this.#life, first, isAgain, questions: things });
     this.#meet(answer.life);
     this.sent = Math.max(this.sent, answer.sent);
+    if (answer.arrived > this.received) {
+      // Deliveries to a former life of this shard are not repeated.
+      this.received = answer.arrived;
+      this.topics.arrived(this.received);
+    }
     this.answered = first + things.length - 1;
     return answer.results;
   }
 
-  /** The root may be another than it was. */
+  /** The root may have been replaced. */
   #meet(life: string): void {
     if (life === this.#rootLife) return;
     const isOther = this.#rootLife !== "";
@@ -182,12 +188,12 @@ export class Shard {
     let sends = 0;
     for (const [index, delivery] of deliveries.entries()) {
       const result = this.#attempt(delivery, first + index, isSure);
-      // What it fetches comes before what is behind it.
+      // What it fetches comes before later deliveries.
       results.push(typeof result === "object" ? await result : result);
       this.received = first + index;
       sends += delivery[0] === "publication" ? this.topics.count(delivery[1]) : (results.at(-1) ?? 0);
       const slices = this.#host.settled();
-      // Other events run between, as between slices. What waits for these together goes together.
+      // Other events run in between, as between slices. Publications that wait for the same slices are sent together.
       if (slices ? index % TOGETHER === TOGETHER - 1 : sends >= SLICE) {
         await (slices ?? scheduler.wait(0));
         sends = 0;
@@ -197,9 +203,9 @@ export class Shard {
     await this.#host.settled();
     const names = new Set(deliveries.flatMap(topicOf));
     const gone = [...names].filter((topic) => this.topics.release(topic));
-    // Who has subscribers has sessions, and need not look for them.
+    // With subscribers there are sessions, so they need not be looked up.
     const isIdle = gone.length === names.size && !this.#greeting && !this.#host.hasSessions();
-    // With the shard the root forgets what it wanted.
+    // When the root forgets the shard, it also forgets what the shard wanted.
     const isEmpty = isIdle && this.topics.releaseAll();
     if (isEmpty) this.row.know(false);
     return { results, gone, isEmpty, life: this.#life, asked: this.asked };
@@ -209,7 +215,7 @@ export class Shard {
     try {
       return this.#one(...given);
     } catch (error) {
-      report("a shard can't take what the root has", error, placeOf(this.#host.ctx));
+      report("a shard can't deliver what the root sent", error, placeOf(this.#host.ctx));
       return undefined;
     }
   }

@@ -8,13 +8,13 @@ export interface Subscriber {
   readonly since: string | undefined;
   readonly last: number;
   readonly range: Range;
-  /** What the shard has published before: the question with that number has to be answered. */
+  /** The number of the question with the shard's last earlier publication, which has to be answered first. */
   readonly behind: number;
-  /** It was subscribed already, or has left before it had its place: nothing changes. */
+  /** It was already subscribed, or has left before it had its place: nothing changes. */
   isOver: boolean;
-  /** The root was asked since: a place that is not here by what it had sent then is nowhere. */
+  /** The root was asked since: a position that the root had not sent by then doesn't exist. */
   isChecked: boolean;
-  /** Its place is behind so many deliveries, where the topic has no history. */
+  /** Its place is after this many deliveries, if the topic has no history. */
   sent: number;
   readonly resolve: (subscription: Subscription) => void;
   readonly reject: (error: unknown) => void;

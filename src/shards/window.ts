@@ -1,5 +1,5 @@
-// What a shard has of a topic's history: the newest publications, as they came from the root. Who subscribes, or reads on from a place,
-// mostly finds all here.
+// The part of a topic's history in a shard: the newest publications, as the root delivered them. Subscribing and
+// reading on mostly need no more.
 import type { History as Settings } from "../options/topics.ts";
 import type { Kept, Range } from "../topics/outlet.ts";
 import { parsePosition, startIn, type Reach, type Start } from "../topics/position.ts";
@@ -9,7 +9,7 @@ import { positionOf } from "../wire/publication.ts";
 interface Recent {
   readonly offset: number;
   readonly time: number;
-  /** How many bytes of the history it has. */
+  /** How many bytes of the history it takes. */
   readonly size: number;
   readonly payload: Kept[3];
 }
@@ -21,15 +21,15 @@ export class Window implements Past, Reach {
   readonly #read: (from: number) => Promise<Iterable<Recent>>;
   epoch = "";
   newest = 0;
-  /** Of what the root has. */
+  /** The oldest publication that the root has. */
   first = 1;
-  /** Nothing before may be replayed. */
+  /** No earlier publication may be replayed. */
   #isWhole = false;
-  /** It ends with the newest. */
+  /** Ends with the newest. */
   #recent: Recent[] = [];
   bytes = 0;
 
-  /** @param read gives what the root has from an offset on, a part of it */
+  /** @param read fetches publications from an offset on from the root, a part of them */
   constructor(settings: Settings, read: (from: number) => Promise<Iterable<Recent>>) {
     this.settings = settings;
     this.#read = read;
@@ -43,30 +43,30 @@ export class Window implements Past, Reach {
     return positionOf(this.epoch, this.newest);
   }
 
-  /** The oldest that is here. */
+  /** The oldest publication that is here. */
   get #start(): number {
     return this.newest + 1 - this.#recent.length;
   }
 
-  /** Begins behind a place. */
+  /** Begins after a position. */
   begin(epoch: string, newest: number, first: number): void {
     this.epoch = epoch;
     this.newest = newest;
     this.first = first;
     this.#recent = [];
     this.bytes = 0;
-    // Of a topic on which nothing was published this is all.
+    // Without any publication this is all there is.
     this.#isWhole = newest === 0;
   }
 
-  /** The one that follows the newest. */
+  /** Adds the publication after the newest. */
   add(recent: Recent): void {
     this.newest = recent.offset;
     this.#recent.push(recent);
     this.bytes += recent.size;
   }
 
-  /** What the root has before, which ends where this begins or later. */
+  /** Adds older publications of the root, which end where this begins, or later. */
   extend(kept: readonly Kept[], isWhole: boolean): void {
     const start = this.#start;
     const older = kept.filter(([offset]) => offset < start).map(recentOf);
@@ -77,12 +77,12 @@ export class Window implements Past, Reach {
   }
 
   /**
-   * Lets go what is before an offset, or beyond so many bytes.
+   * Removes the oldest publications past this many bytes.
    *
-   * @param pinned has to stay
+   * @param pinned the first publication that has to stay
    */
   trim(most: number, pinned: number): void {
-    // A few at a time: to move the others takes as long as there are others.
+    // Only now and then: moving the others takes time in proportion to their number.
     if (this.bytes <= most * 1.25) return;
     let count = 0;
     for (const { offset, size } of this.#recent) {
@@ -91,7 +91,7 @@ export class Window implements Past, Reach {
       count++;
     }
     this.#recent.splice(0, count);
-    // What is more than may be replayed need not be here.
+    // More than may be replayed is not needed.
     if (count > 0) this.#isWhole = this.bytes >= this.settings.replayBytes;
   }
 
@@ -107,7 +107,7 @@ export class Window implements Past, Reach {
     return from < this.#start && from >= this.first ? this.#read(from) : undefined;
   }
 
-  /** Whether it has all that decides where a subscription begins, and all that it gets. */
+  /** Whether it has all that decides where a subscription begins, and all that the subscription receives. */
   covers([epoch, from, last]: Range): boolean {
     if (this.#isWhole) return true;
     const start = this.#start;
@@ -115,12 +115,12 @@ export class Window implements Past, Reach {
     return isReplayed || ((epoch !== this.epoch || from > this.newest + 1) && this.newest + 1 - last >= start);
   }
 
-  /** Whether who knows so much may have it of another shard, which is further. */
+  /** Whether a client with this position may have it from another shard, which is further. */
   isBehind([epoch, from]: Range): boolean {
     return epoch !== "" && (epoch !== this.epoch || from > this.newest + 1);
   }
 
-  /** As that of a history, of which it has what decides. */
+  /** As in a history, with the part of it that decides. */
   startOf(since: string | undefined, last: number, now: number): Start {
     return startIn(this, since, last, now, this.settings.replayBytes);
   }
@@ -148,7 +148,7 @@ export class Window implements Past, Reach {
   }
 }
 
-/** What of a history decides where a subscription begins. */
+/** The part of a history that decides where a subscription begins. */
 export function rangeOf(since: string | undefined, last: number): Range {
   const position = since === undefined ? undefined : parsePosition(since);
   return position ? [position.epoch, position.offset + 1, last] : ["", 0, last];

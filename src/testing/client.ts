@@ -1,4 +1,5 @@
-// A client of an endpoint under test: each message and the end are waited for, and what doesn't come is said.
+// A client of an endpoint under test. It waits for each message and for the close; if one doesn't arrive, its error
+// tells what did.
 import { ConnectionClosedError, HandshakeError, TimeoutError } from "./errors.ts";
 
 /** How long a client waits, in milliseconds: less than a test may take by Vitest's default. */
@@ -9,14 +10,17 @@ const ORIGIN = "https://socle.test";
 /** A text, or the bytes of a binary message. */
 export type Message = string | ArrayBuffer;
 
-/** How a session ended, as its client saw it. */
+/** How a session ended, as seen by its client. */
 export interface Closed {
   readonly code: number;
   readonly reason: string;
   readonly wasClean: boolean;
 }
 
-/** What answers requests: `exports.default` of `cloudflare:workers`, a service binding, the stub of an object. */
+/**
+ * Anything that answers requests: `exports.default` of `cloudflare:workers`, a service binding, or the stub of an
+ * object.
+ */
 export interface Fetches {
   fetch(request: Request): Promise<Response>;
 }
@@ -25,14 +29,15 @@ export interface Fetches {
 export interface ConnectOptions {
   /** The subprotocols that the client offers. */
   protocols?: string | readonly string[];
-  /** Of the handshake, such as `Origin`, `Cookie` or `Authorization`. */
+  /** The headers of the handshake, such as `Origin`, `Cookie` or `Authorization`. */
   headers?: HeadersInit;
-  /** How long the client waits for a message or for the end, in milliseconds; 4,000 if absent. */
+  /** How long the client waits for a message or for the close, in milliseconds; 4,000 if absent. */
   timeoutMs?: number;
 }
 
 /**
- * A WebSocket client in a test. It keeps what comes, so nothing is missed between two calls.
+ * A WebSocket client in a test, created by {@link connect}. It keeps the messages that arrive, so you miss nothing
+ * between two calls.
  *
  * ```ts
  * const ann = await connect(exports.default, "/chat/lobby?name=Ann");
@@ -40,22 +45,23 @@ export interface ConnectOptions {
  * expect(await ann.next()).toBe("Ann: hello");
  * expect(await ann.close()).toMatchObject({ code: 1005 });
  * ```
- *
- * Made by {@link connect}.
  */
 export class Client implements AsyncIterable<Message> {
-  /** The platform's socket, for what is not here. */
+  /** The platform's socket, for what this class doesn't offer. */
   declare readonly socket: WebSocket;
-  /** The 101, with its headers. */
+  /** The 101 response, with its headers. */
   declare readonly response: Response;
-  /** All messages that came, also those that were taken. */
+  /** All messages that arrived, including those that were taken. */
   readonly messages: readonly Message[] = [];
   readonly #timeout: number;
   #taken = 0;
   #closed: Closed | undefined;
   #changed = Promise.withResolvers<void>();
 
-  /** @param response a 101, whose socket nobody has accepted */
+  /**
+   * @param response a 101 whose socket was not accepted yet
+   * @param timeoutMs how long each wait may take; 4,000 if absent
+   */
   constructor(response: Response, timeoutMs = PATIENCE) {
     this.response = response;
     this.#timeout = timeoutMs;
@@ -73,20 +79,20 @@ export class Client implements AsyncIterable<Message> {
     socket.accept();
   }
 
-  /** The subprotocol that was agreed on; "" if there is none. */
+  /** The negotiated subprotocol; "" if there is none. */
   get protocol(): string {
     return this.response.headers.get("Sec-WebSocket-Protocol") ?? "";
   }
 
-  /** Messages that came and were not taken yet. */
+  /** The messages that arrived and were not taken yet. */
   get unread(): readonly Message[] {
     return this.messages.slice(this.#taken);
   }
 
   /**
-   * Resolves when the session has ended. What came before can still be taken.
+   * Resolves when the session has ended. Messages that arrived before can still be taken.
    *
-   * @throws {@link TimeoutError} if it doesn't end in time, which nobody need await
+   * @throws {@link TimeoutError} if it doesn't end in time; you need not await the rejection
    */
   get closed(): Promise<Closed> {
     const closed = this.#until(() => this.#closed, "The session has not ended");
@@ -100,9 +106,9 @@ export class Client implements AsyncIterable<Message> {
   }
 
   /**
-   * Takes the next message, waiting until it comes.
+   * Takes the next message; waits until it arrives.
    *
-   * @throws {@link ConnectionClosedError} if the session ends before; {@link TimeoutError} if none comes in time
+   * @throws {@link ConnectionClosedError} if the session ends first; {@link TimeoutError} if none arrives in time
    */
   next(): Promise<Message> {
     return this.#until(() => {
@@ -110,21 +116,21 @@ export class Client implements AsyncIterable<Message> {
       if (message === undefined && this.#closed) {
         const { code, reason } = this.#closed;
         throw new ConnectionClosedError(
-          `No message, but the end with ${code}${reason && ` "${reason}"`}: ${this.#tale}.`,
+          `No message before the session ended with ${code}${reason && ` "${reason}"`}: ${this.#tale}.`,
         );
       }
       return message;
     }, "No message");
   }
 
-  /** Takes as many messages, waiting for each as {@link next} does. */
+  /** Takes this many messages, and waits for each as {@link next} does. */
   async take(count: number): Promise<Message[]> {
     const messages = [];
     while (messages.length < count) messages.push(await this.next());
     return messages;
   }
 
-  /** Sends a message, and takes the next that comes: its answer, if the endpoint answers each. */
+  /** Sends a message, and takes the next one that arrives: the answer, if the endpoint answers each message. */
   ask(message: string | ArrayBuffer | ArrayBufferView): Promise<Message> {
     this.send(message);
     return this.next();
@@ -133,7 +139,7 @@ export class Client implements AsyncIterable<Message> {
   /**
    * Closes the connection.
    *
-   * @param code 1000, or one from 3000 to 4999; without it the Close frame has none
+   * @param code 1000, or one from 3000 to 4999; without it the Close frame has no code
    * @returns how the session ended
    */
   close(code?: number, reason?: string): Promise<Closed> {
@@ -144,7 +150,7 @@ export class Client implements AsyncIterable<Message> {
   /** Takes messages until the session ends. */
   async *[Symbol.asyncIterator](): AsyncGenerator<Message, void, undefined> {
     for (;;) {
-      const message = await this.#until(() => this.#take() ?? (this.#closed && null), "Neither a message nor the end");
+      const message = await this.#until(() => this.#take() ?? (this.#closed && null), "Neither a message nor a close");
       if (message === null) return;
       yield message;
     }
@@ -160,7 +166,7 @@ export class Client implements AsyncIterable<Message> {
     resolve();
   }
 
-  /** Looks at once, and after each event, until there is something. */
+  /** Looks immediately, and after each event, until there is a result. */
   async #until<T>(look: () => T | undefined, missed: string): Promise<T> {
     const { promise, reject } = Promise.withResolvers<never>();
     const late = () => reject(new TimeoutError(`${missed} in ${this.#timeout} ms: ${this.#tale}.`));
@@ -176,12 +182,12 @@ export class Client implements AsyncIterable<Message> {
     }
   }
 
-  /** What came so far. */
+  /** What arrived so far, for an error's message. */
   get #tale(): string {
     const last = this.messages.at(-1);
-    if (last === undefined) return "none has come";
+    if (last === undefined) return "none arrived";
     const shown = typeof last === "string" ? JSON.stringify(last) : `${last.byteLength} bytes`;
-    return `${this.messages.length} came, the last ${shown}, and ${this.#taken} were taken`;
+    return `${this.messages.length} arrived, the last ${shown}, and ${this.#taken} were taken`;
   }
 }
 
@@ -195,8 +201,8 @@ export class Client implements AsyncIterable<Message> {
  * ```
  *
  * @param fetcher the Worker under test, or the stub of an object
- * @param path with its query
- * @throws {@link HandshakeError} if the answer is no 101
+ * @param path may have a query
+ * @throws {@link HandshakeError} if the status of the answer is not 101
  */
 export async function connect(
   fetcher: Fetches,

@@ -1,9 +1,9 @@
-// What a test is told. Kept apart from Socle's other errors: `socle/testing` is no part of a Worker.
+// The errors of tests. They are apart from Socle's other errors because `socle/testing` is not part of a Worker.
 
-/** The answer to {@link connect} was no 101. */
+/** The status of the answer to {@link connect} was not 101. */
 export class HandshakeError extends Error {
   override readonly name = "HandshakeError";
-  /** The answer; its body has been read, and is {@link body}. */
+  /** The answer. Its body has already been read and is {@link body}. */
   declare readonly response: Response;
   /** The text of the answer. */
   declare readonly body: string;
@@ -14,12 +14,12 @@ export class HandshakeError extends Error {
   }
 }
 
-/** What a {@link Client} waited for did not come in time. */
+/** What a {@link Client} waited for did not happen in time. The message tells what arrived. */
 export class TimeoutError extends Error {
   override readonly name = "TimeoutError";
 }
 
-/** A {@link Client} was to take a message, and its session has ended. */
+/** A {@link Client} was about to take a message, but its session has ended. */
 export class ConnectionClosedError extends Error {
   override readonly name = "ConnectionClosedError";
 }
@@ -29,7 +29,7 @@ export class TestEnvironmentError extends Error {
   override readonly name = "TestEnvironmentError";
 }
 
-/** An object did not go to sleep, or did not end. */
+/** An object did not hibernate, or did not end. */
 export class HibernationError extends Error {
   override readonly name = "HibernationError";
 }

@@ -1,4 +1,4 @@
-// Hibernation, and the end of an object, when a test wants it.
+// Makes an object hibernate or end, when a test needs it.
 import { HibernationError, TestEnvironmentError } from "./errors.ts";
 import { platformFor } from "./platform.ts";
 
@@ -12,7 +12,7 @@ export interface HibernateOptions {
 }
 
 /**
- * Has an object hibernate: what it has in memory is gone, and its sockets stay open. The next event wakes it.
+ * Makes an object hibernate. Its memory is lost, and its sockets stay open. The next event wakes it.
  *
  * ```ts
  * await hibernate(container.stub(env, "/chat/lobby"));
@@ -20,13 +20,14 @@ export interface HibernateOptions {
  * ```
  *
  * @throws {@link HibernationError} if the object stays awake; the platform's error if it is not running;
- * {@link TestEnvironmentError} where there is no `cloudflare:test`, or one without `evictDurableObject`
+ * {@link TestEnvironmentError} if there is no `cloudflare:test`, or one without `evictDurableObject`
  */
 export const hibernate = (stub: DurableObjectStub, options?: HibernateOptions): Promise<void> =>
   evict("hibernate", stub, options);
 
 /**
- * Ends an object and all of its sockets, as a crash does, and a deploy that doesn't wait. The next request makes it anew.
+ * Ends an object and all of its sockets, as a crash does, or a deploy that doesn't wait. The next request creates it
+ * again.
  *
  * ```ts
  * await drop(container.stub(env, "/chat/lobby"));
@@ -34,7 +35,7 @@ export const hibernate = (stub: DurableObjectStub, options?: HibernateOptions): 
  * ```
  *
  * @throws {@link HibernationError} if the object stays awake; the platform's error if it is not running;
- * {@link TestEnvironmentError} where there is no `cloudflare:test`, or one without `evictDurableObject`
+ * {@link TestEnvironmentError} if there is no `cloudflare:test`, or one without `evictDurableObject`
  */
 export const drop = (stub: DurableObjectStub, options?: HibernateOptions): Promise<void> =>
   evict("drop", stub, options);

@@ -1,4 +1,4 @@
-// `socle/testing`: for tests of one's own endpoints, in workerd under `@cloudflare/vitest-plugin`.
+// `socle/testing`: tests of your own endpoints, in workerd under `@cloudflare/vitest-plugin`.
 export { Client, connect, type Closed, type ConnectOptions, type Fetches, type Message } from "./client.ts";
 export {
   ConnectionClosedError,

@@ -1,17 +1,17 @@
-// What tests have of the platform, where they run in workerd under `@cloudflare/vitest-plugin`.
+// The platform's test module, which exists in workerd under `@cloudflare/vitest-plugin`.
 /// <reference types="@cloudflare/vitest-plugin/types" />
 import { TestEnvironmentError } from "./errors.ts";
 
 type Platform = typeof import("cloudflare:test");
 
-// Asked once, when this is imported: elsewhere there is no such module.
+// Imported once, with this module. Elsewhere there is no such module.
 const found: Platform | undefined = await import("cloudflare:test").catch(() => undefined);
 
 /**
- * What `cloudflare:test` has.
+ * The exports of `cloudflare:test`.
  *
- * @param name of the function that needs it
- * @throws {@link TestEnvironmentError} where there is none
+ * @param name the function that needs them
+ * @throws {@link TestEnvironmentError} if there is no such module
  */
 export function platformFor(name: string): Platform {
   if (found) return found;

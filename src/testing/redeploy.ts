@@ -1,4 +1,4 @@
-// A deploy in a test: another endpoint stands at a path, and objects find it as they wake.
+// A deploy in a test: another endpoint is registered at a path, and objects find it when they wake.
 import type { Callbacks } from "../api/callbacks.ts";
 import { DeploymentError } from "../api/errors.ts";
 import { amended, CALLBACKS } from "../endpoint/definition.ts";
@@ -8,9 +8,9 @@ import type { EndpointLike, PathOf } from "../worker/endpoint-like.ts";
 import { platformFor } from "./platform.ts";
 
 /**
- * Plays a deploy: from now on another endpoint stands at a path. Objects that are awake go on with the former one, and find
- * the new one as they wake: after {@link hibernate} with their sockets, as by a deferred update, after {@link drop} without, as by
- * one that doesn't wait.
+ * Simulates a deploy: from now on another endpoint is registered at a path. Objects that are awake keep the previous
+ * endpoint. They find the new one when they wake: after {@link hibernate} with their sockets, as with a deferred
+ * update; after {@link drop} without, as with one that doesn't wait.
  *
  * ```ts
  * const ann = await connect(exports.default, "/chat/lobby?name=Ann");
@@ -23,13 +23,13 @@ import { platformFor } from "./platform.ts";
  * expect(await ann.ask("hello")).toBe("Ann: hello");
  * ```
  *
- * At the path of a class the objects stay those of the exported class. What is given brings the options, all of them, and the
- * callbacks: the methods of another class, or the functions of a map, called on the object.
+ * At the path of a class, the objects stay those of the exported class. The given endpoint supplies all the options and
+ * the callbacks: the methods of another class, or the functions of a map. Socle calls them on the object.
  *
  * @param path as it was registered
- * @param endpoint undefined takes the endpoint away
- * @throws {@link DeploymentError} where there is no endpoint, and as `addEndpoint` does; {@link TestEnvironmentError} where there
- * is no `cloudflare:test`
+ * @param endpoint undefined removes the endpoint
+ * @throws {@link DeploymentError} if there is no endpoint at the path, and as `addEndpoint` does;
+ * {@link TestEnvironmentError} if there is no `cloudflare:test`
  */
 export function redeploy<Env, T, const Path extends string>(
   container: ServerContainer<Env>,
@@ -41,7 +41,7 @@ export function redeploy<Env, T, const Path extends string>(
   const taken = gone.get(container) ?? new Map<string, Route>();
   gone.set(container, taken);
   const former = table.routes.at(path) ?? taken.get(path);
-  if (!former) throw new DeploymentError(`No endpoint at "${path}": add one, before another takes its place.`);
+  if (!former) throw new DeploymentError(`No endpoint at "${path}": redeploy replaces an existing one.`);
   const route = endpoint && table.routeOf(path, endpoint);
   taken.set(path, former);
   table.routes.delete(path);
@@ -49,10 +49,10 @@ export function redeploy<Env, T, const Path extends string>(
   if (route) table.add(path, former.type[SERVES_MAPS] ? route : standIn(route, former));
 }
 
-/** What stood at the paths of containers: of one that was taken away the class is still known. */
+/** The first endpoints at the paths of containers. The class of a removed endpoint stays known. */
 const gone = new WeakMap<object, Map<string, Route>>();
 
-/** An endpoint in the place of a class, whose objects stay. */
+/** An endpoint in place of a class, whose objects stay. */
 function standIn(route: Route, { type, className, answersRequests, config: { binding } }: Route): Route {
   const source = (route.callbacks ?? route.type.prototype) as Record<string, unknown>;
   const callbacksOf = (object: object): Callbacks => {

@@ -1,26 +1,26 @@
-// A block of a history: publications that follow each other, as one row has them.
+// A block of a history: consecutive publications in one row.
 import { FrameReader, frameOf, encode, decode, type Bytes, type Item } from "../wire/frame.ts";
 
-/** The first byte, which a reader of frames passes over. */
+/** The first byte, which a reader of frames skips. */
 const START = 0;
 
-/** A publication as a block has it. */
+/** A publication in a block. */
 export interface Recorded {
   readonly offset: number;
   /** When it was published, in milliseconds since 1970. */
   readonly time: number;
-  /** "" for one that has none. */
+  /** "" without an id. */
   readonly id: string;
   readonly item: Item;
-  /** How many bytes of the block it has. */
+  /** How many bytes of the block it takes. */
   readonly size: number;
 }
 
-/** A publication as it is added to a block: its time, its id, its payload. */
+/** A publication in the form of a block: its time, its id, its payload. */
 export const recordOf = (time: number, id: string, item: Item): Bytes =>
   frameOf(START, [time], [{ bytes: encode(id), isBinary: false }, item]).subarray(1);
 
-/** A block of records that follow each other, or what is added to one. */
+/** A block of consecutive records, or the addition to one. */
 export function blockOf(records: readonly Bytes[], isNew: boolean): Bytes {
   let at = Number(isNew);
   const block = new Uint8Array(records.reduce((size, { length }) => size + length, at));
@@ -45,7 +45,7 @@ export function* recordsIn(block: ArrayBuffer, first: number): Generator<Recorde
   }
 }
 
-/** As it stands there: its bytes are those of the block. */
+/** The bytes are those of the block, not a copy. */
 function itemOf(reader: FrameReader): Item {
   const header = reader.number();
   return { bytes: reader.take(Math.floor(header / 2)), isBinary: header % 2 > 0 };

@@ -1,4 +1,4 @@
-// The way of publications to their subscribers: as they come, or, behind what a session has not got yet, from the history.
+// Delivers publications to their subscribers: as they are published, or from the history to a session that is behind.
 import { CloseReason } from "../api/close-reason.ts";
 import { BufferFullError } from "../api/errors.ts";
 import { report } from "../reporting/log.ts";
@@ -7,12 +7,12 @@ import { TopicMessage, type Envelope } from "../sending/topic-message.ts";
 import type { Subject } from "../session/subject.ts";
 import type { Cursor, Past, Topic } from "./topic.ts";
 
-/** A session that can't get a publication ends: none is left out silently. */
+/** A session that can't receive a publication ends: none is skipped silently. */
 function fail(session: Subject, error: unknown): void {
-  // Something else has closed the socket, and its end is on its way.
+  // Something else has closed the socket, and its close event follows.
   if (session.asyncRemote.isReady && session.webSocket.readyState !== WebSocket.OPEN) return;
-  report("a publication can't be sent, and its session ends", error, session);
-  // What comes behind it would come in its place.
+  report("a publication can't be sent, so its session ends", error, session);
+  // Later publications would otherwise be sent without the missing one.
   session.slices.drop(session.webSocket);
   session.end(new CloseReason(error instanceof BufferFullError ? 1013 : 1011));
 }
@@ -25,16 +25,16 @@ function attemptFor(session: Subject, action: () => void): void {
   }
 }
 
-/** What of an object sends to many. */
+/** The part of an object that sends to many. */
 export interface Sender {
   readonly slices: Slices;
   find(socket: WebSocket): Subject | undefined;
 }
 
 /**
- * Sends a publication to the subscribers of its topic: to many in slices.
+ * Sends a publication to the subscribers of its topic; to many in slices.
  *
- * @param subscribers those of when it was published: who comes meanwhile, out of the envelope, has it from the history
+ * @param subscribers those at the time of the publication: a later one, added by the envelope, has it from the history
  */
 export function deliverAll(
   topic: Topic,
@@ -74,7 +74,7 @@ function deliver(
   const isExcepted = excepted.has(session.id);
   const cursor = topic.cursors?.get(webSocket);
   if (cursor) {
-    // It comes to it when it reads on.
+    // The session would find it when it reads on.
     if (isExcepted) except(cursor, message.place.offset, history!.first);
     return;
   }
@@ -91,7 +91,7 @@ function deliver(
   }
 }
 
-/** The session is not to get it. What is gone by now need not be remembered. */
+/** Excepts the session from a publication. Offsets that are gone need not be remembered. */
 function except(cursor: Cursor, offset: number, first: number): void {
   const { skipped } = cursor;
   skipped.add(offset);
@@ -102,15 +102,16 @@ function except(cursor: Cursor, offset: number, first: number): void {
   }
 }
 
-/** What it is not to get it need not find. */
+/** Skips the publications from which the session is excepted. */
 function pass(cursor: Cursor): void {
   while (cursor.skipped.delete(cursor.next)) cursor.next++;
 }
 
 /**
- * Has a subscription go on from its place in the history: at once, or behind what waits for the 101.
+ * Continues a subscription from its place in the history: at once, or after what waits for the 101.
  *
- * @param bytes when the client takes as many: what its turn has published next is delivered behind this
+ * @param bytes waits until the client takes this many: later publications of this turn are then delivered after this
+ * one
  */
 export function follow(topic: Topic, cursor: Cursor, envelope?: Envelope, bytes?: number): void {
   const { session } = cursor;
@@ -124,10 +125,11 @@ export function follow(topic: Topic, cursor: Cursor, envelope?: Envelope, bytes?
 }
 
 /**
- * Sends what the history has for a subscription, as far as its client takes it. Behind the newest it gets what comes.
+ * Sends publications of the history to a subscriber, as many as its client takes. After the newest it receives new ones
+ * directly.
  *
- * @param go goes on when the client takes more
- * @param fetched what it reads where it is not at hand
+ * @param go continues when the client takes more
+ * @param fetched publications that were fetched
  */
 function advance(
   topic: Topic,
@@ -146,7 +148,7 @@ function advance(
   for (const one of history.epoch === epoch ? (fetched ?? history.read(cursor.next)) : []) {
     const { offset } = one;
     if (offset < cursor.next) continue;
-    // What was fetched may end before it is all that there is, and may begin behind what is gone.
+    // Fetched publications may end before the newest, and may begin after a gap.
     if (offset > cursor.next) break;
     const message = new TopicMessage({ topic: name, epoch, offset }, one, envelope);
     if (!asyncRemote.isFree(message.length)) return asyncRemote.queue(message.length, go);
@@ -166,14 +168,14 @@ function advance(
   topic.cursors!.delete(webSocket);
   if (topic.cursors!.size === 0) topic.cursors = undefined;
   if (history.epoch === epoch && cursor.next > history.newest) return;
-  // What it has not got is gone.
+  // The missing publications are gone.
   tellGone(topic, session);
 }
 
-/** A session has missed what nobody can give it any more: it is told so, or ends. */
+/** A session has missed publications that are gone: tells it, or ends it. */
 export function tellGone({ name, history }: Topic, session: Subject): void {
   const { epoch, newest } = history!;
   if (session.asyncRemote.tell({ topic: name, epoch, offset: newest }, false)) return;
-  report("a slow session ends with 1013", new Error(`Its place in the history of "${name}" is gone.`), session);
+  report("a slow session ends with 1013", new Error(`It fell behind the history of "${name}".`), session);
   session.end(new CloseReason(1013));
 }

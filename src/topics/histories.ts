@@ -1,4 +1,4 @@
-// The histories of an object's topics: what is kept of which, and when what is too old is looked at.
+// The histories of an object's topics: which topics have one, and when old publications are checked.
 import type { TopicSettings } from "../api/topics.ts";
 import { historyOf } from "../options/topics.ts";
 import { attempt } from "../reporting/log.ts";
@@ -7,17 +7,17 @@ import { History } from "./history.ts";
 import { Tables } from "./tables.ts";
 import type { Topic } from "./topic.ts";
 
-/** What they need of the object. */
+/** The part of the object that is needed. */
 export interface Owner {
   readonly ctx: DurableObjectState;
   /**
-   * What its endpoints say of topics, and whether that is one which is registered.
+   * The topic settings of its endpoints, and whether they come from a registered endpoint.
    *
-   * @param path of the endpoint of a session
-   * @throws {@link DeploymentError} if nothing tells which endpoint is the object's
+   * @param path the path of a session's endpoint
+   * @throws {@link DeploymentError} if the object's endpoint is unknown
    */
   settings(path?: string): readonly [settings: TopicSettings, isRegistered: boolean];
-  /** Has what is too old looked at, at this time or before. */
+  /** Has old publications checked, at this time or before. */
   sweepAt(time: number): void;
 }
 
@@ -25,9 +25,9 @@ export class Histories {
   readonly #owner: Owner;
   readonly #tables: Tables;
   #settings: readonly [TopicSettings, boolean] | undefined;
-  /** What is in storage was held against the settings of now. */
+  /** The tables were compared with the current settings. */
   #isRenewed = false;
-  /** When what is too old is looked at next. */
+  /** When old publications are checked next. */
   #sweepAt = Infinity;
 
   constructor(owner: Owner) {
@@ -39,26 +39,29 @@ export class Histories {
     return (this.#settings ??= this.#owner.settings())[0];
   }
 
-  /** Of a topic; undefined if it has none. */
+  /** The history of a topic; undefined if it has none. */
   of(topic: Topic<History>, session?: Subject): History | undefined {
     if (topic.history === null) {
       this.#settings ??= this.#owner.settings(session?.path);
       const [settings, isRegistered] = this.#settings;
       const kept = historyOf(settings, topic.name);
       topic.history = kept && new History(this.#tables, topic.name, kept, () => topic.pinned);
-      // What other code has kept would lack what is published now.
+      // A history that other code has kept would lack what is published now.
       const old = kept || !isRegistered ? undefined : this.#tables.find(topic.name);
       if (old) this.#tables.forget(old.topic);
     }
     return topic.history;
   }
 
-  /** @throws {@link TopicLimitError} where so many bytes more are too many */
+  /** @throws {@link TopicLimitError} if this many bytes more are too many */
   admit(bytes: number): void {
     this.#tables.checkSize(bytes);
   }
 
-  /** Has what was published looked at when it is too old: a fifth of its age late at most, or each block would have its alarm. */
+  /**
+   * Has the publication checked when it is too old, at most a fifth of the age late. Otherwise each block would have
+   * its own alarm.
+   */
   watch({ settings: { ageMs } }: History): void {
     const now = Date.now();
     const time = now + Math.ceil(ageMs * 1.2);
@@ -67,7 +70,7 @@ export class Histories {
     this.#owner.sweepAt(time);
   }
 
-  /** As that of the tables. */
+  /** As `sweep` of the tables. */
   sweep(...given: Parameters<Tables["sweep"]>): number | undefined {
     if (!this.#isRenewed) for (const topic of this.#tables.all) this.#renew(topic);
     this.#isRenewed = true;
@@ -76,7 +79,7 @@ export class Histories {
     return next;
   }
 
-  /** The code that kept it may have kept it for another time, or this keeps nothing of it. */
+  /** Other code may have kept it for another time, or this code keeps no history of the topic. */
   #renew(topic: Tables["all"][number]): void {
     const renew = () => {
       this.#settings ??= this.#owner.settings();
@@ -85,7 +88,7 @@ export class Histories {
       if (kept) this.#tables.renew(topic, kept.ageMs);
       else if (isRegistered) this.#tables.forget(topic.id);
     };
-    attempt("a history is looked at as it was", renew, this.#tables.place);
+    attempt("a history keeps its former settings", renew, this.#tables.place);
   }
 
   /** Storage was emptied. */

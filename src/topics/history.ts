@@ -1,4 +1,5 @@
-// What was published on one topic: appended, read from an offset on, and trimmed, by offset for whoever asks and by block in storage.
+// The publications of one topic: appended, read from an offset on, and trimmed. Callers use offsets, storage has
+// blocks.
 import { wrote, type Written } from "../hibernation/rollback.ts";
 import type { History as Settings } from "../options/topics.ts";
 import { attempt } from "../reporting/log.ts";
@@ -10,34 +11,37 @@ import { startIn, type Reach, type Start } from "./position.ts";
 import { keyOf, SPAN } from "./schema.ts";
 import { newEpoch, type Block, type Known, type Tables } from "./tables.ts";
 
-/** How large a block may be, in bytes, where the publications of one turn are more; one publication may be larger. */
+/** The maximum size of a block, in bytes, for the publications of one turn. One publication may be larger. */
 const BLOCK = 16_384;
 
-/** How large it grows, turn by turn: with what else is in its row it fits a page of the database. To write more than one page costs as much again. */
+/**
+ * The size up to which a block grows over several turns, in bytes: with the rest of its row it fits a page of the
+ * database. Writing a second page costs as much again.
+ */
 const GROWN = 3900;
 
-/** A publication that is to be kept. */
+/** A publication to keep. */
 export interface Entry {
   readonly id: string;
-  /** What stands in the place of its id if it was kept before, of which nobody is sure. */
+  /** The id under which an uncertain earlier attempt may have stored it. */
   readonly former?: string | undefined;
   readonly record: Bytes;
 }
 
-/** How long ago something can have been published that is tried again, in milliseconds. */
+/** How long ago a retried publication can have been stored, in milliseconds. */
 const RECENT = 600_000;
 
-/** How many bytes beyond what it keeps and replays are kept for sessions in `onOpen`. */
+/** How many bytes beyond its limits and a replay are kept for sessions in `onOpen`. */
 const MAX_HELD = 1_048_576;
 
 export class History implements Written, Reach {
   readonly settings: Settings;
   readonly #tables: Tables;
   readonly #name: string;
-  /** The oldest publication that has to stay: that of a session in `onOpen`. */
+  /** The oldest publication that has to stay, for a session in `onOpen`. */
   readonly #pinned: () => number;
   #known: Known | undefined;
-  /** What was appended while a transaction of the application's is open. */
+  /** What was appended during an open transaction of the application. */
   #meanwhile: { readonly offset: number; readonly entry: Entry }[] = [];
   #transaction: object | undefined;
 
@@ -56,13 +60,13 @@ export class History implements Written, Reach {
     return this.#open().newest;
   }
 
-  /** Of the newest publication; undefined if nothing was published or subscribed yet. */
+  /** The position of the newest publication; undefined if nothing was published or subscribed yet. */
   get position(): string | undefined {
     const known = this.#load();
     return known && positionOf(known.epoch, known.newest);
   }
 
-  /** The oldest publication that is in storage. */
+  /** The oldest publication in storage. */
   get first(): number {
     return this.#open().first;
   }
@@ -71,16 +75,16 @@ export class History implements Written, Reach {
     return this.#known !== undefined;
   }
 
-  /** What is in storage may be something else now. */
+  /** Storage may have changed. */
   reset(): void {
     this.#known = undefined;
   }
 
   /**
-   * Keeps publications behind the others, with one write for each block that they touch.
+   * Stores publications after the existing ones, with one write for each block that they touch.
    *
-   * @returns the offset of each, and whether it is new: of one with an id that is there it is that one's
-   * @throws what storage throws; then none is kept
+   * @returns the offset of each, and whether it is new: for an id that exists, the existing offset
+   * @throws what storage throws; then none is stored
    */
   append(entries: readonly Entry[], now: number): (readonly [offset: number, isNew: boolean])[] {
     // An epoch has 17 billion offsets.
@@ -101,7 +105,7 @@ export class History implements Written, Reach {
     return startIn(this, since, last, now, most);
   }
 
-  /** From where on a shard gets what may be replayed, and whether nothing before may be. */
+  /** From which offset on a shard gets what may be replayed, and whether nothing earlier may be replayed. */
   startOfRange([epoch, from, last]: Range, now: number): readonly [next: number, isWhole: boolean] {
     const first = this.firstAt(now);
     const wanted = Math.min(this.newest + 1 - last, epoch === this.epoch ? from : Infinity);
@@ -109,11 +113,11 @@ export class History implements Written, Reach {
     return [next, next > wanted || next <= first];
   }
 
-  /** The publications from an offset on, up to the newest of then. It ends before one that is gone. */
+  /** The publications from an offset on, up to the newest at that time. Ends at a gap. */
   *read(from: number): Generator<Recorded, void, undefined> {
     let next = from;
     for (;;) {
-      // Storage may have been emptied since, by who got the last.
+      // The receiver of the last publication may have emptied storage.
       const known = this.#load();
       const block = known && this.#tables.blockAt(known.topic, next);
       if (!block || block.last < next) return;
@@ -125,16 +129,16 @@ export class History implements Written, Reach {
     }
   }
 
-  /** Forgets what was published: what comes has another epoch. */
+  /** Deletes the publications. Later ones have another epoch. */
   clear(): void {
     const known = this.#load();
     if (known) this.#begin(known, newEpoch(), 0);
   }
 
-  /** A transaction was rolled back, and has taken along what was appended meanwhile. */
+  /** A transaction was rolled back, and has undone what was appended meanwhile. */
   rewrite(): void {
     const known = this.#known;
-    // The tables may have been made in it.
+    // It may have undone the creation of the tables.
     this.#tables.reset();
     this.reset();
     if (!known) return;
@@ -143,7 +147,7 @@ export class History implements Written, Reach {
     if (now.epoch !== known.epoch) this.#begin(now, known.epoch, lost[0] ? lost[0].offset - 1 : known.newest);
     const { newest } = this.#open();
     const entries = lost.filter(({ offset }) => offset > newest).map(({ entry }) => entry);
-    // A transaction around it may take along these too.
+    // An outer transaction may undo these too.
     this.#meanwhile = lost.filter(({ offset }) => offset <= newest);
     if (entries.length > 0) this.append(entries, Date.now());
   }
@@ -161,7 +165,7 @@ export class History implements Written, Reach {
       known.hasIds ||= id !== "";
       let block = blocks.at(-1) ?? (known.tail && { ...known.tail, records: [] });
       const most = block && block.first <= known.newest ? GROWN : BLOCK;
-      // A new one has a byte more.
+      // A new block has one byte more.
       if (!block || block.size + record.length > most) block = { first: offset, last: offset, size: 1, records: [] };
       if (block !== blocks.at(-1)) blocks.push(block);
       block.last = offset;
@@ -169,7 +173,7 @@ export class History implements Written, Reach {
       block.records.push(record);
       return [offset, true];
     });
-    // The one that grows comes last: if one of the others fails, what is left of them is cut off.
+    // The growing block is written last: if another write fails, the others are cut off.
     for (const { first, last, size, records } of blocks.toReversed()) {
       const isNew = first > known.newest;
       const data = blockOf(records, isNew);
@@ -185,13 +189,13 @@ export class History implements Written, Reach {
     return placed;
   }
 
-  /** Of a publication with an id that the history still has; 0 if there is none. */
+  /** The offset of a publication with an id that the history still has; 0 if there is none. */
   #offsetOf(id: string, { newest }: Known, now: number): number {
     const [there] = this.#exec<{ offset: number }>("SELECT offset FROM socle_ids WHERE topic = ? AND id = ?", id);
     return there && (there.offset > newest || there.offset >= this.firstAt(now)) ? there.offset : 0;
   }
 
-  /** Of one that was published a moment ago, if it was; else 0. Such have no row. */
+  /** The offset of a recent publication that was stored under this id, otherwise 0. Such ids have no row. */
   #offsetOfFormer(former: string, { topic }: Known, now: number): number {
     const blocks = this.#tables.blocks(topic, "AND expires >= ? ORDER BY key DESC", now + this.settings.ageMs - RECENT);
     for (const { first, last } of blocks) {
@@ -210,7 +214,7 @@ export class History implements Written, Reach {
     if (transaction) this.#meanwhile.push(...appended);
   }
 
-  /** Deletes the blocks of which nobody may get anything any more, but those that age. */
+  /** Deletes the blocks past the limits of number and size. Old blocks are deleted by the sweep. */
   #trim(known: Known): void {
     const { messages, bytes, replayBytes } = this.settings;
     while (known.newest - known.first >= messages || known.bytes > bytes) {
@@ -227,7 +231,7 @@ export class History implements Written, Reach {
     }
   }
 
-  /** One by one: they have no order in which those of a block stand together. */
+  /** One by one: the ids of a block are not stored together. */
   #forgetIds(first: number, last: number): void {
     for (const { offset, id } of this.read(first)) {
       if (offset > last) return;
@@ -273,11 +277,11 @@ export class History implements Written, Reach {
     this.#known = undefined;
     this.#meanwhile = [];
     this.#note([]);
-    // If a transaction is rolled back it is to be cleared all the same.
+    // Loaded so that a rolled back transaction doesn't bring the publications back.
     this.#load();
   }
 
-  /** As it is in storage, where there may be nothing of it. */
+  /** The state in storage; undefined if there is none. */
   #load(): Known | undefined {
     return (this.#known ??= this.#tables.find(this.#name, this.settings.ageMs));
   }
@@ -289,7 +293,7 @@ export class History implements Written, Reach {
     return (this.#known = this.#tables.begin(this.#name, newEpoch(), this.settings.ageMs));
   }
 
-  /** About the topic's ids. */
+  /** Runs a query about the topic's ids. */
   #exec<Row extends Record<string, string | number | ArrayBuffer>>(
     query: string,
     ...bindings: (string | number | Bytes)[]

@@ -1,4 +1,4 @@
-// What of an object's topics goes to its shards: what they ask for, and what is published.
+// What an object's topics send to its shards: answers, and publications.
 import { payloadOf, type TopicMessage } from "../sending/topic-message.ts";
 import type { History } from "./history.ts";
 import type { Kept, Origin, Outlet, Range, TopicPlace } from "./outlet.ts";
@@ -11,13 +11,13 @@ export interface Asked {
   readonly isAgain: boolean;
 }
 
-/** How many bytes a shard gets at once of what it has missed. */
+/** How many bytes of missed publications a shard gets at once. */
 const CHUNK = 262_144;
 
-/** As a history has it, in the place of an id: no application is likely to choose one that begins so. */
+/** The id of a shard's publication in a history. An application is unlikely to choose one that begins like this. */
 export const formerOf = ([, life, number]: Origin): string => `\0${life}.${number}`;
 
-/** A publication that has its place. One that was there already may not have arrived everywhere. */
+/** Sends a publication with its position. One that existed already may not have arrived everywhere. */
 export function send(outlet: Outlet, { place, payload }: TopicMessage, isNew: boolean, pending: Pending): void {
   const { time, record, excepted, asked } = pending;
   if (!isNew) return outlet.renewed(place);
@@ -26,9 +26,10 @@ export function send(outlet: Outlet, { place, payload }: TopicMessage, isNew: bo
 }
 
 /**
- * Where a topic is.
+ * The position of a topic.
  *
- * @param what of its history: what may be replayed, or what comes from an offset on, as much as goes at once
+ * @param what the wanted part of its history: what may be replayed, or the publications from an offset on, as many as
+ * go at once
  */
 export function placeIn(history: History | undefined, what?: Range | number): TopicPlace {
   if (!history) return { epoch: "", newest: 0, first: 1, kept: [], isWhole: true };

@@ -2,47 +2,49 @@
 import type { Data } from "../sending/data.ts";
 import type { Place } from "../wire/publication.ts";
 
-/** Which shard has asked for something first, and its number there: so that it is done once, however often it is asked for. */
+/** The shard that asked for something, and the question's number, so that it is done once even if it is repeated. */
 export type Origin = readonly [shard: number, life: string, number: number];
 
-/** How much of a history is wanted: from an offset on, where the epoch is that, and the newest so many in any case. */
+/**
+ * The wanted part of a history: from an offset on if the epoch is the same, and in any case this many of the newest.
+ */
 export type Range = readonly [epoch: string, from: number, last: number];
 
-/** A publication that a history has. */
+/** A publication in a history. */
 export type Kept = readonly [offset: number, time: number, size: number, payload: Data];
 
-/** Where a topic is, with what was asked for of its history. Without a history the epoch is "". */
+/** The position of a topic, with the wanted part of its history. Without a history the epoch is "". */
 export interface TopicPlace {
   readonly epoch: string;
   readonly newest: number;
-  /** The oldest that is in storage. */
+  /** The oldest publication in storage. */
   readonly first: number;
   readonly kept: readonly Kept[];
-  /** Before these nothing may be replayed. */
+  /** Nothing before these may be replayed. */
   readonly isWhole: boolean;
 }
 
-/** A publication that has its place. */
+/** A publication that has its position. */
 export interface Outgoing {
   readonly payload: Data;
   readonly time: number;
-  /** How many bytes of the history it has. */
+  /** How many bytes of the history it takes. */
   readonly size: number;
   readonly except: readonly string[] | undefined;
   readonly origin: Origin | undefined;
 }
 
-/** Where publications go beside the object's own sessions. */
+/** The receivers of publications outside the object's own sessions. */
 export interface Outlet {
   /**
-   * Before anything is published.
+   * Called before anything is published.
    *
-   * @param isKept it need not wait there: who is late gets it from the history
+   * @param isKept it need not be queued: a receiver that is behind gets it from the history
    * @throws {@link OverloadedError}
    */
   admit(topic: string, bytes: number, isKept: boolean): void;
   publish(place: Place, outgoing: Outgoing): void;
-  /** Something was published again, and who has missed it is to get it. */
+  /** A publication was repeated, and receivers that have missed it need it. */
   renewed(place: Place): void;
   cleared(topic: string, epoch: string): void;
   /** Whether anybody is subscribed elsewhere. */

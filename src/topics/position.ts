@@ -1,33 +1,33 @@
-// A position: the epoch of a topic's history, and the offset of a publication in it. To all others it is an opaque text.
+// A position: the epoch of a topic's history, and the offset of a publication in it. To others it is an opaque text.
 
-/** @returns undefined for what is none */
+/** @returns undefined for a text that is not a position */
 export function parsePosition(text: string): { epoch: string; offset: number } | undefined {
   const [, epoch, digits] = /^([\w-]{1,40})\.(0|[1-9]\d{0,15})$/.exec(text) ?? [];
   return epoch === undefined ? undefined : { epoch, offset: Number(digits) };
 }
 
-/** What is known of a history where somebody is to begin in it. */
+/** The part of a history that decides where a subscription begins. */
 export interface Reach {
   readonly epoch: string;
   readonly newest: number;
-  /** The oldest publication that anybody may get. */
+  /** The oldest publication that anybody may receive. */
   firstAt(now: number): number;
-  /** From which offset on publications come to no more than so many bytes, the newest first; from one at the earliest. */
+  /** The lowest offset, not below `from`, from which on the publications have at most this many bytes. */
   fitting(from: number, most: number): number;
 }
 
 /** Where a subscription begins. */
 export interface Start {
   readonly recovered: boolean;
-  /** The first publication that it gets. */
+  /** The first publication that it receives. */
   readonly next: number;
 }
 
 /**
- * Where a subscription begins that knows all up to a position, or wants the newest so many.
+ * Where a subscription begins that has everything up to a position, or wants a number of the newest publications.
  *
- * @param since a position, or what a client says is one
- * @param most how many bytes it may be
+ * @param since a position, or a client's text that claims to be one
+ * @param most how many bytes may be replayed
  */
 export function startIn(history: Reach, since: string | undefined, last: number, now: number, most: number): Start {
   const { epoch, newest } = history;

@@ -1,24 +1,24 @@
-// The topics of an object that somebody is subscribed to, or publishes on, and who that is.
+// The topics of an object that have subscribers or are being published on, and the subscribers.
 import { readSubscriptions } from "../hibernation/attached.ts";
 import type { Subject } from "../session/subject.ts";
 import { namesIn } from "../session/subscriptions.ts";
 import { Topic, type Past } from "./topic.ts";
 
-/** What it needs of the object's sessions. */
+/** The part of the object's sessions that is needed. */
 export interface Host {
   readonly ctx: DurableObjectState;
   /** The session of a socket, without its session object; undefined if it has ended. */
   find(socket: WebSocket): Subject | undefined;
-  /** The same, for an event of its own: one that can't be read ends. */
+  /** The same for an event of the session; a session that can't be read ends. */
   of(socket: WebSocket): Subject | undefined;
-  /** If it had an event since the object woke. */
+  /** The session, if it had an event since the object woke. */
   known(socket: WebSocket): Subject | undefined;
 }
 
 export class Register<Kept extends Past> {
   readonly #host: Host;
   readonly #all = new Map<string, Topic<Kept>>();
-  /** The subscriptions of the sessions that hibernated were looked at. */
+  /** The subscriptions of the hibernated sessions were read. */
   #isComplete = false;
 
   constructor(host: Host) {
@@ -39,13 +39,13 @@ export class Register<Kept extends Past> {
     return this.#all.get(name);
   }
 
-  /** Nobody has to do with a topic any more. */
+  /** Removes a topic that is not used any more. */
   forget(topic: Topic<Kept>): void {
-    // Who awaits something may hold one in whose place another is by now.
+    // A caller that waited may hold a topic that was replaced by another meanwhile.
     if (topic.isIdle && this.#all.get(topic.name) === topic) this.#all.delete(topic.name);
   }
 
-  /** Of a socket that can't be read nobody knows the names. */
+  /** Looks in all topics, because the names of a socket that can't be read are unknown. */
   drop(socket: WebSocket): void {
     for (const topic of this.#all.values()) {
       if (topic.subscribers.delete(socket)) this.forget(topic);
@@ -67,9 +67,9 @@ export class Register<Kept extends Past> {
   }
 
   /**
-   * Looks at the sockets that hibernated, once: only their attachments tell what they are subscribed to.
+   * Reads the subscriptions of hibernated sockets, once: only their attachments have them.
    *
-   * @returns whether it has
+   * @returns whether it did so now
    */
   complete(): boolean {
     if (this.#isComplete) return false;
@@ -87,7 +87,7 @@ export class Register<Kept extends Past> {
       const kept = readSubscriptions(socket, this.#host.ctx.storage);
       return kept ? namesIn(kept) : [];
     } catch {
-      // It ends, and the log is told.
+      // Ends the session, and logs it.
       this.#host.of(socket);
       return [];
     }

@@ -1,6 +1,6 @@
-// The tables of histories as SQL has them, and where in them a topic and its blocks are found.
+// The SQL of the tables of histories, and the keys of topics and blocks in them.
 
-/** The number of the form of what is in them. */
+/** The number of the form of the tables. */
 export const FORM = 1;
 
 export const CREATE = `
@@ -16,12 +16,12 @@ CREATE TABLE IF NOT EXISTS socle_ids (
 `;
 
 /**
- * How many offsets a topic may have in one epoch. The key of a block is its topic's id, and behind that its first offset: in one number, because a
- * second index would be a second row, and a table without a row id keeps little of a row in its page.
+ * How many offsets a topic may have in one epoch. The key of a block is its topic's id followed by its first offset, in
+ * one number: a second index would be a second row, and a table without a row id stores little of a row in its page.
  */
 export const SPAN = 2 ** 34;
 
-/** The ids go up to this: with an offset they are a number that JavaScript has. */
+/** The maximum id: with an offset it is still a safe integer. */
 export const MOST_TOPICS = 2 ** 19;
 
 export const keyOf = (topic: number, offset: number): number => topic * SPAN + offset;
@@ -31,10 +31,10 @@ export const rangeOf = (topic: number, from = 0): [number, number] => [keyOf(top
 
 export const BLOCKS = "FROM socle_blocks WHERE key BETWEEN ? AND ?";
 
-/** Of a topic that has no block. */
+/** A topic without a block. */
 export const EMPTY = `NOT EXISTS (SELECT 1 FROM socle_blocks WHERE key BETWEEN id * ${SPAN} AND id * ${SPAN} + ${SPAN - 1})`;
 
-/** The first id behind which one is free. */
+/** The first id that is followed by a free one. */
 export const GAP =
   "SELECT id FROM socle_topics AS one WHERE NOT EXISTS (SELECT 1 FROM socle_topics WHERE id = one.id + 1) ORDER BY id LIMIT 1";
 

@@ -1,5 +1,5 @@
-// The tables in which an object keeps the histories of its topics. SQL, because a block there grows by what is added (3 µs), and
-// need not be held in memory for it.
+// The tables with the histories of an object's topics. SQL, because appending to a block takes 3 µs and doesn't need
+// the block in memory.
 import { DeploymentError, TopicLimitError } from "../api/errors.ts";
 import type { TopicSettings } from "../api/topics.ts";
 import { unknownForm } from "../hibernation/form.ts";
@@ -7,12 +7,12 @@ import { isWithoutSqlite } from "../hibernation/row.ts";
 import { placeOf, report, type Place } from "../reporting/log.ts";
 import { BLOCKS, CREATE, EMPTY, FORM, GAP, keyOf, MOST_TOPICS, rangeOf, WITH_TOPICS } from "./schema.ts";
 
-/** How often a silent topic is looked at that somebody is subscribed to, in milliseconds. */
+/** How often a silent topic with subscribers is checked, in milliseconds. */
 const DAY = 86_400_000;
 
-/** How soon it may be looked again what is too old, in milliseconds. */
+/** The minimum time until old publications are checked again, in milliseconds. */
 const SOON = 1000;
-/** And what an `onOpen` holds. */
+/** The same for those that a session in `onOpen` still needs. */
 const HELD = 60_000;
 
 export const newEpoch = (): string => crypto.randomUUID().slice(0, 13).replace("-", "");
@@ -20,13 +20,13 @@ export const newEpoch = (): string => crypto.randomUUID().slice(0, 13).replace("
 // oxlint-disable-next-line typescript/consistent-type-definitions -- an interface is no row of a query
 export type Block = { first: number; last: number; size: number };
 
-/** What is known of a history while the object lives. */
+/** The state of a history in memory. */
 export interface Known {
   readonly topic: number;
   readonly epoch: string;
   /** The newest publication, 0 before there is one. */
   newest: number;
-  /** The oldest that is in storage. */
+  /** The oldest publication in storage. */
   first: number;
   bytes: number;
   tail: Block | undefined;
@@ -41,9 +41,9 @@ export class Tables {
   /** For the log. */
   readonly place: Place;
   readonly #settings: () => TopicSettings;
-  /** Undefined while nobody has looked. */
+  /** Undefined if that was not checked. */
   #areThere: boolean | undefined;
-  /** How many bytes the database had when somebody looked, and how many have come since. */
+  /** The size of the database when it was measured, and the bytes added since. */
   #measured = 0;
   #added = Infinity;
 
@@ -81,7 +81,7 @@ export class Tables {
     this.#areThere = true;
   }
 
-  /** Somebody else may have changed what is there. */
+  /** Something else may have changed the tables. */
   reset(): void {
     this.#areThere = undefined;
     this.#added = Infinity;
@@ -91,7 +91,7 @@ export class Tables {
     return this.storage.sql.exec<Row>(query, ...bindings).toArray();
   }
 
-  /** What there is of a topic's history. A deploy may have changed for how long it is kept. */
+  /** The state of a topic's history. A deploy may have changed how long it is kept. */
   find(name: string, age?: number): Known | undefined {
     if (!this.areThere) return undefined;
     const [row] = this.exec<{ id: number; epoch: string; base: number; age: number; form: number }>(
@@ -101,7 +101,7 @@ export class Tables {
     if (!row) return undefined;
     const { id, epoch, base } = row;
     if (row.form !== FORM) {
-      report(`the history of "${name}" begins anew`, unknownForm({ socle: row.form }), this.place);
+      report(`the history of "${name}" is reset`, unknownForm({ socle: row.form }), this.place);
       this.forget(id);
       return undefined;
     }
@@ -128,7 +128,7 @@ export class Tables {
   }
 
   /**
-   * Begins the history of a topic.
+   * Creates the history of a topic.
    *
    * @throws {@link DeploymentError}, {@link TopicLimitError}
    */
@@ -149,18 +149,18 @@ export class Tables {
     return this.find(name)!;
   }
 
-  /** @param which of a topic's, and in which order */
+  /** @param which selects and orders the blocks of a topic */
   blocks(topic: number, which: string, ...bindings: number[]): Block[] {
     return this.exec<Block>(`SELECT first, last, size ${BLOCKS} ${which}`, ...rangeOf(topic), ...bindings);
   }
 
-  /** The block that has an offset, or the last before that. */
+  /** The block that contains an offset, or the last one before it. */
   blockAt(topic: number, offset: number): (Block & { data: ArrayBuffer }) | undefined {
     const query = `SELECT first, last, size, data ${BLOCKS} ORDER BY key DESC LIMIT 1`;
     return this.exec<Block & { data: ArrayBuffer }>(query, keyOf(topic, 0), keyOf(topic, offset))[0];
   }
 
-  /** @param data of a block that is new, or what is added to one: SQLite would make a text of it */
+  /** @param data a new block, or the addition to one; without the cast SQLite would make a text of it */
   put(key: number, { first, last, size }: Block, data: Uint8Array, expires: number, isNew: boolean): void {
     if (isNew) this.exec("INSERT INTO socle_blocks VALUES (?, ?, ?, ?, ?, ?)", key, first, last, size, expires, data);
     else {
@@ -170,7 +170,7 @@ export class Tables {
     }
   }
 
-  /** Deletes what is behind an offset. */
+  /** Deletes what is after an offset. */
   cut(topic: number, newest: number): void {
     this.exec(`DELETE ${BLOCKS}`, ...rangeOf(topic, newest + 1));
     this.exec("DELETE FROM socle_ids WHERE topic = ? AND offset > ?", topic, newest);
@@ -196,9 +196,9 @@ export class Tables {
   }
 
   /**
-   * Deletes what is too old, and the topics of which nothing is left.
+   * Deletes old publications, and topics of which nothing is left.
    *
-   * @param isHeld whether a topic has to stay as it is for now
+   * @param isHeld whether a topic has to stay unchanged for now
    * @param isAlive whether a topic has subscribers
    * @returns when to look again; undefined if nothing is left
    */
@@ -237,13 +237,13 @@ export class Tables {
     return Math.max(Math.min(blocks ?? Infinity, topics ?? Infinity), now + soon);
   }
 
-  /** @throws {@link TopicLimitError} where there may be no more topics */
+  /** @throws {@link TopicLimitError} if there may be no more topics */
   checkCount(): void {
     const { maxTopics } = this.#settings();
     const [row] = this.exec<{ count: number }>("SELECT count(*) AS count FROM socle_topics");
     const { count } = row!;
     if (count < maxTopics!) return;
-    throw new TopicLimitError(`The object has histories of ${count} topics, which is maxTopics.`);
+    throw new TopicLimitError(`The object already has histories of ${count} topics: see maxTopics.`);
   }
 
   #drop(): void {
@@ -251,12 +251,12 @@ export class Tables {
     this.reset();
   }
 
-  /** @throws {@link TopicLimitError} where so many bytes more are too many */
+  /** @throws {@link TopicLimitError} if this many bytes more are too many */
   checkSize(bytes: number): void {
     const { maxBytes } = this.#settings();
     const isLess = () => this.#measured + this.#added + bytes <= maxBytes!;
     if (!isLess()) {
-      // The histories are no more than the database: mostly they need not be summed up.
+      // The histories are never larger than the database, so mostly they need not be summed up.
       [this.#measured, this.#added] = [this.storage.sql.databaseSize, 0];
       if (!isLess()) {
         const [sum] = this.exec<{ size: number }>("SELECT ifnull(sum(size), 0) AS size FROM socle_blocks");
@@ -265,7 +265,7 @@ export class Tables {
     }
     if (!isLess()) {
       throw new TopicLimitError(
-        `The object's histories have ${this.#measured + this.#added} bytes, and with ${bytes} more that is past maxBytes.`,
+        `The object's histories have ${this.#measured + this.#added} bytes, and ${bytes} more would exceed maxBytes.`,
       );
     }
     this.#added += bytes;

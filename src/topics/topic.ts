@@ -1,46 +1,49 @@
-// One topic of an object: who is subscribed, who reads on from its history, and what is to be published.
+// One topic of an object: its subscribers, those that still read its history, and what is to be published.
 import type { Publication } from "../api/topics.ts";
 import type { Source } from "../sending/topic-message.ts";
 import type { Subject } from "../session/subject.ts";
 import type { Origin } from "./outlet.ts";
 
-/** What was published on a topic, as who reads on from a place has it. */
+/** The publications of a topic, for a subscriber that reads on. */
 export interface Past {
   readonly epoch: string;
   /** The offset of the newest publication, 0 before there is one. */
   readonly newest: number;
-  /** That of the oldest that can still be read. */
+  /** The offset of the oldest publication that can still be read. */
   readonly first: number;
-  /** It is more than a name. */
+  /** It has an epoch already. */
   readonly isKnown: boolean;
-  /** Those from an offset on that are at hand. It ends before one that is gone. */
+  /** The available publications from an offset on. Ends at a gap. */
   read(from: number): Iterable<Source & { readonly offset: number }>;
-  /** Undefined where all is at hand that is there from an offset on: else what has to be fetched, a part of it. */
+  /** Fetches some of the publications from an offset on that are not at hand; undefined if all are at hand. */
   fetch?(from: number): Promise<Iterable<Source & { readonly offset: number }>> | undefined;
 }
 
-/** Where a subscription is that doesn't get publications as they come: its client takes them slowly, or its `onOpen` runs. */
+/**
+ * The place of a subscription that doesn't receive publications directly: its client is slow, or its `onOpen` is
+ * running.
+ */
 export interface Cursor {
   readonly session: Subject;
-  /** Undefined for the one that comes: it had all of the former. */
+  /** Undefined for the next epoch: the subscriber had all of the previous one. */
   epoch: string | undefined;
-  /** The publication that it gets next. */
+  /** The publication that it receives next. */
   next: number;
-  /** Those from which it was excepted. */
+  /** The publications from which it is excepted. */
   readonly skipped: Set<number>;
-  /** Its client need not be waited for any more. */
+  /** Cancels the wait for its client. */
   stop?: () => void;
 }
 
-/** A publication that has no place yet. */
+/** A publication without a position yet. */
 export interface Pending {
   readonly id: string;
   readonly source: Source;
-  /** As a history keeps it. */
+  /** The form in which a history stores it. */
   readonly record: Uint8Array<ArrayBuffer> | undefined;
   readonly excepted: ReadonlySet<string>;
   readonly time: number;
-  /** Where a shard has asked for it. */
+  /** Set if a shard has asked for it. */
   readonly asked: { readonly origin: Origin; readonly isAgain: boolean } | undefined;
   readonly resolve: (publication: Publication) => void;
   readonly reject: (error: unknown) => void;
@@ -48,22 +51,22 @@ export interface Pending {
 
 export class Topic<Kept extends Past = Past> {
   readonly name: string;
-  /** Undefined for a topic without one; null while nobody has asked. */
+  /** Undefined for a topic without a history; null if that was not checked. */
   history: Kept | undefined | null = null;
   readonly subscribers = new Set<WebSocket>();
-  /** Undefined while nobody reads on: most topics have few subscribers, and none of these does. */
+  /** Undefined while no subscriber reads on, which is so for most topics. */
   cursors: Map<WebSocket, Cursor> | undefined;
   readonly pending: Pending[] = [];
-  /** What is published meanwhile comes behind. */
+  /** Publications during this time are sent afterwards. */
   isPublishing = false;
-  /** A shard follows it, also while nobody is subscribed. */
+  /** A shard follows it, even while nobody is subscribed. */
   isFollowed = false;
 
   constructor(name: string) {
     this.name = name;
   }
 
-  /** The oldest publication that has to stay: for a session in `onOpen`. */
+  /** The oldest publication that has to stay, for a session in `onOpen`. */
   get pinned(): number {
     let pinned = Infinity;
     for (const { session, next } of this.cursors?.values() ?? []) {
@@ -72,7 +75,7 @@ export class Topic<Kept extends Past = Past> {
     return pinned;
   }
 
-  /** Its history begins anew: whose cursors had all of it have missed nothing. */
+  /** Its history starts a new epoch. A cursor that had all of the old one has missed nothing. */
   restart({ epoch, newest }: Pick<Past, "epoch" | "newest">): void {
     for (const cursor of this.cursors?.values() ?? []) {
       cursor.epoch ??= epoch;
@@ -83,7 +86,7 @@ export class Topic<Kept extends Past = Past> {
     }
   }
 
-  /** Nothing is left of it in memory. */
+  /** The topic needs no place in memory. */
   get isIdle(): boolean {
     return this.subscribers.size + this.pending.length === 0 && !this.history?.isKnown && !this.isFollowed;
   }

@@ -1,4 +1,4 @@
-// The topics of an object: its sessions subscribe to them, and what is published on one goes to its subscribers in one order.
+// The topics of an object: its sessions subscribe to them, and each publication goes to all subscribers in one order.
 import { TopicLimitError } from "../api/errors.ts";
 import type {
   KeptPublication,
@@ -30,10 +30,10 @@ import type { Pending, Topic } from "./topic.ts";
 /** To how many topics a session may be subscribed. */
 export const MOST = 1000;
 
-/** What they need of the object. */
+/** The part of the object that is needed. */
 interface Host extends Sockets, Owner {
   readonly slices: Slices;
-  /** Where publications go beside its sessions. */
+  /** Receives the publications in addition to the object's own sessions. */
   readonly outlet?: Outlet | undefined;
 }
 
@@ -41,7 +41,7 @@ export class Topics implements ObjectTopics {
   readonly #host: Host;
   readonly #histories: Histories;
   readonly #register: Register<History>;
-  /** Those on which something is to be published at the end of this turn. */
+  /** Topics on which something is to be published at the end of this turn. */
   readonly #due = new Set<Topic<History>>();
 
   constructor(host: Host) {
@@ -60,10 +60,10 @@ export class Topics implements ObjectTopics {
       const history = this.#histories.of(topic, session);
       this.#publish(topic);
       this.#host.slices.finish(webSocket);
-      // That may have ended it.
+      // Sending may have ended the session.
       if (!session.isOpen) throw session.closedError;
       if (subscriptions.has(name)) return { recovered: false, position: history?.position, replayed: 0 };
-      if (subscriptions.names.length >= MOST) throw new TopicLimitError(`A session may have ${MOST} topics.`);
+      if (subscriptions.names.length >= MOST) throw new TopicLimitError(`A session can have at most ${MOST} topics.`);
       const { since, last = 0 } = options;
       const known = since === "client" ? subscriptions.positionOf(name) : since;
       const { recovered, next } = history?.startOf(known, last, Date.now()) ?? { recovered: false, next: 1 };
@@ -86,13 +86,13 @@ export class Topics implements ObjectTopics {
   unsubscribe(session: Subject, name: string): boolean {
     const { subscriptions } = session;
     if (!subscriptions.has(name)) return false;
-    // What was published before is still the session's.
+    // The session still receives earlier publications.
     const topic = this.#register.find(name);
     if (topic) this.#publish(topic);
     this.#host.slices.finish(session.webSocket);
     subscriptions.delete(name);
     this.#register.remove(session, name);
-    subscriptions.save().catch((error: unknown) => report("a session's topics can't be kept", error, session));
+    subscriptions.save().catch((error: unknown) => report("a session's topics can't be saved", error, session));
     return true;
   }
 
@@ -118,10 +118,10 @@ export class Topics implements ObjectTopics {
         const item = itemOf(payload);
         const record = recordOf(time, id ?? (asked ? formerOf(asked.origin) : ""), item);
         checkRecord(record);
-        // It begins here.
+        // Creates the history if there is none.
         void history.epoch;
         this.#histories.admit(record.length);
-        // The record's own copy of the bytes.
+        // The record has its own copy of the bytes.
         const bytes = record.subarray(record.length - item.bytes.length);
         const source = typeof payload === "string" ? { payload } : { item: { ...item, bytes } };
         topic.pending.push({ ...one, source, record });
@@ -137,12 +137,12 @@ export class Topics implements ObjectTopics {
     }
   }
 
-  /** Keeps and sends what was published in this turn. */
+  /** Stores and sends the publications of this turn. */
   flush(): void {
-    for (const topic of this.#due) attempt("publications are left", () => this.#publish(topic));
+    for (const topic of this.#due) attempt("publications can't be sent yet", () => this.#publish(topic));
   }
 
-  /** The session gets nothing more. What it was subscribed to it still knows. */
+  /** The session receives no more publications, but still knows its topics. */
   leave(session: Subject): void {
     this.#register.leave(session);
   }
@@ -178,9 +178,10 @@ export class Topics implements ObjectTopics {
   }
 
   /**
-   * Where a topic is, for a shard.
+   * The position of a topic, for a shard.
    *
-   * @param what of its history: what may be replayed, or what comes from an offset on, as much as goes at once
+   * @param what the wanted part of its history: what may be replayed, or the publications from an offset on, as many as
+   * go at once
    */
   place(name: string, what?: Range | number): TopicPlace {
     return this.#with(name, (_, history) => {
@@ -190,7 +191,7 @@ export class Topics implements ObjectTopics {
   }
 
   /**
-   * Deletes what is too old.
+   * Deletes old publications.
    *
    * @returns when to look again; undefined if nothing is left
    */
@@ -212,7 +213,7 @@ export class Topics implements ObjectTopics {
     this.#reset();
   }
 
-  /** Of a socket that can't be read. */
+  /** Removes a socket that can't be read. */
   drop(socket: WebSocket): void {
     this.#register.drop(socket);
   }
@@ -236,7 +237,7 @@ export class Topics implements ObjectTopics {
     }
   }
 
-  /** Gives places to what is to be published on a topic, and sends it. What comes meanwhile comes behind. */
+  /** Gives positions to what is to be published on a topic, and sends it. Publications that come meanwhile follow. */
   #publish(topic: Topic<History>): void {
     if (topic.isPublishing) return;
     topic.isPublishing = true;
@@ -255,7 +256,7 @@ export class Topics implements ObjectTopics {
     if (!placed) return;
     const { envelope } = this.#histories.settings;
     const epoch = history?.epoch ?? "";
-    // Who comes meanwhile, out of the envelope, has it from the history.
+    // A later subscriber, added by the envelope, has it from the history.
     const subscribers = [...topic.subscribers];
     const { outlet } = this.#host;
     for (const [index, one] of pending.entries()) {
@@ -263,12 +264,12 @@ export class Topics implements ObjectTopics {
       const [offset, isNew] = placed[index] ?? [0, true];
       const message = new TopicMessage({ topic: name, epoch, offset }, source, envelope);
       if (isNew) deliverAll(topic, subscribers, message, excepted, this.#host, envelope);
-      if (outlet) attempt("a publication doesn't go to the shards", () => send(outlet, message, isNew, one));
+      if (outlet) attempt("a publication can't be sent to the shards", () => send(outlet, message, isNew, one));
       resolve({ position: positionOf(epoch, offset) });
     }
   }
 
-  /** @returns the place of each; undefined if none could be kept, of which they are told */
+  /** @returns the place of each; undefined if none could be stored, after rejecting them */
   #keep(history: History, pending: readonly Pending[]): ReturnType<History["append"]> | undefined {
     try {
       const entries = pending.map(({ id, record, asked }) => ({
@@ -285,7 +286,7 @@ export class Topics implements ObjectTopics {
     }
   }
 
-  /** Written once a turn. What can't be is undone. */
+  /** Written once a turn. A subscription that can't be written is undone. */
   async #kept(session: Subject, name: string, position: string | undefined): Promise<void> {
     try {
       await session.subscriptions.save();

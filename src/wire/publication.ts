@@ -1,7 +1,7 @@
-// What comes of topics: the publications, and the place from which on they come. Written and read as in frame.ts.
+// The frames of topics: publications, and the position from which on they follow. Written and read as in frame.ts.
 import { type Bytes, encode, type FrameReader, frameOf, type Item, malformed, PLACE, PUBLICATIONS } from "./frame.ts";
 
-/** Where a topic is: without a history the epoch is "" and the offset 0. */
+/** The position of a topic. Without a history the epoch is "" and the offset 0. */
 export interface Place {
   readonly topic: string;
   readonly epoch: string;
@@ -15,11 +15,11 @@ export interface Published {
   readonly data: string | ArrayBuffer;
 }
 
-/** From where on the messages of a topic come. */
+/** The position from which on the messages of a topic follow. */
 export interface Recovery {
   readonly topic: string;
   readonly position: string | undefined;
-  /** It is all that the client has missed. */
+  /** The messages that follow are all that the client has missed. */
   readonly recovered: boolean;
 }
 
@@ -30,30 +30,30 @@ export const positionOf = (epoch: string, offset: number): string | undefined =>
 const named = ({ topic, epoch }: Place): Item[] =>
   [topic, epoch].map((text) => ({ bytes: encode(text), isBinary: false }));
 
-/** The frame of payloads of one topic that follow each other, the first of which has that place. */
+/** The frame of consecutive publications of one topic, the first of which has that place. */
 export const publicationsFrame = (first: Place, payloads: readonly Item[]): Bytes =>
   frameOf(PUBLICATIONS, [first.offset], [...named(first), ...payloads]);
 
-/** The frame that says what the next publications follow. */
+/** The frame with the position that the next publications follow. */
 export const placeFrame = (place: Place, recovered: boolean): Bytes =>
   frameOf(PLACE, [Number(recovered), place.offset], named(place));
 
-/** The publications of a frame of {@link PUBLICATIONS}, each read when it is asked for. */
+/** The publications of a {@link PUBLICATIONS} frame, each decoded when it is read. */
 export function* readPublications(reader: FrameReader): Generator<Published, void, undefined> {
   const { topic, epoch, offset } = readPlace(reader);
   if (reader.isAtEnd) malformed("no message");
   let next = offset;
   for (const data of reader.items()) {
-    if (epoch && next > Number.MAX_SAFE_INTEGER) malformed("a number of over 53 bits");
+    if (epoch && next > Number.MAX_SAFE_INTEGER) malformed("a number over 53 bits");
     yield { topic, position: positionOf(epoch, next++), data };
   }
 }
 
-/** What a frame of {@link PLACE} says. */
+/** The content of a {@link PLACE} frame. */
 export function readRecovery(reader: FrameReader): Recovery {
   const recovered = reader.number();
   const { topic, epoch, offset } = readPlace(reader);
-  if (recovered > 1 || !reader.isAtEnd) malformed("no place");
+  if (recovered > 1 || !reader.isAtEnd) malformed("no position");
   return { topic, position: positionOf(epoch, offset), recovered: recovered > 0 };
 }
 
@@ -61,6 +61,6 @@ function readPlace(reader: FrameReader): Place {
   const offset = reader.number();
   const [topic, epoch] = reader.items();
   return typeof topic !== "string" || typeof epoch !== "string" || !topic || (offset && !epoch)
-    ? malformed("no place")
+    ? malformed("no position")
     : { topic, epoch, offset };
 }

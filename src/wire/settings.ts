@@ -1,19 +1,19 @@
-// What a server tells its client first, so that the client keeps to it. Written and read as in frame.ts.
+// The settings that a server sends its client first. Written and read as in frame.ts.
 import { type Bytes, encode, type FrameReader, frameOf, malformed, SETTINGS } from "./frame.ts";
 
-/** The texts of what is absent are empty, and those at the end may be missing. */
+/** An absent text is empty, and texts at the end may be missing. */
 export type Settings = readonly [
-  /** How many bytes may be untaken; 0 if nobody counts. */
+  /** How many bytes may be unacknowledged; 0 if nothing is acknowledged. */
   window: number,
-  /** As a text frame it is the answer to a heartbeat, which is no message and which nobody counts. */
+  /** A text frame with this text is the answer to a heartbeat. It is not a message, and isn't counted. */
   response?: string | undefined,
-  /** The heartbeat, to which the server answers without a callback. */
+  /** The heartbeat, which the server answers without a callback. */
   request?: string | undefined,
-  /** How many messages may wait at the server. */
+  /** How many messages may be queued at the server. */
   maxPendingMessages?: string | undefined,
-  /** How many messages may come, */
+  /** How many messages the client may send, */
   messages?: string | undefined,
-  /** and in how many milliseconds. */
+  /** in this many milliseconds. */
   perMs?: string | undefined,
 ];
 
@@ -29,6 +29,6 @@ export function settingsFrame([window, ...texts]: Settings): Bytes {
 export function readSettings(reader: FrameReader): Settings {
   const window = reader.number();
   const texts = [...reader.items()];
-  if (texts.some((text) => typeof text !== "string")) malformed("settings that hold bytes");
+  if (texts.some((text) => typeof text !== "string")) malformed("settings with bytes");
   return [window, ...(texts as string[])] as readonly unknown[] as Settings;
 }

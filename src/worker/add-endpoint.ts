@@ -1,12 +1,21 @@
-// Pedestal's functions to add endpoints to a container.
+// Pedestal's functions that add endpoints to a container.
 import type { WsEndpointMap } from "../api/ws-endpoint-map.ts";
 import type { ServerContainer } from "./container.ts";
 import type { EndpointLike, EndpointsByPath, PathOf } from "./endpoint-like.ts";
 
 /**
- * Adds an endpoint to a container. Returns nothing.
+ * Adds an endpoint to a container: a map of callbacks and options, a class that extends `Endpoint`, or a class with
+ * options. Call it while the module loads.
  *
- * @throws {@link DeploymentError} for a path or an endpoint that can't be; it says what to change
+ * ```ts
+ * addEndpoint(container, "/echo", {
+ *   onOpen: onOpenStartWsConnection(),
+ *   onText: (send, text) => send.put(`echo: ${text}`),
+ * });
+ * ```
+ *
+ * @param path begins with "/"; a segment `{name}` or `:name` is a parameter
+ * @throws {@link DeploymentError} for an invalid path or endpoint; the message says what to change
  * @see Pedestal: `add-endpoint`. {@link ServerContainer.addEndpoint} is the same as a method.
  */
 export function addEndpoint<Env, T, const Path extends string>(
@@ -18,7 +27,7 @@ export function addEndpoint<Env, T, const Path extends string>(
 }
 
 /**
- * Adds all the endpoints of a map of paths to a container. Returns nothing.
+ * Adds all the endpoints of a map of paths to a container.
  *
  * ```ts
  * addEndpoints(container, {
@@ -28,7 +37,8 @@ export function addEndpoint<Env, T, const Path extends string>(
  * ```
  *
  * @throws {@link DeploymentError} as {@link addEndpoint} does
- * @see Pedestal: `add-endpoints`. {@link ServerContainer.addEndpoints} is the same as a method, and says what is inferred.
+ * @see Pedestal: `add-endpoints`. {@link ServerContainer.addEndpoints} is the same as a method, and explains what
+ * TypeScript infers.
  */
 export function addEndpoints<Env, Sessions>(
   container: ServerContainer<Env>,
@@ -38,7 +48,7 @@ export function addEndpoints<Env, Sessions>(
 }
 
 /**
- * The map itself, for the inference of its types where it stands alone.
+ * Returns the map unchanged. It gives TypeScript the types of a map that stands alone.
  *
  * ```ts
  * export const counter = defineEndpoint({

@@ -1,9 +1,9 @@
-// What a container may be given.
+// The options of a container.
 import type { ContainerEvent } from "../api/container-event.ts";
 import { FUNCTION, isText, BYTES, TIMEOUT, type Checks } from "../options/check.ts";
 
 /**
- * What a {@link ServerContainer} may be given.
+ * The options of {@link ServerContainer}.
  *
  * ```ts
  * new ServerContainer<Env>({ defaultMaxSessionIdleTimeout: 300_000, defaultMaxTextMessageBufferSize: 16_384 });
@@ -14,15 +14,15 @@ import { FUNCTION, isText, BYTES, TIMEOUT, type Checks } from "../options/check.
 export interface ServerContainerOptions<Env = unknown> {
   /** The name under which the Worker exports the class that extends `container.Endpoint`; "Endpoints" if absent. */
   endpoint?: string;
-  /** The `idleTimeoutMs` of the endpoints that have none of their own, in milliseconds; 0, for never, if absent. */
+  /** The default of `idleTimeoutMs` for the container's endpoints, in milliseconds; 0, for never, if absent. */
   defaultMaxSessionIdleTimeout?: number;
-  /** The `maxTextMessageBufferSize` of the endpoints that have none of their own, in bytes; 32 MiB if absent. */
+  /** The default of `maxTextMessageBufferSize` for the container's endpoints, in bytes; 32 MiB if absent. */
   defaultMaxTextMessageBufferSize?: number;
-  /** The `maxBinaryMessageBufferSize` of the endpoints that have none of their own, in bytes; 32 MiB if absent. */
+  /** The default of `maxBinaryMessageBufferSize` for the container's endpoints, in bytes; 32 MiB if absent. */
   defaultMaxBinaryMessageBufferSize?: number;
   /**
-   * Is told what happens in the Worker and in the objects, for logs and metrics. Nobody waits for it; what it throws is
-   * logged.
+   * Receives the events of the Worker and of the objects, for logs and metrics. Socle doesn't wait for it, and logs its
+   * errors.
    *
    * ```ts
    * onEvent: (event) => console.log(event.type)

@@ -1,4 +1,4 @@
-// The container: a table of endpoints, and the Worker's fetch that takes each request to its Durable Object.
+// The container: a table of endpoints, and the Worker's fetch that passes each request to its Durable Object.
 import * as workers from "cloudflare:workers";
 
 import type { EventListener } from "../api/container-event.ts";
@@ -37,7 +37,7 @@ import type { EndpointLike, EndpointsByPath, PathOf } from "./endpoint-like.ts";
 import { relay } from "./relay.ts";
 import { stubOf } from "./stub.ts";
 
-/** What is settled of a handshake, with the headers that a hook adds to the 101; or the answer that opens no session. */
+/** The result of a handshake, with the headers that a hook adds to the 101; or the answer that opens no session. */
 type Agreed = Response | Handshake | readonly [Handshake, Headers];
 
 /**
@@ -53,15 +53,15 @@ type Agreed = Response | Handshake | readonly [Handshake, Headers];
  * export default container;
  * ```
  *
- * Register while the module loads: an object that wakes from hibernation looks its endpoint up again.
+ * Register endpoints while the module loads: an object that wakes from hibernation looks its endpoint up again.
  *
  * @typeParam Env the Worker's bindings
  * @see Jakarta: `ServerContainer`
  */
 export class ServerContainer<Env = Cloudflare.Env> {
   /**
-   * The Durable Object that serves the container's maps. The Worker exports a class that extends it, by the name
-   * `Endpoints`, or that of the option `endpoint`.
+   * The Durable Object that serves the container's maps. The Worker exports a class that extends it, named `Endpoints`
+   * or as the option `endpoint` says.
    */
   readonly Endpoint: EndpointClass<Env> = class extends Endpoint<Env> {
     static override [ENDPOINTS] = new Map<string, EndpointDefinition>();
@@ -71,7 +71,7 @@ export class ServerContainer<Env = Cloudflare.Env> {
   readonly #routes = new Router<Route>();
   readonly #options: Defaults & { endpoint?: string; onEvent?: EventListener };
 
-  /** @throws {@link DeploymentError} for an option that does not exist, or has a value that can't be */
+  /** @throws {@link DeploymentError} for an option that does not exist or that has an invalid value */
   constructor(options: ServerContainerOptions<NoInfer<Env>> = {}) {
     check("A ServerContainer", options, CONTAINER);
     this.#options = { ...options };
@@ -79,7 +79,7 @@ export class ServerContainer<Env = Cloudflare.Env> {
   }
 
   /**
-   * Adds an endpoint.
+   * Adds an endpoint. Call it while the module loads.
    *
    * ```ts
    * container.addEndpoint("/chat/{room}", Chat).addEndpoint("/echo", { onText: (_, text) => log(text) });
@@ -88,7 +88,7 @@ export class ServerContainer<Env = Cloudflare.Env> {
    * @param path begins with "/"; a segment `{name}` or `:name` is a parameter
    * @param endpoint a map of callbacks and options, a class that extends {@link Endpoint}, or a class with options
    * @returns the container
-   * @throws {@link DeploymentError} for a path or an endpoint that can't be; it says what to change
+   * @throws {@link DeploymentError} for an invalid path or endpoint; the message says what to change
    * @see Pedestal: `add-endpoint`
    */
   addEndpoint<T, const Path extends string>(path: PathOf<Path>, endpoint: EndpointLike<Env, T, NoInfer<Path>>): this {
@@ -101,9 +101,9 @@ export class ServerContainer<Env = Cloudflare.Env> {
   /**
    * Adds all the endpoints of a map of paths.
    *
-   * TypeScript infers the session object of each from an `onOpen` without parameters, with an annotated parameter, or
-   * made by {@link onOpenStartWsConnection}; for another `onOpen` write {@link defineEndpoint} around the map, or add it
-   * by {@link addEndpoint}.
+   * TypeScript infers the session object from an `onOpen` that has no parameters, that has an annotated parameter, or
+   * that {@link onOpenStartWsConnection} made. For any other `onOpen`, wrap the map in {@link defineEndpoint}, or use
+   * {@link addEndpoint}.
    *
    * @returns the container
    * @throws {@link DeploymentError} as {@link addEndpoint} does
@@ -114,20 +114,23 @@ export class ServerContainer<Env = Cloudflare.Env> {
     return this;
   }
 
-  /** The Worker: answers a request, with 404 where there is no endpoint. It may be passed on without the container. */
+  /**
+   * The Worker: answers a request, with 404 if there is no endpoint at the path. It is bound, so you can pass it on
+   * alone.
+   */
   readonly fetch = async (request: Request, env?: Env, ctx?: WorkerContext): Promise<Response> =>
     (await this.handle(request, env, ctx)) ?? notFound(request);
 
   /**
-   * As {@link fetch}, for a Worker that answers other requests too. It may be passed on without the container, too.
+   * Like {@link fetch}, for a Worker that also answers other requests. It is bound too.
    *
    * ```ts
    * fetch: async (request, env, ctx) => (await container.handle(request, env, ctx)) ?? env.ASSETS.fetch(request)
    * ```
    *
-   * @param env that of `cloudflare:workers` if absent
+   * @param env `env` of `cloudflare:workers` if absent
    * @param ctx `waitUntil` of `cloudflare:workers` if absent
-   * @returns the answer, or undefined where there is no endpoint
+   * @returns the answer, or undefined if there is no endpoint at the path
    */
   readonly handle = async (
     request: Request,
@@ -164,29 +167,30 @@ export class ServerContainer<Env = Cloudflare.Env> {
   };
 
   /**
-   * The object behind a path, to call it from elsewhere in the Worker: its RPC methods, and those of every endpoint.
+   * The stub of the object behind a path, to call its RPC methods from elsewhere in the Worker: those of its class and
+   * those of every endpoint.
    *
    * ```ts
-   * await container.stub(env, "/chat/lobby").broadcast("maintenance at 9"); // how many sessions it went to
+   * await container.stub(env, "/chat/lobby").broadcast("maintenance at 9"); // the number of receivers
    * await container.stub<Chat>(env, "/chat/lobby").members();
    * ```
    *
-   * No check and no hook runs. What the object throws rejects the call.
+   * No check and no hook runs. If the method throws, the call rejects.
    *
-   * @param path a concrete path, whose segments are taken as they are; with a query if the option `instance` looks at it
+   * @param path a concrete path, whose segments are taken literally; with a query if the option `instance` reads it
    * @typeParam Class the class of the endpoint, if it has methods of its own
    * @throws {@link DeploymentError} if there is no endpoint at the path, or no binding for it
    */
   stub<Class extends Rpc.DurableObjectBranded = Endpoint<Env>>(env: Env, path: string): DurableObjectStub<Class> {
-    // As it is: a URL would take a segment "..", encoded or not, for a way up.
+    // Not parsed as a URL, which would resolve a segment "..", encoded or not.
     const match = this.#routes.match(path.split(/[?#]/, 1)[0]!);
-    if (!match) throw new DeploymentError(`No endpoint at ${path}: give a session's path, such as /chat/lobby.`);
-    // The dot keeps it a path, however it begins.
+    if (!match) throw new DeploymentError(`No endpoint at ${path}: pass a concrete path, such as /chat/lobby.`);
+    // With the dot it stays a path, whatever it begins with.
     const request = new Request(`https://socle.invalid/.${path}`);
     return stubOf(env, request, match) as unknown as DurableObjectStub<Class>;
   }
 
-  /** What stands at a path, or would. */
+  /** The route of an endpoint, which need not be in the table yet. */
   #routeOf(path: string, endpoint: EndpointLike): Route {
     const given = (typeof endpoint === "function" ? { durableObject: endpoint } : endpoint) as WsEndpointMap;
     const durableObject: unknown = given?.durableObject;
@@ -218,7 +222,7 @@ export class ServerContainer<Env = Cloudflare.Env> {
     if (onEvent) type[LISTENERS]!.add(onEvent);
   }
 
-  /** For `socle/testing`, which puts others in the place of endpoints. */
+  /** For `socle/testing`, which replaces endpoints. */
   [TABLE](): Table {
     return {
       routes: this.#routes,
@@ -227,7 +231,7 @@ export class ServerContainer<Env = Cloudflare.Env> {
     };
   }
 
-  /** Takes a handshake to its object. */
+  /** Passes a handshake to its object. */
   async #open(
     request: Request,
     match: Match<Route>,
@@ -242,8 +246,8 @@ export class ServerContainer<Env = Cloudflare.Env> {
       const location = locationOf(route.config, request, pathParameters, concretePath);
       response = await enterShard({ request, handshake, route, location, env, ctx, path: concretePath });
     } else {
-      // To be told costs an object more than to look at the request again. Another Worker's class doesn't know the endpoint, and of
-      // two containers' paths an object doesn't know which was meant.
+      // Passing the handshake along costs an object more than repeating the checks. It is needed for another Worker's
+      // class, which doesn't know the endpoint, and with two containers, whose paths may match the same request.
       const isUnderstood = !headers && !route.isByName && TABLES.size === 1 && !told(request);
       const passed = isUnderstood ? request : tell(request, handshake);
       response = await ask(() => stubOf(env, request, match), passed, ctx, concretePath);

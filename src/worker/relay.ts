@@ -1,12 +1,12 @@
-// A client whose session has ended before it began, held by the Worker.
+// The Worker holds a client whose session ended before it began.
 import { CloseReason } from "../api/close-reason.ts";
 import { ENDED } from "../endpoint/handshake.ts";
 import { attempt } from "../reporting/log.ts";
 import { BY_US, closeSocket } from "../sending/close-frame.ts";
 
 /**
- * Holds a client in the place of an object whose session has ended: it is let go at once, and where it doesn't answer the Close
- * frame it is the Worker that waits, which is not billed by time.
+ * Holds a client instead of an object whose session has ended. The client is closed immediately. If it doesn't answer
+ * the Close frame, the Worker waits, which is not billed by duration.
  */
 export function relay(response: Response): Response {
   const ended = response.webSocket!;

@@ -1,6 +1,6 @@
-// What hostile clients do, and what it costs the others: how long a client of the same object waits for an echo meanwhile,
-// and how much more memory the process has. The same attack on a hand-written object stands beside it. A Markdown table is
-// printed, and the exit code is 1 if a figure is over its bound. npm run test:attacks [-- P18 "32 MiB"]
+// Measures what attacks cost other clients: how long a client of the same object waits for an echo meanwhile, and how
+// much the memory of the process grows. It runs each attack on a hand-written object too, and prints a Markdown table.
+// The exit code is 1 if a figure exceeds its bound. npm run test:attacks [-- P18 "32 MiB"]
 import { fork, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { readFile } from "node:fs/promises";
@@ -16,35 +16,37 @@ import { Client, Disk, type Server } from "../e2e/server.ts";
 import watchLog from "../support/runtime-log.ts";
 import type { Told } from "./neighbour.ts";
 
-/** How long the neighbour may wait, in milliseconds, and how much the process may grow beyond what the limits allow, in MiB. */
+/** The neighbour's longest wait in milliseconds, and the growth of the process beyond what the limits allow, in MiB. */
 const WAIT = 100;
 const GROWTH = 64;
-/** An attack that isn't over by then is given up, in milliseconds; by hand sooner, for nobody mends that. */
+/**
+ * An attack that takes longer is given up, in milliseconds. By hand it is given up sooner, because nothing bounds it.
+ */
 const PATIENCE = 12_000;
 const PATIENCE_BY_HAND = 8000;
 
 const MB = 1_000_000;
 
 interface Attack {
-  /** The rule of docs/behaviour.md that bounds it; none where the platform's own limits do. */
+  /** The rule of docs/behaviour.md that bounds it; "" if only the platform's own limits do. */
   rule: string;
   name: string;
-  /** Another Worker than that of all others. */
+  /** Another Worker than that of the other attacks. */
   worker?: string;
-  /** Nothing that a hand-written object does would be the same. */
+  /** A hand-written object has nothing comparable. */
   isOurs?: true;
-  /** It looks whether an object hibernates: a neighbour would keep it awake. */
+  /** Checks whether an object hibernates, so there is no neighbour, which would keep it awake. */
   isAlone?: true;
-  /** In MiB: what the limits allow its sessions to have in memory, and what the runtime itself takes. */
+  /** In MiB: the memory that the limits allow its sessions, and what the runtime itself takes. */
   allowed?: number;
   /**
-   * @returns how it ended
-   * @throws with what is wrong
+   * @returns how the attack ended
+   * @throws if the result is wrong
    */
   run(scene: Scene): Promise<string>;
 }
 
-/** A client in the object that is attacked. */
+/** A client of the attacked object. */
 class Neighbour {
   readonly #process: ChildProcess;
 
@@ -69,14 +71,14 @@ class Neighbour {
   }
 }
 
-/** A process that is attacked, and the neighbour. */
+/** The attacked process, and the neighbour. */
 class Scene {
   readonly #disk: Disk;
   readonly #prefix: string;
   readonly #attack: Attack;
   declare server: Server;
   #neighbour: Neighbour | undefined;
-  /** What the process had in memory before, in bytes. */
+  /** The memory of the process before the attack, in bytes. */
   #before = 0;
 
   constructor(disk: Disk, attack: Attack, isByHand: boolean) {
@@ -100,7 +102,7 @@ class Scene {
     await this.server.stop();
   }
 
-  /** A crash. Who comes next waits for what it left. */
+  /** Kills the process. The next client waits until the lost sessions have ended. */
   async restart(): Promise<void> {
     await this.stop();
     this.server = await this.#disk.start();
@@ -116,14 +118,14 @@ class Scene {
     return this.#prefix + path;
   }
 
-  /** The neighbour's longest wait, in milliseconds; infinite if its connection has ended. */
+  /** The neighbour's longest wait in milliseconds; infinite if its connection has ended. */
   async wait(): Promise<number> {
     if (!this.#neighbour) return NaN;
     const { longest, closed } = await this.#neighbour.ask("tell");
     return closed === undefined ? longest : Infinity;
   }
 
-  /** The most that the process has had since the start, in MiB, without what it had then. */
+  /** How much the memory of the process has grown at most since the start, in MiB. */
   async growth(): Promise<number> {
     return ((await memory(String(this.server.pid), "VmHWM")) - this.#before) / MIB;
   }
@@ -135,7 +137,7 @@ class Scene {
     return client;
   }
 
-  /** A connection that doesn't read, nor answer a Close frame. */
+  /** A connection that neither reads nor answers a Close frame. */
   async raw(path: string, headers: readonly string[] = []): Promise<Socket> {
     const { socket, status } = await ask(this.server.host, requestOf(this.path(path), [...HANDSHAKE, ...headers]));
     if (status !== 101) throw new Error(`The handshake was answered with ${status}`);
@@ -146,7 +148,7 @@ class Scene {
     return JSON.parse(await this.server.text("/closes")) as Record<string, number>;
   }
 
-  /** Waits for so many closes, a while. */
+  /** Waits a while for this many closes. */
   async closed(count: number, patience = 3000): Promise<string> {
     for (const end = Date.now() + patience; ;) {
       const closes = await this.closes();
@@ -161,7 +163,7 @@ class Scene {
   }
 }
 
-/** Close codes and how often each came. */
+/** The close codes, and how often each came. */
 function countsOf(closes: Record<string, number>, open = 0): string {
   const codes = Object.entries(closes).map(([code, count]) => (count === 1 ? code : `${count} × ${code}`));
   return [...codes, ...(open > 0 ? [`${open} open`] : [])].join(", ");
@@ -172,7 +174,7 @@ const write = (socket: Socket, data: Uint8Array) => new Promise<void>((resolve) 
 const times = <Value>(count: number, make: (index: number) => Value): Value[] =>
   Array.from({ length: count }, (_, index) => make(index));
 
-/** The same for many, so many at a time. */
+/** Runs the same many times, a limited number at a time. */
 async function each(count: number, atOnce: number, run: (index: number) => Promise<unknown>): Promise<void> {
   let next = 0;
   await Promise.all(
@@ -182,7 +184,7 @@ async function each(count: number, atOnce: number, run: (index: number) => Promi
   );
 }
 
-/** Texts that are answered one after the other: milliseconds for each. */
+/** Sends texts, each after the answer to the one before. Returns the milliseconds for each. */
 async function talk(client: Client, count: number, text = "x"): Promise<number> {
   const since = performance.now();
   for (let index = 0; index < count; index++) {
@@ -204,14 +206,14 @@ const FLOW = ["Sec-WebSocket-Protocol: socle.v1"];
 
 const utf8 = (value: string) => Buffer.from(value);
 
-/** One picture, and then small texts. */
+/** Sends one large binary message, and then small texts. */
 const picture = (bytes: number) => async (scene: Scene) => {
   const client = await scene.connect("/picture");
   client.send(new Uint8Array(bytes).fill(7));
   return `${milliseconds(await talk(client, 100))} a text`;
 };
 
-/** The answers to what was sent before a probe, and the probe's; or the code with which the session closed. */
+/** The answers to the messages before a probe and to the probe; or the code with which the session closed. */
 async function probe(client: Client, ...messages: string[]): Promise<string> {
   const answers: string[] = [];
   client.send(...messages, "well");
@@ -223,7 +225,7 @@ async function probe(client: Client, ...messages: string[]): Promise<string> {
 
 const told = (answers: readonly string[], { message }: Error) => [...answers, message].join(", ");
 
-/** What the client sends becomes a part of the session object, through hibernation, and then it goes. */
+/** The message becomes a part of the session object, the object hibernates, and the client leaves. */
 const kept = (json: string) => async (scene: Scene) => {
   const client = await scene.connect("/json");
   const before = await probe(client, json);
@@ -234,7 +236,7 @@ const kept = (json: string) => async (scene: Scene) => {
   return `${before}; after hibernation ${after}; ${await scene.closed(1)}`;
 };
 
-/** What the client sends is kept, and then come small texts. */
+/** The message becomes a part of the session object. Then the client sends small texts. */
 const wide = (json: string) => async (scene: Scene) => {
   const client = await scene.connect("/wide");
   client.send(json);
@@ -253,7 +255,7 @@ async function recovery(scene: Scene): Promise<string> {
   return `${scene.isByHand ? "" : `${await scene.closed(150, 10_000)}; `}after ${milliseconds(performance.now() - since)}`;
 }
 
-/** In seconds since the end of the session: when the object is asked whether it is the same. Each time another object. */
+/** The seconds after which an object is asked whether it is still the same. Each time it is another object. */
 const LATER = [9, 11, 13, 16, 20, 25, 35];
 const AWAKE = 25;
 
@@ -276,7 +278,7 @@ async function unanswered(scene: Scene): Promise<string> {
   return how;
 }
 
-/** A binary frame of a type and so many bytes, all of them the same, so that they compress to almost nothing. */
+/** A binary frame of a type, with this many equal bytes, which compress to almost nothing. */
 const binary =
   (path: string, type: number, length: number, byte = 0) =>
   async (scene: Scene) => {
@@ -287,7 +289,7 @@ const binary =
     return ended(await client.closed);
   };
 
-/** Clients that read nothing, among whom one speaks. */
+/** Many clients that read nothing, and one that speaks. */
 const silent = (path: string, count: number, sentences: number, sentence: string) => async (scene: Scene) => {
   await each(count, 10, async () => (await scene.raw(path, scene.isByHand ? [] : FLOW)).pause());
   const speaker = await scene.connect(path);
@@ -303,7 +305,7 @@ async function logged(scene: Scene, run: (scene: Scene) => Promise<string>): Pro
   const before = await lines();
   const how = await run(scene);
   const count = (await lines()) - before;
-  // Ten times in ten seconds, each with its error's stack.
+  // The log has ten entries in ten seconds, each with the stack of its error.
   if (count > 500) throw new Error(`${count} lines in the log; ${how}`);
   return `${count} lines in the log; ${how}`;
 }
@@ -316,7 +318,7 @@ async function pings(scene: Scene, path: string): Promise<string> {
   return scene.closed(1, 0);
 }
 
-/** Callbacks that never settle, and then sessions that come, look at the others and go. */
+/** Callbacks that never settle, and then sessions that open, look at the others and leave. */
 const hang = (count: number, visits: number) => async (scene: Scene) => {
   const witness = await scene.connect("/hang");
   const hanging: Client[] = [];
@@ -331,7 +333,7 @@ const hang = (count: number, visits: number) => async (scene: Scene) => {
   });
   const after = await talk(witness, 100);
   const how = `${milliseconds(before)} a message before, ${milliseconds(after)} after`;
-  // Generous: the two are measured one after the other.
+  // Generous, because the two are measured one after the other.
   if (after > before * 2 + 0.2) throw new Error(how);
   return how;
 };
@@ -345,7 +347,7 @@ async function thrown(scene: Scene): Promise<string> {
   return scene.closed(2);
 }
 
-/** One that is gone without a word, in a room that talks. */
+/** A client that disappeared without a Close frame, in a room where others talk. */
 async function vanished(scene: Scene): Promise<string> {
   const socket = await scene.raw("/talking");
   const speaker = await scene.connect("/talking");
@@ -375,7 +377,7 @@ async function handshakes(scene: Scene): Promise<string> {
 const flood = (path: string, count: number, payload: Uint8Array) => async (scene: Scene) => {
   const socket = await scene.raw(path);
   await write(socket, frames(count, 1, payload));
-  // All before it was read.
+  // The object has read everything before this frame.
   const closed = once(socket, "close");
   await write(socket, frame(8, new Uint8Array()));
   await closed;
@@ -392,7 +394,7 @@ async function refused(scene: Scene): Promise<string> {
   return countsOf(statuses);
 }
 
-/** Many clients, each of which writes the same and waits for what comes of it. */
+/** Many clients that each write the same and wait for the reaction. */
 const junk = (count: number, data: Uint8Array) => async (scene: Scene) => {
   await each(count, 20, async () => {
     const socket = await scene.raw("/limited");
@@ -431,7 +433,7 @@ const attacks: Attack[] = [
   { rule: "P16", name: "JSON of 3,000 levels, kept through hibernation", run: kept(nested(3000)) },
   { rule: "P16", name: "JSON of 30,000 levels, kept through hibernation", run: kept(nested(30_000)) },
   { rule: "P16", name: "64 kB of JSON, of 32,000 numbers, then 100 texts", run: wide(`[${"0,".repeat(31_999)}0]`) },
-  // Each comparison notes the objects that it has met.
+  // Each comparison notes the objects that it has visited.
   {
     rule: "P16",
     name: "64 kB of JSON, of 21,000 objects, then 100 texts",
@@ -466,26 +468,26 @@ const attacks: Attack[] = [
   {
     rule: "P19",
     name: "20 silent readers in a room in which one says 10,000 times what autoResponse says",
-    // A window and maxBufferedAmount each, and as much for what the runtime does with it.
+    // A window and maxBufferedAmount for each, and as much again for what the runtime does with it.
     allowed: 20 * 2.5,
     run: silent("/room", 20, 10_000, "pong".padEnd(2048, ".")),
   },
   { rule: "P20", name: "200,000 unread pings", run: (scene) => pings(scene, "/pings") },
-  // What the events take until they are collected, by hand too.
+  // The memory of the events until they are collected, as by hand.
   {
     rule: "P20",
     name: "200,000 unread pings, hibernate: false",
     allowed: 96,
     run: (scene) => pings(scene, "/pings-awake"),
   },
-  // 200 kB each until they are collected, by hand too.
+  // 200 kB for each until they are collected, as by hand.
   {
     rule: "P23",
     name: "a callback that never settles, then 1,000 sessions that come and go",
     allowed: 96,
     run: hang(1, 1000),
   },
-  // 200 kB each.
+  // 200 kB for each.
   { rule: "P23", name: "300 callbacks that never settle", allowed: 60, run: hang(300, 0) },
   { rule: "P24", name: "a revoked proxy is thrown", isOurs: true, run: thrown },
   ...["sliding", "dropping"].map((buffer) => ({
@@ -539,7 +541,7 @@ interface Figures {
   isWrong: boolean;
 }
 
-/** A fresh process and a fresh disk for each. */
+/** Runs an attack on a new process with a new disk. */
 async function suffer(attack: Attack, isByHand: boolean): Promise<Figures> {
   const disk = await Disk.create(attack.worker ?? "test/attacks/worker.ts", [], ["experimental", "unsafe_module"]);
   const scene = new Scene(disk, attack, isByHand);
@@ -552,7 +554,7 @@ async function suffer(attack: Attack, isByHand: boolean): Promise<Figures> {
       throw new Error(`not over after ${patience / 1000} s`);
     };
     figures.how = await Promise.race([attack.run(scene), giveUp()]);
-    // What it left behind.
+    // Time for the consequences of the attack.
     await pause(300);
   } catch (error) {
     const [how] = (error as Error).message.split("\n", 1);
@@ -579,11 +581,11 @@ console.log("| ---- | ------ | ---------- | ------- | ------------- | ------- | 
 for (const attack of chosen) {
   const { rule, name } = attack;
   const suffering = suffer(attack, false);
-  // Where no neighbour waits, the two may be under way at once.
+  // Without a neighbour the two can run at the same time.
   if (!attack.isAlone) await suffering;
   const byHand = attack.isOurs ? undefined : await suffer(attack, true);
   const ours = await suffering;
-  // What the runtime itself takes for it is not ours.
+  // The wait that the runtime itself causes is allowed.
   const maxWait = Math.max(WAIT, 2 * (byHand?.wait || 0));
   const maxGrowth = GROWTH + (attack.allowed ?? 0);
   const figure = (value: number, max: number, what: string) => {

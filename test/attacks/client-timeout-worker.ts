@@ -1,4 +1,4 @@
-// A room that talks, with a bound for how long a client may be silent.
+// A room where others talk, with a bound for how long a client may be silent.
 import { addEndpoint, ServerContainer } from "socle";
 
 const closes: Record<string, number> = {};

@@ -1,9 +1,9 @@
-// A client of the object that is attacked, in a process of its own: every 10 ms it sends a text and waits for its echo.
+// A client of the attacked object in a process of its own: every 10 ms it sends a text and waits for its echo.
 import { once } from "node:events";
 
 import { WebSocket } from "ws";
 
-/** The longest wait so far, in milliseconds, what is still waited for included. */
+/** The longest wait so far in milliseconds, including the present one. */
 export interface Told {
   longest: number;
   /** Set once its connection has ended. */
@@ -12,7 +12,7 @@ export interface Told {
 
 const [url] = process.argv.slice(2);
 const socket = new WebSocket(url!, { perMessageDeflate: false });
-/** When what is unanswered was sent. */
+/** When each text without an echo was sent. */
 let sent: number[] = [];
 let longest = 0;
 let closed: number | undefined;

@@ -1,5 +1,5 @@
-// What is attacked: endpoints with the limits that docs/security.md recommends, all in one object with the neighbour, and a
-// hand-written object that does the same.
+// The attacked Worker: endpoints with the limits that docs/security.md recommends, all in one object with the
+// neighbour, and a hand-written object that does the same.
 import { DurableObject } from "cloudflare:workers";
 import {
   addEndpoint,
@@ -22,10 +22,10 @@ interface Env {
 
 const SIZE = 16_384;
 const MB = 1_000_000;
-/** How large the largest automatic response may be. */
+/** As large as an automatic response may be. */
 const PONG = "pong".padEnd(2048, ".");
 
-/** How often sessions closed with each code, since the process began. */
+/** How often sessions have closed with each code since the process began. */
 const closes: Record<string, number> = {};
 
 const container = new ServerContainer<Env>({
@@ -36,7 +36,7 @@ const container = new ServerContainer<Env>({
   },
 });
 
-/** In the object of the neighbour. */
+/** Puts an endpoint into the neighbour's object. */
 const one = { instance: () => "one", maxPendingMessages: 50 };
 
 const echo = (_: unknown, text: string, { asyncRemote }: Session) => asyncRemote.sendText(text);
@@ -51,7 +51,7 @@ addEndpoint(container, "/picture", {
   onText: echo,
 });
 
-/** JSON with the whole numbers that are larger than JSON has: "123n". */
+/** Reads strings such as "123n" in JSON as BigInts. */
 const revive = (_: string, value: unknown): unknown =>
   typeof value === "string" && /^\d+n$/.test(value) ? BigInt(value.slice(0, -1)) : value;
 
@@ -88,7 +88,7 @@ addEndpoint(container, "/tracked", {
 addEndpoint(container, "/batch", { ...one, flowControl: true, onText: () => {} });
 addEndpoint(container, "/batch-slow", { ...one, flowControl: true, onText: () => scheduler.wait(10) });
 
-/** Says to everybody else what one says. */
+/** Passes each text on to everybody else. */
 addEndpoint(container, "/room", {
   ...one,
   flowControl: { stallTimeoutMs: 2000 },
@@ -174,7 +174,7 @@ export class EndingByHand extends DurableObject<Env> {
   }
 }
 
-/** By the API that can't hibernate, with what a session has in memory. It answers no ping. */
+/** Serves a socket with the API that can't hibernate, with bytes in memory for the session. It answers no ping. */
 function awake(socket: WebSocket, bytes: Uint8Array): void {
   socket.accept();
   socket.addEventListener("message", ({ data }) => {
@@ -186,7 +186,7 @@ function awake(socket: WebSocket, bytes: Uint8Array): void {
 
 type Kinds = Record<string, (socket: WebSocket, message: string | ArrayBuffer) => void | Promise<void>>;
 
-/** What a hand-written object does at the same paths. */
+/** A hand-written object that does the same at the same paths. */
 export class ByHand extends DurableObject<Env> {
   #rates = new WeakMap<WebSocket, number>();
 
@@ -250,7 +250,7 @@ export class ByHand extends DurableObject<Env> {
     closes[1006] = (closes[1006] ?? 0) + 1;
   }
 
-  /** What a crash has left, read one by one. */
+  /** Reads the rows that a crash has left, one by one. */
   recover(): number {
     const { kv } = this.ctx.storage;
     let length = 0;
@@ -270,7 +270,7 @@ export default {
     if (pathname === "/recover") return Response.json(await byHand.recover());
     if (pathname === "/hibernate") {
       for (const stub of [env.Endpoints.getByName("one"), byHand]) {
-        // One that doesn't run has nothing to hibernate.
+        // An object that doesn't run can't hibernate.
         await unsafe.evict(stub, { webSockets: "hibernate" }).catch(() => {});
       }
       return new Response("hibernated");

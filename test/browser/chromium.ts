@@ -1,4 +1,4 @@
-// The browser of these tests: the machine's own, for none is downloaded.
+// The browser of these tests: the machine's own, because none is downloaded.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { accessSync, constants } from "node:fs";
@@ -10,7 +10,7 @@ import { chromium, type Browser, type BrowserContext } from "playwright-core";
 
 const NAMES = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
 
-/** The path of a Chromium: that of the variable CHROMIUM, or the first on the path. */
+/** The path of a Chromium: from the variable CHROMIUM, or the first on the PATH. */
 function find(): string {
   const { CHROMIUM, PATH = "" } = process.env;
   const paths = PATH.split(delimiter).flatMap((folder) => NAMES.map((name) => join(folder, name)));
@@ -19,7 +19,7 @@ function find(): string {
       accessSync(path, constants.X_OK);
       return path;
     } catch {
-      // It is not there.
+      // It is not in this folder.
     }
   }
   throw new Error(
@@ -41,10 +41,14 @@ const ARGS = [
 
 export const launch = (): Promise<Browser> => chromium.launch({ executablePath: find(), args: ARGS });
 
-/** One whose pages are hidden by a page in front of them. Those of `launch` never are: Playwright has each believe it is in front. */
+/**
+ * A browser whose pages can be hidden by another page in front of them. Those of `launch` can't: Playwright makes each
+ * believe that it is in front.
+ */
 export async function launchWithTabs(): Promise<{ context: BrowserContext; stop(): Promise<void> }> {
   const profile = await mkdtemp(join(tmpdir(), "socle-browser-"));
-  // The page for a new tab, which it would open, has Playwright wait for seconds, and sometimes for good.
+  // Without a page to open, it would open one for a new tab, for which Playwright waits for seconds, and sometimes
+  // forever.
   const options = ["--headless", "--remote-debugging-port=0", `--user-data-dir=${profile}`, "about:blank"];
   const child = spawn(find(), [...ARGS, ...options], { stdio: ["ignore", "ignore", "pipe"] });
   const exited = once(child, "exit");

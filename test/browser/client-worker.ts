@@ -1,4 +1,4 @@
-// A room with a topic, which the test publishes on, and whose sessions it ends, over HTTP.
+// A room with a topic. Over HTTP the test publishes on the topic and closes the sessions.
 import { addEndpoint, Endpoint, ServerContainer, type EndpointOptions, type Session } from "socle";
 
 interface Env {
@@ -18,7 +18,7 @@ export class Room extends Endpoint<Env, undefined, "/rooms/{room}"> {
     await session.publish("chat", text);
   }
 
-  /** @returns how many sessions there are */
+  /** @returns the number of sessions */
   override async onRequest(request: Request): Promise<Response> {
     const { searchParams } = new URL(request.url);
     for (const line of searchParams.getAll("publish")) await this.publish("chat", line);

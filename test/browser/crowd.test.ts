@@ -28,13 +28,13 @@ async function cheer(page: Page, count: number): Promise<void> {
   await part(page, "Cheers").getByRole("button", { name: "Cheer" }).click();
 }
 
-/** How many sessions each shard has, as the bars say. */
+/** The number of sessions in each shard, from the bars of the page. */
 async function sessions(page: Page): Promise<number[]> {
   const bars = await page.getByRole("list", { name: "Shards" }).getByRole("listitem").allTextContents();
   return bars.map((text) => Number(text.replace(/^Shard \d/, "").replace("none", "0")));
 }
 
-/** How many orders a round sees where two listeners hear two cheers, in this order each. */
+/** How many orders a round counts if two listeners hear two cheers in these orders. */
 const orders = (page: Page, ...heard: [first: number, second: number][]) =>
   page.evaluate<number>(`(async () => {
     const { Round } = await import("/round.js");
@@ -50,7 +50,7 @@ describe("the listeners", () => {
     const page = await open("/crowd");
     await part(page, "Listeners").getByLabel("Hall", { exact: true }).fill(freshHall());
     await page.keyboard.press("Enter");
-    // The slider has the focus now: five with each.
+    // The slider has the focus now. Each press adds five listeners.
     for (let presses = 0; presses < 12; presses++) await page.keyboard.press("ArrowRight");
     await expectText(status(page, "Listeners"), /^60 listeners in [3-8] shards$/);
     const numbers = await sessions(page);

@@ -1,4 +1,4 @@
-// The example as `wrangler dev` serves it, and its pages, of which each is somebody's own and does nothing that it may not.
+// The example as `wrangler dev` serves it, with its pages. Each page has its own storage, and is checked for errors.
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 
@@ -20,7 +20,7 @@ interface Look {
 
 export interface Example {
   readonly server: Server;
-  /** A page of somebody's own: nothing is shared with the others. */
+  /** Opens a page that shares nothing with the others. */
   readonly open: (path?: string, look?: Look) => Promise<Page>;
 }
 
@@ -29,7 +29,7 @@ export function serveExample(): Example {
   let server: Server;
   let browser: Browser;
   let contexts: BrowserContext[] = [];
-  /** What no page may do: errors on its console, requests to another host. */
+  /** What no page may do: log errors on its console, or send requests to another host. */
   let faults: string[] = [];
 
   beforeAll(async () => {
@@ -56,7 +56,7 @@ export function serveExample(): Example {
     const page = await own.newPage();
     page.on("pageerror", (error) => faults.push(String(error)));
     page.on("console", (message) => {
-      // Who goes offline is told so by the browser too.
+      // The browser also reports when a test takes a page offline.
       if (message.type() === "error" && !(isOffline && /ERR_INTERNET_DISCONNECTED/.test(message.text()))) {
         faults.push(message.text());
       }
@@ -81,11 +81,11 @@ export function serveExample(): Example {
 export const expectText = (locator: Locator, text: string | RegExp): Promise<void> =>
   expect.poll(() => locator.textContent()).toMatch(text);
 
-/** Keeps a picture of a page, all of it, in test-results. */
+/** Saves a picture of the whole page in test-results. */
 export const picture = (page: Page, name: string): Promise<Buffer> =>
   page.screenshot({ path: join(RESULTS, `${name}.png`), fullPage: true });
 
-/** What axe finds in a page. */
+/** The accessibility problems that axe finds in a page. */
 export async function violations(page: Page): Promise<string[]> {
   await page.evaluate(axe.source);
   const { violations: found } = await page.evaluate<AxeResults>("axe.run()");

@@ -1,4 +1,4 @@
-// `socle/client` in a real browser, whose page does other things than to take messages.
+// `socle/client` in a real browser, on a page that is busy with other things.
 import { join } from "node:path";
 
 import { build } from "esbuild";

@@ -1,14 +1,14 @@
-// What is sent to a page, and how the page tells what it took.
+// The messages that a page gets, and how the page reports them.
 
 /** The `flowControl` of the endpoint. */
 export const SETTINGS = { window: 65_536, maxBufferedAmount: 262_144 };
 
-/** In bytes: small ones, of which several go as one frame, and one that goes alone. */
+/** Sizes in bytes: small ones, several of which go in one frame, and one that goes alone. */
 const SIZES = [10, 1000, 100, 20_000];
 
 export const COUNT = 400;
 
-/** What is counted against the settings. */
+/** The size that counts for the settings. */
 export const sizeOf = (index: number): number => SIZES[index % SIZES.length]! + 32;
 
 export function message(index: number): string | Uint8Array {

@@ -1,4 +1,4 @@
-// An endpoint with flow control, which tells the test over HTTP what it knows; and others that know nothing of it.
+// An endpoint with flow control, which reports its state to the test over HTTP, and endpoints without it.
 import {
   addEndpoints,
   Endpoint,
@@ -17,13 +17,13 @@ interface Env {
   Flow: DurableObjectNamespace<Flow>;
 }
 
-/** What the object behind a path knows, as JSON. */
+/** The state of the object behind a path, as JSON. */
 export interface FlowState {
-  /** The page waits for the answer to a request, and does nothing else. */
+  /** Whether the page waits for the answer to a request, and does nothing else. */
   isHeld: boolean;
   /** The numbers of the messages that were sent. */
   sent: number[];
-  /** Why others were not. */
+  /** The errors of the others. */
   errors: string[];
   bufferedAmount: number;
   mostBuffered: number;
@@ -58,7 +58,7 @@ export class Flow extends Endpoint<Env, SendChannel, "/flow/{name}"> {
     return Response.json(this.#state);
   }
 
-  /** By the session's channel. */
+  /** Sends with the session's channel. */
   async #put(): Promise<void> {
     for (let index = 0; index < COUNT; index++) {
       const put = (result: unknown) => this.#settled(index, result);
@@ -66,7 +66,7 @@ export class Flow extends Endpoint<Env, SendChannel, "/flow/{name}"> {
     }
   }
 
-  /** Past it. */
+  /** Sends without the channel. */
   #send(): void {
     const { asyncRemote } = this.#session;
     for (let index = 0; index < COUNT; index++) {

@@ -1,4 +1,4 @@
-// What only a real browser shows: texts that it refuses, and the codes and subprotocols that its page is told.
+// What only a real browser shows: texts that it refuses, and the close codes and subprotocols that a page gets.
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
@@ -22,7 +22,7 @@ interface Told {
   closed: [code: number, reason: string] | undefined;
 }
 
-/** What a page is told of a connection, until it has as many messages or is closed. */
+/** The events of a connection, until it has this many messages or is closed. */
 const connect = (path: string, send: string[], protocols: string[], count: number): Promise<Told> =>
   page.evaluate(
     ({ url, texts, offers, wanted }) =>

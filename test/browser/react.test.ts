@@ -12,7 +12,7 @@ import { launch } from "./chromium.ts";
 const root = join(import.meta.dirname, "../..");
 const client = join(root, "src/client/index.ts");
 
-/** What the application of the page does, beside the component of the documentation. */
+/** The application of the page, around the component of the documentation. */
 const APPLICATION = `
   import { StrictMode } from "react";
   import { createRoot } from "react-dom/client";
@@ -35,7 +35,7 @@ const APPLICATION = `
   }).observe(document, { subtree: true, childList: true, characterData: true });
 `;
 
-/** The only block of a kind, or the one that has a text. */
+/** The only block of a kind, or the one that contains a text. */
 async function block(info: string, text = ""): Promise<string> {
   const page = await readFile(join(root, "docs/react.md"), "utf8");
   const blocks = Array.from(page.matchAll(/^```(.+)\n([^]*?)^```$/gm)).filter(
@@ -67,7 +67,7 @@ async function bundle(): Promise<string> {
     alias: { "socle/client": client },
     bundle: true,
     jsx: "automatic",
-    // In which React runs each effect twice under StrictMode.
+    // In development, React runs each effect twice under StrictMode.
     define: { "process.env.NODE_ENV": '"development"' },
     globalName: "application",
     write: false,
@@ -80,7 +80,7 @@ let browser: Browser;
 let script: string;
 let page: Page;
 let sockets: string[];
-/** What no page may do: errors on its console, React's warnings among them. */
+/** What no page may do: log errors on its console, including React's warnings. */
 let faults: string[];
 let room: string;
 let count = 0;
@@ -174,7 +174,7 @@ describe("React, by the hook of docs/react.md under StrictMode", () => {
     await expect.poll(() => sessions(room)).toBe(0);
     await page.context().setOffline(true);
     await page.context().setOffline(false);
-    // Longer than it would wait at most after a first loss.
+    // Longer than the client would wait at most after its first loss.
     await page.evaluate(() => new Promise((resolve) => setTimeout(resolve, 600)));
     expect(sockets).toEqual([room]);
   });

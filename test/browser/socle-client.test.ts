@@ -1,4 +1,5 @@
-// `SocleClient` in a real browser: a network that goes and comes, a page that is hidden or busy. docs/behaviour.md, C1 to C5.
+// `SocleClient` in a real browser: a network that goes and comes back, a page that is hidden or busy.
+// docs/behaviour.md, C1 to C5.
 import { join } from "node:path";
 
 import { build } from "esbuild";
@@ -8,20 +9,20 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { workerd, type Server } from "../e2e/server.ts";
 import { launch, launchWithTabs } from "./chromium.ts";
 
-/** No delay and no heartbeat of these comes within a test. */
+/** No delay and no heartbeat of this length ends within a test. */
 const NEVER = 100_000_000;
-/** `heartbeatTimeoutMs` where a test waits for it. A connection opens within, on a busy machine too. */
+/** `heartbeatTimeoutMs` in tests that wait for it. A connection opens within it, also on a busy machine. */
 const TIMEOUT = 5000;
 
 let server: Server;
 let browser: Browser;
-/** In which a page can be hidden. */
+/** A browser in which a page can be hidden. */
 let tabs: Awaited<ReturnType<typeof launchWithTabs>>;
 let script: string;
 let page: Page;
 /** The URLs of all sockets of the page. */
 let sockets: string[];
-/** The heartbeats that it has sent. */
+/** The heartbeats that the page has sent. */
 let heartbeats: number;
 let room: string;
 let count = 0;
@@ -79,7 +80,7 @@ async function start(options: object = {}, blockMs = 0): Promise<void> {
   await expect.poll(told).toEqual(["open", "not recovered"]);
 }
 
-/** Until the client has given the connection up, of which Chromium holds what comes and goes, and closes nothing. */
+/** Waits until the client has given up its connection: Chromium holds its frames back, but closes nothing. */
 async function loseNetwork(): Promise<void> {
   await page.context().setOffline(true);
   await expect.poll(status).toBe("waiting");
@@ -92,7 +93,7 @@ describe("the network", () => {
     await call("pass", 100);
     expect(await told()).toEqual(["open", "not recovered", "waiting"]);
     expect(sockets).toHaveLength(1);
-    // No delay is under way any more: it is the event.
+    // No delay is left, so the event makes the client connect.
     await page.context().setOffline(false);
     await expect.poll(told).toEqual(["open", "not recovered", "waiting", "connecting", "open", "recovered"]);
     expect(sockets).toHaveLength(2);
@@ -103,7 +104,7 @@ describe("the network", () => {
     await loseNetwork();
     await page.context().setOffline(false);
     await expect.poll(status).toBe("open");
-    // The other one has ended: of what it was given up with, its Close frame has left now.
+    // The other connection has ended: Chromium has now sent the Close frame with which the client gave it up.
     await expect.poll(sessions).toBe(1);
   });
 
@@ -124,7 +125,7 @@ describe("a page that was hidden", () => {
     await open(tabs.context.newPage());
   });
 
-  /** By another tab in front of it. */
+  /** Hides the page behind another tab. */
   async function whileHidden(act: () => Promise<unknown>): Promise<void> {
     const other = await tabs.context.newPage();
     await other.bringToFront();
@@ -165,7 +166,7 @@ describe("a page that is busy", () => {
     "C3: keeps its connection while it blocks its main thread for longer than heartbeatTimeoutMs, where heartbeatMs is %s than that",
     async (_, heartbeatMs) => {
       await start({ heartbeatMs, heartbeatTimeoutMs: TIMEOUT }, TIMEOUT + 1000);
-      // The second leaves when the first has been answered.
+      // The second heartbeat is sent when the first has been answered.
       await expect.poll(() => heartbeats).toBeGreaterThan(1);
       expect(await told()).toEqual(["open", "not recovered"]);
       expect(sockets).toHaveLength(1);
@@ -188,7 +189,7 @@ describe("a cut", () => {
   ])("C5: leaves nothing out and brings nothing twice, when %s", async (_, cut) => {
     await start({ minDelayMs: NEVER, maxDelayMs: NEVER, heartbeatMs: 100, heartbeatTimeoutMs: TIMEOUT });
     await publish(numbers(0, 20));
-    // Some are under way, and some are not even published.
+    // Some are on their way, and some are not published yet.
     const published = publish(numbers(20, 40));
     await cut();
     await published;
@@ -212,7 +213,7 @@ describe("a cut", () => {
 });
 
 describe("close()", () => {
-  /** What would have it connect. */
+  /** Events that would make a client connect that is not closed. */
   async function tempt(): Promise<void> {
     await page.context().setOffline(true);
     await page.context().setOffline(false);

@@ -1,4 +1,4 @@
-// Endpoints that answer pings, in both ways in which an object can hold its sockets.
+// Endpoints that answer pings, for both ways in which an object can hold its sockets.
 import { addEndpoint, ServerContainer, type Session } from "socle";
 
 const container = new ServerContainer();

@@ -29,13 +29,13 @@ async function connect(path: string): Promise<Client> {
   return client;
 }
 
-/** What the process has in memory at most, once a client that reads nothing has sent so many texts. */
+/** The most memory that the process has, once a client that reads nothing has sent this many texts. */
 async function unread(path: string, text: string): Promise<number> {
   const [client, other] = [await connect(path), await connect(path)];
   client.connection.pause();
   for (let sent = 0; sent < COUNT; sent += 1000) {
     client.send(...Array.from({ length: 1000 }, () => text));
-    // The sockets of an object take turns: what was sent to it is not far behind.
+    // The sockets of an object take turns, so this answer comes soon after the object has read the others.
     other.send("now");
     expect(await other.next()).toBe("now");
   }
@@ -43,9 +43,9 @@ async function unread(path: string, text: string): Promise<number> {
 }
 
 it("P20: pings whose answers a client doesn't read stay out of memory, whoever answers them", async () => {
-  // What as many texts take that nobody answers: the runtime's, whose collector lets them gather.
+  // The memory of as many texts that nobody answers: the runtime's own, which its collector lets accumulate.
   const ignored = await unread("/standard", "none");
-  // 200,000 answers are 400 MiB, and took 790 while they were kept.
+  // 200,000 answers are 400 MiB, and took 790 MiB when they were kept.
   expect((await unread("/hibernating", "ping")) - ignored).toBeLessThan(200 * MIB);
   expect((await unread("/standard", "ping")) - ignored).toBeLessThan(200 * MIB);
 });

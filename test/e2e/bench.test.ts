@@ -1,4 +1,4 @@
-// What the bench makes of its rounds. The figures themselves are no tests.
+// How the benchmark computes its results from its rounds. The figures themselves are not tested.
 import { describe, expect, it } from "vitest";
 
 import { above, below, itself, more, ratio, within } from "../../bench/bounds.ts";

@@ -1,4 +1,4 @@
-// `socle/channel` in Node, which tells what is still reachable and who listens.
+// `socle/channel` in Node, which can tell which objects are still reachable and who listens.
 import { getEventListeners } from "node:events";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
@@ -10,17 +10,19 @@ import { chan } from "../../src/channel/index.ts";
 setFlagsFromString("--expose-gc");
 const collect = runInNewContext("gc") as () => void;
 
-/** Of a thousand: as many may be gone and kept all the same, by the channel for another, or by a variable of the test's. */
+/**
+ * Of a thousand objects, as many may still be reachable: through the channel for another, or a variable of the test.
+ */
 const FEW = 10;
 
 async function reachable(objects: readonly WeakRef<object>[]): Promise<number> {
-  // What was made in this turn of the event loop stays until it ends.
+  // Objects of this turn of the event loop stay until it ends.
   await new Promise((resolve) => setImmediate(resolve));
   collect();
   return objects.filter((one) => one.deref() !== undefined).length;
 }
 
-/** The engine may hold on to something for a moment, such as what it compiles. */
+/** The engine may keep something for a moment, such as code that it compiles. */
 const isNotKept = (objects: readonly WeakRef<object>[]) =>
   expect.poll(() => reachable(objects), { timeout: 30_000 }).toBeLessThan(FEW);
 
@@ -72,7 +74,7 @@ it("P15: a rejection that nobody awaits is not reported as unhandled", async () 
   controller.abort();
   void empty.take(controller);
   void full.put("never", controller);
-  // Node reports at the end of the turn.
+  // Node reports unhandled rejections at the end of the turn.
   for (let turn = 0; turn < 2; turn++) await new Promise((resolve) => setImmediate(resolve));
   process.off("unhandledRejection", listener);
   expect(unhandled).toEqual([]);

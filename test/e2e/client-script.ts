@@ -1,4 +1,4 @@
-// A client in a process of its own: one file, which needs nothing of this folder.
+// A client in a process of its own: a single file that needs nothing of this folder.
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

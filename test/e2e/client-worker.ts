@@ -1,4 +1,5 @@
-// Endpoints for clients of `socle.v1`, and for one without it that tells the object what to send, and asks it what is so.
+// Endpoints for clients of `socle.v1`, and for a controlling client without it, which tells the object what to send and
+// asks for its state.
 import { addEndpoint, ServerContainer, slidingBuffer, startWsConnection, type Session } from "socle";
 import { SocleWebSocket } from "socle/client";
 
@@ -6,10 +7,13 @@ interface Env {
   Endpoints: DurableObjectNamespace<Endpoints>;
 }
 
-/** A message: its kind, how often its text or byte is repeated, and that. "turn" lets a turn of the event loop go by. */
+/**
+ * A message: its kind, how often its text or byte is repeated, and the text or byte. "turn" waits for a turn of the
+ * event loop.
+ */
 export type Made = readonly ["text", number, string] | readonly ["binary", number, number] | readonly ["turn"];
 
-/** What the controlling client says: to which session, what, and how often. */
+/** A command of the controlling client: to which session the object sends what, and how often. */
 export interface Command {
   what: "send" | "put" | "slide" | "close" | "state";
   to: string;
@@ -18,14 +22,14 @@ export interface Command {
   code?: number;
 }
 
-/** What has become of a session. */
+/** The state of a session. */
 export interface State {
   isOpen: boolean;
   bufferedAmount: number;
-  /** How many sends past the channel were resolved, and the names of the errors of those that were not. */
+  /** How many sends without a channel have resolved, and the names of the errors of the others. */
   sent: number;
   failed: string[];
-  /** How many puts the channel took; how many messages of those it was told are sent; what the others were told. */
+  /** How many puts the channel took, how many of these messages were sent, and the results of the others. */
   put: number;
   taken: number;
   results: string[];
@@ -95,7 +99,7 @@ async function put(command: Command, session: Session): Promise<void> {
   }
 }
 
-/** Does it at once, and answers when it is done; a put is not waited for. */
+/** Follows a command at once, and answers when it is done. It does not wait for a put. */
 async function follow(command: Command, openSessions: Iterable<Session>): Promise<State> {
   const session = [...openSessions].find((one) => nameOf(one) === command.to);
   if (session && command.what === "send") await send(command, session);
@@ -140,7 +144,7 @@ addEndpoint(container, "/answering/{room}", {
 addEndpoint(container, "/plain/{room}", { ...common, subprotocols: ["chat"] });
 addEndpoint(container, "/refused", { flowControl: true, onHandshake: () => new Response("No", { status: 401 }) });
 
-/** Tells what each message was, and on which subprotocol. */
+/** Reports each message, and the subprotocol. */
 const told = {
   onText: (_: unknown, text: string, { asyncRemote, negotiatedSubprotocol: subprotocol }: Session) =>
     asyncRemote.sendText(JSON.stringify({ subprotocol, text })),
@@ -153,7 +157,7 @@ addEndpoint(container, "/told/plain", { ...told, subprotocols: ["chat"] });
 
 export class Endpoints extends container.Endpoint {}
 
-/** What the runtime was told of the errors that listeners threw. */
+/** The errors of listeners that the runtime reported. */
 const reported: string[] = [];
 (globalThis as never as EventTarget).addEventListener("error", (event) => {
   const { message } = (event as ErrorEvent).error as Error;
@@ -162,7 +166,7 @@ const reported: string[] = [];
   event.preventDefault();
 });
 
-/** What becomes of three echoes if their listener throws. */
+/** Asks for three echoes with a listener that throws. */
 async function throwing(url: string): Promise<Response> {
   const socket = new SocleWebSocket(url);
   const seen: unknown[] = [];
@@ -173,14 +177,14 @@ async function throwing(url: string): Promise<Response> {
     throw new Error(`thrown at ${String(data)}`);
   });
   await promise;
-  // An error is told in the turn after.
+  // The runtime reports an error in the next turn.
   await scheduler.wait(0);
   socket.close(1000);
   return Response.json({ seen, reported: reported.splice(0) });
 }
 
 export default {
-  /** "/from/{path}" is what a client that runs in the Worker is given by an endpoint, of which it asks for an echo. */
+  /** Under "/from/{path}" a client in the Worker connects to an endpoint and asks it for an echo. */
   async fetch(request: Request, env: Env, ctx: ExecutionContext): Promise<Response> {
     const { pathname, host } = new URL(request.url);
     if (pathname.startsWith("/throwing/")) return throwing(`ws://${host}${pathname.slice(9)}`);

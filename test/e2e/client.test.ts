@@ -1,4 +1,4 @@
-// `socle/client` over TCP: against Workers, and against servers that send what no Worker does.
+// `socle/client` over TCP: against Workers, and against servers that send what no Worker sends.
 import { once } from "node:events";
 import { createServer, type IncomingMessage } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -33,11 +33,11 @@ beforeAll(async () => {
 
 afterAll(() => server?.stop());
 
-/** A room of its own for each test. */
+/** Gives each test a room of its own. */
 let rooms = 0;
 const room = (kind: string) => `/${kind}/${++rooms}`;
 
-/** What a socket's events were, in order. */
+/** The events of a socket, in order. */
 function eventsOf(socket: SocleWebSocket): string[] {
   const events: string[] = [];
   socket.addEventListener("open", () => events.push("open"));
@@ -56,7 +56,7 @@ const closed = (socket: SocleWebSocket) =>
     socket.addEventListener("close", ({ code, reason, wasClean }) => resolve({ code, reason, wasClean })),
   );
 
-/** A socket that is open, to a path of the Worker or to an address. */
+/** Opens a socket to a path of the Worker or to an address. */
 async function open(
   where: string,
   WebSocket: Platform = Ws,
@@ -71,7 +71,7 @@ async function open(
   return socket;
 }
 
-/** Takes the messages of an iteration, each as a text or as its bytes. */
+/** Takes messages of an iteration, each as a text or as its bytes. */
 async function take(iterator: AsyncIterator<ClientData>, count: number): Promise<(string | number[])[]> {
   const taken = [];
   while (taken.length < count) {
@@ -87,7 +87,7 @@ async function plain(data: ClientData): Promise<string | number[]> {
   return [...new Uint8Array(data instanceof Blob ? await data.arrayBuffer() : data)];
 }
 
-/** What tells an object what to send to whom, by a session without `socle.v1`. */
+/** Tells an object what to send to whom, by a session without `socle.v1`. */
 class Control {
   private constructor(private readonly client: Client) {}
 
@@ -107,13 +107,16 @@ class Control {
   }
 }
 
-/** That of a server that says nothing of it. */
+/** The window of a server that names none. */
 const WINDOW = 262_144;
 
-/** What nobody answers. workerd ends the connection of a client that has said nothing 10 seconds after the Close frames. */
+/**
+ * A text that gets no answer. workerd keeps the connection of a client that has sent nothing for 10 seconds after the
+ * Close frames.
+ */
 const HUSH = "hush";
 
-/** A raw client that speaks `socle.v1` and acknowledges nothing by itself. */
+/** A raw client that speaks `socle.v1`, and acknowledges only what the test says. */
 async function raw(path: string, host = server): Promise<Client> {
   const client = new Client(new Ws(`ws://${host.host}${path}`, ["socle.v1"], { perMessageDeflate: false }));
   onTestFinished(() => client.socket.terminate());
@@ -124,7 +127,7 @@ async function raw(path: string, host = server): Promise<Client> {
 
 const utf8 = new TextEncoder();
 
-/** Seven bits a byte, the lowest first, the high bit in all but the last. */
+/** Encodes a number with seven bits a byte, the lowest first. The high bit is set in all bytes but the last. */
 function number(value: number): number[] {
   return value < 128 ? [value] : [(value % 128) + 128, ...number(Math.floor(value / 128))];
 }
@@ -139,18 +142,18 @@ function item(data: string | Uint8Array): number[] {
 
 const batch = (...items: (string | Uint8Array)[]): Uint8Array => frame(1, ...items.map(item));
 
-/** What was published on a topic, from an offset on. */
+/** A frame with the publications on a topic, from an offset on. */
 const publications = (topic: string, epoch: string, offset: number, ...items: (string | Uint8Array)[]): Uint8Array =>
   frame(4, number(offset), ...[topic, epoch, ...items].map(item));
 
-/** What the next publications follow. */
+/** A frame with the position that the next publications follow. */
 const place = (recovered: number, offset: number, topic: string, epoch: string): Uint8Array =>
   frame(5, recovered, number(offset), item(topic), item(epoch));
 
 const settings = (window: number, uncounted?: string): Uint8Array =>
   frame(3, number(window), uncounted === undefined ? [] : item(uncounted));
 
-/** How many messages a frame of a client acknowledges. */
+/** How many messages a client's frame acknowledges. */
 function acknowledged(message: string | Uint8Array): number {
   const [type, ...bytes] = message as Uint8Array;
   expect(type).toBe(2);
@@ -163,7 +166,7 @@ async function acknowledgements(peer: Client, count: number): Promise<number[]> 
 
 /** A server of `ws`, which answers with a subprotocol, or with none. */
 async function serve(protocol: string | false = "socle.v1") {
-  /** What was offered, by each connection. */
+  /** The subprotocols that each connection offered. */
   const offers: string[][] = [];
   const peers: Client[] = [];
   const sockets = new WebSocketServer({ host: "127.0.0.1", port: 0, handleProtocols: () => protocol });
@@ -218,11 +221,11 @@ async function hold() {
   };
 }
 
-/** The JSON behind `socle.topics.`, decoded. */
+/** The decoded JSON after `socle.topics.`. */
 const offered = (names: string[]): string =>
   Buffer.from(names.at(-1)!.replace("socle.topics.", ""), "base64url").toString();
 
-/** Not a 401, to which Node answers by asking again. */
+/** Not 401, after which Node would ask again. */
 const REFUSAL = "HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
 
 describe.each(platforms)("socle/client, with $name under it", ({ WebSocket }) => {
@@ -441,7 +444,7 @@ describe.each(platforms)("socle/client, with $name under it", ({ WebSocket }) =>
       expect(socket.protocol).toBe("");
       expect(offers[0]).toEqual(["socle.v1", "socle.topics."]);
       const iterator = socket[Symbol.asyncIterator]();
-      // One that was accepted without the subprotocol, and failed by its client, may have come before.
+      // A connection that was accepted without the subprotocol, and that its client then failed, may have come before.
       let connection = await peer();
       for (let left = offers.length - 1; left > 0; left--) connection = await peer();
       connection.send(batch("a", "b"), new Uint8Array(), "text");
@@ -465,7 +468,7 @@ describe.each(platforms)("socle/client, with $name under it", ({ WebSocket }) =>
       const { url, offers } = await serve(false);
       const socket = new SocleWebSocket(url, ["chat"], { WebSocket });
       await Promise.race([closed(socket), opened(socket)]);
-      // Whatever it did, it did before this.
+      // If the class did anything, it did so before this one opened.
       await open(url, WebSocket);
       expect(offers.filter((names) => names[0] === "chat+socle.v1")).toHaveLength(1);
       expect(offers[1]).toEqual(["socle.v1", "socle.topics."]);
@@ -479,13 +482,13 @@ describe.each(platforms)("socle/client, with $name under it", ({ WebSocket }) =>
       await held.next();
       const end = closed(socket);
       socket.close();
-      // The class of Node tells of the end before its close() returns.
+      // Node's class reports the end before its close() returns.
       expect(socket.readyState).not.toBe(socket.CONNECTING);
       expect(await end).toMatchObject({ code: 1006, wasClean: false });
       expect(events.at(-1)).toBe("close 1006");
       expect(events.filter((event) => event.startsWith("close"))).toHaveLength(1);
       expect(socket.readyState).toBe(socket.CLOSED);
-      // Whatever it did, it did before this.
+      // If the class did anything, it did so before this one opened.
       const other = new SocleWebSocket(`${held.url}other`, [], { WebSocket });
       expect((await held.next()).request.url).toBe("/other");
       expect(held.count).toBe(2);
@@ -532,7 +535,7 @@ describe.each(platforms)("socle/client, with $name under it", ({ WebSocket }) =>
       const control = await Control.of(path);
       const socket = await open(`${path}?name=${path}`, WebSocket);
       const iterator = socket[Symbol.asyncIterator]();
-      // Of a size of 1,024 each: four fill the window, and each is a quarter of it.
+      // Each message counts 1,024 bytes: four fill the window, and each is a quarter of it.
       await control.tell("send", path, { messages: [["text", 992, "x"]], times: 10 });
       expect(await control.state(path)).toMatchObject({ sent: 4, bufferedAmount: 6 * 992, failed: [] });
       for (let taken = 1; taken <= 6; taken++) {
@@ -551,7 +554,7 @@ describe.each(platforms)("socle/client, with $name under it", ({ WebSocket }) =>
       const connection = await peer();
       const got: string[] = [];
       connection.send(settings(32));
-      // Of a window of so little each message is a quarter: each that is taken is acknowledged.
+      // The window is so small that each message is a quarter of it, so the client acknowledges each one that is taken.
       const first = (async () => {
         for await (const message of socket) {
           got.push(message as string);
@@ -676,7 +679,7 @@ describe.each(platforms)("socle/client, with $name under it", ({ WebSocket }) =>
     socket.addEventListener("message", () => count++);
     connection.send(batch(...Array.from({ length: 100 }, String)));
     expect(await acknowledgements(connection, 1)).toEqual([100]);
-    // Of a size of 8,192 each: eight are a quarter.
+    // Each message counts 8,192 bytes: eight are a quarter.
     connection.send(batch(...Array<string>(20).fill("x".repeat(8160))));
     expect(await acknowledgements(connection, 3)).toEqual([108, 116, 120]);
     connection.send(batch(...Array.from({ length: 17 }, () => new Uint8Array(8160))));
@@ -692,13 +695,13 @@ describe.each(platforms)("socle/client, with $name under it", ({ WebSocket }) =>
     const socket = await open(url, WebSocket);
     const events = eventsOf(socket);
     const connection = await peer();
-    // Of a size of 64 each: four are a quarter.
+    // Each message counts 64 bytes: four are a quarter.
     connection.send(
       settings(1024, "pong"),
       "pong",
       batch("pong", ..."abcdefgh".split("").map((one) => one.repeat(32))),
     );
-    // With the pong, of 36, the first quarter is four and it.
+    // The pong counts 36 bytes, so the first quarter is four messages and the pong.
     expect(await acknowledgements(connection, 2)).toEqual([5, 9]);
     connection.send(batch("pong", "last", utf8.encode("pong")), "pong");
     expect(await acknowledgements(connection, 1)).toEqual([12]);
@@ -715,7 +718,7 @@ describe.each(platforms)("socle/client, with $name under it", ({ WebSocket }) =>
     const sent = await control.tell("put", path, { messages: [["text", 992, "x"]], times: 20 });
     expect(sent.errors).toEqual([]);
     await expect.poll(() => control.state(path)).toMatchObject({ taken: 20, isOpen: true, errors: [], closes: [] });
-    // Each is alone. Together they are more than the window: the server would be stuck if the client left them out.
+    // Each goes alone. Together they exceed the window, so the server would be stuck if the client did not count them.
     for (let round = 1; round <= 8; round++) {
       await control.tell("send", path, { messages: [["text", 1, "pong"], ["turn"]], times: 10 });
       await expect.poll(() => events.filter((event) => event === "message pong")).toHaveLength(50 + 10 * round);
@@ -745,7 +748,7 @@ describe.each(platforms)("socle/client, with $name under it", ({ WebSocket }) =>
     ["a batch that ends within bytes", frame(1, 5, 65)],
     ["a batch of a number over 53 bits", frame(1, Array<number>(7).fill(0xff), 0x7f)],
     ["a batch of a number without an end", frame(1, Array<number>(1000).fill(0x80))],
-    ["a batch of a text that is no UTF-8", frame(1, 4, 0xc3, 0x28)],
+    ["a batch of a text not in UTF-8", frame(1, 4, 0xc3, 0x28)],
     ["a batch of half a surrogate pair", frame(1, 6, 0xed, 0xa0, 0x80)],
     ["settings that don't come first", settings(WINDOW)],
     ["publications of nothing", publications("chat", "e1", 7)],
@@ -906,7 +909,7 @@ describe.each(platforms)("socle/client, with $name under it", ({ WebSocket }) =>
     const connection = await peer();
     const x = "x".repeat(32);
     const topic = "t".repeat(256);
-    // Of a size of 64 each: four are a quarter, whatever the topic's length.
+    // Each message counts 64 bytes, so four are a quarter, whatever the length of the topic.
     connection.send(
       settings(1024, "pong"),
       place(1, 0, topic, "e1"),
@@ -990,7 +993,7 @@ describe.each(platforms)("socle/client, with $name under it", ({ WebSocket }) =>
     const socket = new SocleWebSocket(url, [], { WebSocket, positions: [["chat", "e1.300"]] });
     onTestFinished(() => socket.close());
     await opened(socket);
-    // One that was accepted without the subprotocol, and failed by its client, may have come before.
+    // A connection that was accepted without the subprotocol, and that its client then failed, may have come before.
     let connection = await peer();
     for (let left = offers.length - 1; left > 0; left--) connection = await peer();
     connection.send(publications("chat", "e1", 7, "a"));
@@ -1015,7 +1018,7 @@ describe.each(platforms)("socle/client, with $name under it", ({ WebSocket }) =>
         fc.boolean(),
         fc.nat(50),
         async (kind, given, iterates, slowness) => {
-          // What is larger than a quarter of the window may wait until the client is idle, each time.
+          // A message of more than a quarter of the window may wait each time until the client is idle.
           const most = kind === "narrow" ? 240 : 5000;
           const messages = given.map((one): Made =>
             one[0] === "turn" ? one : (one.with(1, Math.min(one[1], most)) as never),
@@ -1108,7 +1111,7 @@ it("F9: runs in a Worker too, where it is given what any client is", async () =>
 });
 
 describe("T9: positions", () => {
-  /** What is offered, with a class that connects to nobody. */
+  /** The subprotocols that a client with these positions offers. Its class connects to nobody. */
   function offer(positions: unknown, Socket = SocleWebSocket): string[] {
     let names: string[] = [];
     class Offered extends EventTarget {
@@ -1187,7 +1190,7 @@ describe("T9: positions", () => {
     ],
     ["null among them", [null]],
   ])("T9: %s is a TypeError that says what to give", (_, positions) => {
-    expect(() => offer(positions)).toThrow(new TypeError("Positions are pairs of texts: give a Map."));
+    expect(() => offer(positions)).toThrow(new TypeError("positions must be a Map of strings."));
   });
 
   it("T9: what throws in the iterable is thrown", () => {
@@ -1209,7 +1212,7 @@ describe("T9: positions", () => {
 });
 
 describe("F9: with a class under it that tells events apart", () => {
-  /** A class of which the test tells the events. */
+  /** A class whose events the test dispatches. */
   class Told extends EventTarget {
     static made: Told[] = [];
     readonly extensions = "";
@@ -1278,7 +1281,7 @@ describe("F9: with a class under it that tells events apart", () => {
   });
 });
 
-/** As React Native's: of texts and Blobs alone. */
+/** Like React Native's Blob: made of texts and Blobs only. */
 class BlobOfTexts extends Blob {
   constructor(parts: (string | Blob | ArrayBuffer)[]) {
     if (parts.some((part) => typeof part !== "string" && !(part instanceof Blob))) {
@@ -1288,7 +1291,7 @@ class BlobOfTexts extends Blob {
   }
 }
 
-/** Makes texts of what is neither a text nor a Blob. */
+/** Makes a text of anything that is neither a text nor a Blob. */
 class BlobOfNames extends Blob {
   constructor(parts: (string | Blob | ArrayBuffer)[]) {
     super(parts.map((part) => (part instanceof Blob ? part : String(part))));
@@ -1308,7 +1311,7 @@ class BrokenEvent extends Event {
   }
 }
 
-/** As of a polyfill that has no such option. */
+/** Like the decoder of a polyfill without the option `fatal`. */
 class LenientDecoder {
   constructor(_: string, { fatal }: { fatal?: boolean }) {
     if (fatal) throw new TypeError("Failed to construct 'TextDecoder': the 'fatal' option is unsupported.");
@@ -1394,7 +1397,7 @@ describe.each([
     await opened(socket);
     const connection = await peer();
     const iterator = socket[Symbol.asyncIterator]();
-    // Each of a quarter of the window, and more.
+    // Each message counts more than a quarter of the window.
     connection.send(settings(128, "pong"), batch("a", Uint8Array.of(1, 255), "é"), "pong", Uint8Array.of(0, 7));
     expect(await take(iterator, 5)).toEqual(["a", [1, 255], "é", "pong", [7]]);
     expect(await acknowledgements(connection, 4)).toEqual([1, 2, 3, 4]);
@@ -1488,7 +1491,7 @@ describe("F9: where the platform can't", () => {
       const iterator = socket[Symbol.asyncIterator]();
       socket.send(Uint8Array.of(1, 200));
       const { value } = await iterator.next();
-      // Of that realm.
+      // An ArrayBuffer of that realm.
       expect(Object.prototype.toString.call(value)).toBe("[object ArrayBuffer]");
       expect(await plain(value!)).toEqual([1, 200]);
       const end = closed(socket);
@@ -1506,7 +1509,7 @@ describe("F9: where the platform can't", () => {
     onTestFinished(() => socket.close());
     await opened(socket);
     const iterator = socket[Symbol.asyncIterator]();
-    expect(() => socket.send(new Blob(["a"]))).toThrow("The platform makes no such Blob: send an ArrayBuffer.");
+    expect(() => socket.send(new Blob(["a"]))).toThrow("Blobs can't hold bytes here: send an ArrayBuffer.");
     socket.send(Uint8Array.of(1));
     expect(await take(iterator, 1)).toEqual([JSON.stringify({ subprotocol: "", bytes: [1] })]);
   });
@@ -1541,7 +1544,7 @@ describe("F9: where the platform can't", () => {
 
   it("F9: without a WebSocket the import does nothing, and the constructor says what to give", async () => {
     const Socket = await clientWithout("WebSocket");
-    expect(() => new Socket("ws://127.0.0.1:1/")).toThrow("No WebSocket: give the option WebSocket.");
+    expect(() => new Socket("ws://127.0.0.1:1/")).toThrow("No WebSocket: set the option WebSocket.");
     const socket = new Socket(`ws://${server.host}${room("usual")}`, [], { WebSocket: Ws });
     await opened(socket);
     socket.close();
@@ -1575,7 +1578,7 @@ describe("F9: where the platform can't", () => {
         try {
           expected = fatal.decode(Uint8Array.from(given));
         } catch {
-          // It is to be refused.
+          // The bytes are not UTF-8, so the client has to refuse them.
         }
         const got = new Promise<string>((resolve) => (told = resolve));
         connection.send(frame(1, number(given.length * 2), given));
@@ -1593,7 +1596,7 @@ describe("a client that takes nothing", () => {
     const control = await Control.of(path);
     const client = await raw(`${path}?name=${path}`);
     expect((await client.settings())[0]).toBe(4096);
-    // Of a size of 1,024 each.
+    // Each message counts 1,024 bytes.
     const told = await control.tell("send", path, { messages: [["text", 992, "x"]], times: 40 });
     expect(told).toMatchObject({ sent: 4, bufferedAmount: 16 * 992, failed: Array(20).fill("BufferFullError") });
     const [first] = await client.take(1);
@@ -1610,7 +1613,7 @@ describe("a client that takes nothing", () => {
     const client = await raw(`${path}?name=${path}`);
     await client.next();
     await control.tell("put", path, { messages: [["text", 992, "x"]], times: 20 });
-    // Four are sent, one waits to be, and four are in the buffer.
+    // Four messages are sent, one waits for credit, and four are in the buffer.
     const waiting = (taken: number) =>
       expect.poll(() => control.state(path)).toMatchObject({ taken, put: taken + 5, failed: [] });
     await waiting(4);
@@ -1661,7 +1664,7 @@ describe("a client that takes nothing", () => {
     await raw(`${path}?name=${path}-stalled`);
     await control.tell("send", path, { messages: [["text", 992, "x"]], times: 20 });
     await control.tell("send", `${path}-stalled`, { messages: [["text", 992, "x"]], times: 20 });
-    // By the time that one was ended as often as this, the slow one has waited longer in all.
+    // By the time that the stalled session is closed, the slow one has waited longer in all.
     let count = 0;
     await expect
       .poll(
@@ -1711,14 +1714,14 @@ describe("a client that takes nothing", () => {
     const stalled = await raw("/usual/memory?name=stalled", own);
     const other = await raw("/usual/memory?name=other", own);
     await other.settings();
-    // What the first of such messages cost is no matter of the stall.
+    // The cost of the first large messages is not part of the stall.
     const messages: Made[] = [["text", MIB, "x"]];
     await control.tell(what, "other", { messages });
     expect(await other.next()).toHaveLength(MIB);
     stalled.socket.pause();
     const before = await memory(id, "VmRSS");
     await control.tell(what, "stalled", { messages, times: 400 });
-    // One is sent, four are in the buffer, one waits for it, and 394 have not been made.
+    // One is sent, four are in the buffer, one waits for a place there, and 394 have not been made.
     const expected =
       what === "put" ? { put: 6, taken: 1 } : { sent: 1, failed: Array<string>(399).fill("BufferFullError") };
     await expect.poll(() => control.state("stalled")).toMatchObject(expected);
@@ -1729,7 +1732,7 @@ describe("a client that takes nothing", () => {
   });
 });
 
-/** A class as a wrapper is given it. */
+/** A class as a wrapper gets it. */
 class OverWs extends SocleWebSocket {
   constructor(url: string | URL, protocols?: string | string[]) {
     super(url, protocols, { WebSocket: Ws });
@@ -1777,7 +1780,7 @@ describe.each(wrappers)("$name, with socle/client as its WebSocket", ({ Wrapper,
     const { received, log, socket } = wrap(() => `ws://${own.host}${path}?name=A`);
     let control = await Control.of(path, own);
     const expected: (string | number[])[] = [];
-    // 60 messages of about 300 bytes: more than four windows, so that neither end goes on counting from before.
+    // 60 messages of about 300 bytes are more than four windows, so neither end can continue an old count.
     const round = async (letter: string) => {
       await expect.poll(() => control.state("A")).toMatchObject({ isOpen: true });
       const messages = Array.from({ length: 60 }, (_, index): Made =>

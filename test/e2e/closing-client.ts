@@ -1,11 +1,11 @@
-// A process whose clients are closed, each at a moment of its own, and that has nothing else to do: it ends by itself, or not.
+// A process whose clients are closed at different moments, and that has nothing else to do: it should end by itself.
 import { SocleClient, type SocleClientOptions } from "../../src/client/index.ts";
 
 const [url = "", module] = process.argv.slice(2);
 
 const COUNT = 100;
 
-/** By when the last is closed, in milliseconds. */
+/** The time of the last close, in milliseconds. */
 const LATEST = 1000;
 
 const ends: string[] = [];
@@ -35,6 +35,6 @@ for (let index = 0; index < COUNT; index++) {
 const count = (what: string) => ends.filter((one) => one === what).length;
 const say = () => process.stdout.write(JSON.stringify([count("client"), count("messages"), count("topic")]));
 
-// Of connections that are closed the platform's class may wait for the other end's Close frame. That is not the client's.
+// After a close, the platform's class may wait for the other end's Close frame. That is not the client's doing.
 setTimeout(say, LATEST);
 process.on("exit", say);

@@ -1,4 +1,4 @@
-// Endpoints whose process is killed. Each tells what has happened to it since it started, and what is in its storage.
+// Endpoints whose process is killed. Each reports its journal since the process began, and its storage.
 import { exports } from "cloudflare:workers";
 import { addEndpoints, Endpoint, ServerContainer, type CloseReason, type Session } from "socle";
 
@@ -43,7 +43,7 @@ const callbacks = {
   onHandshake: (request: Request) => ({ userProperties: { user: new URL(request.url).searchParams.get("user") } }),
 };
 
-/** Its onClose needs what its constructor loads, and takes a while. */
+/** Its onClose needs data that the constructor loads, and takes a while. */
 export class Lobby extends Endpoint<unknown, Held> {
   static override options = { trackSessions: true, onHandshake: callbacks.onHandshake };
   readonly #motto = "field";
@@ -87,7 +87,7 @@ export class Lobby extends Endpoint<unknown, Held> {
   }
 }
 
-/** It has no SQLite. */
+/** A class without SQLite. */
 export class Plain extends Endpoint<unknown, Held> {
   override onOpen(session: Session): Held {
     return callbacks.onOpen(session);
@@ -138,7 +138,7 @@ export default {
   async fetch(request: Request, env: unknown, ctx: ExecutionContext): Promise<Response> {
     const { pathname } = new URL(request.url);
     if (pathname === "/witness") return Response.json(journals.get("witness") ?? []);
-    // What a map has no callback for, its object is asked past the router.
+    // Requests that bypass the router, for which a map has no callback.
     const [, called] = /^\/call(\/.*)/.exec(pathname) ?? [];
     if (called) return Response.json(await container.stub<Lobby>(env, called).entries());
     const [, name] = /^\/object(\/.*)/.exec(pathname) ?? [];

@@ -1,4 +1,4 @@
-// A process that is killed, and what its sessions left in storage.
+// A process that is killed, and what its sessions have left in storage.
 import { setTimeout as pause } from "node:timers/promises";
 
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -28,7 +28,7 @@ interface Told {
   keys: string[];
 }
 
-/** What has happened to an object since the process began, this request included, and what is in its storage. */
+/** What has happened to an object since the process began, including this request, and its storage. */
 async function ask(path: string): Promise<Told> {
   return JSON.parse(await server.text(path)) as Told;
 }
@@ -85,9 +85,9 @@ describe("sessions whose process is killed", () => {
     await server.connect(`${path}?name=Ann&user=a`);
     await server.fetch(path, { method: "POST", body: "1000" });
     await crash();
-    // Asked of nobody but a witness, so that the alarm is what wakes the object.
+    // Asks only a witness, so that nothing but the alarm wakes the object.
     await expect
-      .poll(() => server.text("/witness"), { timeout: 10_000 })
+      .poll(() => server.text("/witness"), { timeout: 30_000 })
       .toBe(JSON.stringify(["Ann ends with 1006 after 0, 0, a", "field, loaded", "alarm"]));
     expect((await ask(path)).keys).toEqual([]);
   });
@@ -134,7 +134,7 @@ describe("a class without SQLite", () => {
     const path = "/plain/a";
     const ann = await server.connect(`${path}?name=Ann`);
     ann.send("a", "large", "b");
-    // The change that can't be kept is undone, the count with it.
+    // The change that can't be kept is undone, including the count.
     expect(await ann.take(4)).toEqual(["1", "2", expect.stringMatching(/SQLite/), "2"]);
     expect(await ann.close(1000)).toMatchObject({ code: 1000 });
     await expect.poll(() => server.text(path)).toContain("ends with 1000");
@@ -168,7 +168,7 @@ describe("after hibernation", () => {
       server.connect("/tracked/last?name=Ann&user=a"),
       server.connect("/untracked/last?name=Bob&user=b&length=20000"),
     ]);
-    // An object hibernates about 10 s after its last event, and nothing outside tells when it did.
+    // An object hibernates about 10 s after its last event, and nothing outside shows when.
     await pause(13_000);
     expect(await ann.close(4001)).toMatchObject({ code: 4001 });
     expect(await bob.close(4002)).toMatchObject({ code: 4002 });

@@ -12,7 +12,7 @@ import { CHECKS } from "../../src/options/options.ts";
 const root = join(import.meta.dirname, "../..");
 const read = (path: string) => readFile(join(root, path), "utf8");
 
-/** The pages, and what the package is told by. */
+/** All pages: README, CONTRIBUTING and those in docs. */
 const pages = [
   "README.md",
   "CONTRIBUTING.md",
@@ -24,7 +24,7 @@ const sources = (await readdir(join(root, "src"), { recursive: true })).filter((
 interface Block {
   page: string;
   line: number;
-  /** What stands behind the fence. */
+  /** The text after the opening fence. */
   info: string;
   code: string;
 }
@@ -54,7 +54,7 @@ describe("the documentation", () => {
       const declared: Record<string, string> = {};
       for (const [index, block] of (await blocks()).entries()) {
         const { page, code, info } = block;
-        // These pages show code of tests, which compile and run it.
+        // Other tests compile and run the code of these pages.
         if (
           info !== "ts" ||
           page === "docs/composition.md" ||
@@ -88,7 +88,7 @@ describe("the documentation", () => {
       const { stdout } = await promisify(execFile)(process.execPath, [tsc, "-p", folder, "--pretty", "false"], {
         maxBuffer: 2 ** 25,
       }).catch((error: { stdout: string }) => error);
-      // Where the page has it, not the file.
+      // Report the place in the page instead of the place in the file.
       const found = stdout.replace(/^.*?([\w.-]+\.ts)\((\d+),/gm, (_match, name: string, line: string) => {
         const block = files.get(name);
         return block ? `${block.page}:${block.line + Number(line) - 1} (` : `${name}(${line},`;
@@ -130,7 +130,7 @@ describe("the documentation", () => {
     const exported = new Set<string>();
     for (const entry of ["index.ts", "channel/index.ts", "client/index.ts", "testing/index.ts"]) {
       const text = (await read(`src/${entry}`)).replaceAll(/\/\/.*$/gm, "");
-      // What `socle/channel` has is read by itself.
+      // The names of `socle/channel` are read from its own file.
       expect(text.replace('export * from "./channel/index.ts"', "")).not.toMatch(/export \*/);
       for (const [, names] of text.matchAll(/export (?:type )?\{([^}]*)\}/g)) {
         for (const name of names!.split(",")) {
@@ -189,7 +189,7 @@ async function warningsOf(code: string): Promise<string> {
 const CALL =
   /(?:\bnew \w+Error\(|\bsuper\(|\breport\(|\battempt\(|\brefuse\(|\banswer\(\d+,|\boverride readonly message =)\s*(?:\d+,\s*)?(?=["'`])/g;
 
-/** The texts of a source file that a user may meet, with … for what is filled in. */
+/** The messages of a source file that a user may see, with … for each value that is filled in. */
 function messagesOf(source: string): string[] {
   const code = source.replaceAll(/^\s*(\/\/|\*|\/\*\*).*$/gm, "");
   return Array.from(code.matchAll(CALL), ({ index, 0: call }) => literal(code, index + call.length));

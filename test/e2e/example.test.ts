@@ -1,4 +1,4 @@
-// The example, and a Worker of the tests' own, over TCP.
+// The example, and a Worker of the tests, over TCP.
 import { setTimeout as pause } from "node:timers/promises";
 
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -9,7 +9,7 @@ import { wranglerDev, workerd, type Client, type Server } from "./server.ts";
 
 let example: Server;
 let worker: Server;
-/** The same Worker as the former. */
+/** The same Worker in workerd, without wrangler. */
 let runtime: Server;
 let starting: Promise<Server>[];
 
@@ -20,7 +20,7 @@ beforeAll(async () => {
 
 afterAll(() => Promise.allSettled(starting.map(async (server) => (await server).stop())));
 
-/** A masked frame, empty, of an opcode that the protocol doesn't have. */
+/** A masked, empty frame with an opcode that the protocol does not have. */
 const RESERVED = new Uint8Array([0x83, 0x80, 0, 0, 0, 0]);
 
 /** Joins a room, and takes the list of its members. */
@@ -32,7 +32,7 @@ async function join(room: string, name: string): Promise<Client> {
 
 const say = (client: Client, text: string) => client.send(JSON.stringify({ type: "message", text }));
 
-/** The next entries of a journal, each waited for. */
+/** Waits for the next entries of a journal. */
 async function entries(server: Server, path: string, count: number): Promise<string[]> {
   const taken: string[] = [];
   while (taken.length < count) taken.push(await server.text(path));
@@ -246,7 +246,7 @@ describe("ticker", () => {
     const slow = new SocleWebSocket(`ws://${example.host}/ticker/SLOW`);
     const prices = slow[Symbol.asyncIterator]();
     const taken: number[] = [];
-    /** What was the newest before each was taken. */
+    /** The newest number before each one was taken. */
     const newest: number[] = [];
     while (taken.length < 5) {
       const seen = (await quick.take(4)).at(-1) as string;
@@ -254,7 +254,7 @@ describe("ticker", () => {
       const { value } = await prices.next();
       taken.push((JSON.parse(value as string) as Price).number);
     }
-    // One may be under way to the subscriber, one wait for it to be taken.
+    // One message may be on its way to the subscriber, and one may wait to be sent.
     for (const [index, number] of taken.slice(2).entries()) expect(number).toBeGreaterThanOrEqual(newest[index]!);
     slow.close();
     await quick.close();
@@ -328,7 +328,7 @@ describe("hibernation", () => {
     bob = await join("sleepers", "Bob");
     await ann.next();
     before = await state(counter);
-    // An object hibernates about 10 s after its last event, and nothing outside tells when it did.
+    // An object hibernates about 10 s after its last event, and nothing outside shows when.
     await pause(13_000);
   });
 

@@ -1,4 +1,4 @@
-// An endpoint whose callback is slow, to be flooded.
+// An endpoint with a slow callback, to be flooded.
 import { addEndpoint, ServerContainer } from "socle";
 
 interface Env {
@@ -7,7 +7,7 @@ interface Env {
 
 const container = new ServerContainer<Env>();
 
-/** What a long text waits for, until a short one says so. */
+/** Holds the callback of a long text until a short text comes. */
 const held = Promise.withResolvers<void>();
 
 addEndpoint(container, "/flooded/{name}", {

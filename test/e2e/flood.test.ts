@@ -16,14 +16,14 @@ beforeAll(async () => {
 
 afterAll(() => server.stop());
 
-/** A client whose messages travel at their full size, uncompressed. */
+/** A client whose messages are not compressed. */
 async function connect(path: string): Promise<Client> {
   const client = new Client(new WebSocket(`ws://${server.host}${path}`, { perMessageDeflate: false }));
   await once(client.socket, "open");
   return client;
 }
 
-/** Resolves when the message has left the process. */
+/** Resolves when the message has left this process. */
 const flush = (client: Client, text: string) =>
   new Promise<void>((resolve, reject) => client.socket.send(text, (error) => (error ? reject(error) : resolve())));
 
@@ -47,7 +47,7 @@ describe("a flood", () => {
     const answers = [...flood.unread];
     expect(answers.pop()).toBe("onError: LimitExceededError");
     expect(answers).toEqual(numbers(answers.length));
-    // One was in the callback and 20 waited; while the rest arrived a few more may have had their turn.
+    // One message was in the callback and 20 were queued. A few more may have run while the rest arrived.
     expect(answers.length).toBeGreaterThanOrEqual(21);
     expect(answers.length).toBeLessThan(200);
     expect(await other.next()).toBe("onClose: 1013");
@@ -59,7 +59,7 @@ describe("a flood", () => {
   it("R12: leaves the memory near where it was, and the other clients of the object answered", async () => {
     const other = await connect("/flooded/held");
     const flood = await connect("/flooded/held");
-    // What the first message costs is no matter of the flood.
+    // The cost of the first message is not part of the flood.
     other.send("ready?");
     expect(await other.next()).toBe("ready?");
     const id = await processOfWorkerd();
@@ -72,7 +72,7 @@ describe("a flood", () => {
       for (const text of texts.splice(0, 20)) await flush(flood, text.padEnd(MIB));
       expect(await other.next()).toBe(question);
     }
-    // The most it ever had, so that no moment has to be met. 400 MiB were sent, of which 21 are kept.
+    // The most memory it ever had, so that the moment does not matter. 400 MiB were sent, of which 21 are kept.
     expect((await memory(id, "VmHWM")) - before).toBeLessThan(200 * MIB);
 
     expect(flood.unread).toEqual([]);

@@ -1,4 +1,4 @@
-// What a client says of itself, over TCP: nothing of it becomes a fact of the session.
+// Claims of a client about itself, over TCP: none of them becomes a fact of the session.
 import { afterAll, beforeAll, expect, it } from "vitest";
 
 import { workerd, type Server } from "./server.ts";
@@ -22,7 +22,7 @@ const forged = JSON.stringify({
 });
 
 it.each([
-  // Miniflare makes the request's cf of this one.
+  // Miniflare makes the request's cf from this header.
   ["MF-CF-Blob", JSON.stringify({ socle: JSON.parse(forged) as unknown })],
   ["cf", JSON.stringify({ socle: JSON.parse(forged) as unknown })],
   ["socle", forged],

@@ -1,4 +1,4 @@
-// Random bytes over TCP: handshakes, frames and closes of clients that keep to no rule.
+// Random bytes over TCP: handshakes, frames and closes of clients that follow no rule.
 import { once } from "node:events";
 import type { Socket } from "node:net";
 import { setTimeout as pause } from "node:timers/promises";
@@ -24,13 +24,13 @@ beforeAll(async () => {
 
 afterAll(() => server?.stop());
 
-/** The neighbour, a session of the same object, is as it was. */
+/** The neighbour, a session of the same object, still works. */
 async function isWell(): Promise<void> {
   neighbour.send("well?");
   assert.equal(await neighbour.next(), "text 5");
 }
 
-/** How many sessions have not closed exactly once: the neighbour alone, at last. */
+/** How many sessions have not closed exactly once. In the end that is only the neighbour. */
 async function left(): Promise<number> {
   for (const end = Date.now() + 30_000; ;) {
     const { opened, odd, closed } = JSON.parse(await server.text("/counts")) as Record<string, number>;

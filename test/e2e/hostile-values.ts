@@ -1,7 +1,7 @@
-// Values that decoders make of what a client sends, such as those of CBOR or MessagePack: described as JSON, made of the
-// description, and told by a number.
+// Values that decoders such as CBOR or MessagePack make from a client's message. They are described in JSON, built from
+// the description, and compared by a digest.
 
-/** A description of a value. */
+/** The description of a value. */
 export type Node =
   | string
   | number
@@ -20,7 +20,7 @@ export type Node =
 
 export type Typed = "ArrayBuffer" | "DataView" | "Uint8Array" | "Uint16Array" | "Float64Array" | "BigInt64Array";
 
-/** Also a key such as "__proto__" becomes a property of the object's own. */
+/** A key such as "__proto__" also becomes an own property of the object. */
 const objectOf = (entries: readonly (readonly [string, unknown])[]): object => Object.fromEntries(entries);
 
 const wrap = {
@@ -84,7 +84,7 @@ export function build(node: Node): unknown {
   }
 }
 
-/** The same number for equal values, however deep, and mostly another for others. */
+/** A number that is the same for equal values of any depth, and mostly different for others. */
 export function digest(value: unknown): number {
   let hash = 0;
   const add = (text: string) => {

@@ -7,7 +7,7 @@ import { build, digest, type Node } from "./hostile-values.ts";
 
 const MB = 1_000_000;
 
-/** How often sessions closed, since the process began. */
+/** How many sessions have closed since the process began. */
 let closes = 0;
 
 const container = new ServerContainer({
@@ -26,7 +26,7 @@ interface Held {
   value?: unknown;
 }
 
-/** What a client asks of an endpoint that keeps what it is given. */
+/** What a client asks of an endpoint that keeps its data. */
 export type Command = { keep: Node; in: "object" | "properties" } | { json: string } | "tell" | "well";
 
 const revive = (_: string, value: unknown): unknown =>
@@ -51,7 +51,7 @@ const keeping = {
 container.addEndpoint("/kept", keeping);
 container.addEndpoint("/tracked", { ...keeping, trackSessions: true });
 
-/** Says as much as it is asked for: "say 10 1000". */
+/** Sends as much as the client asks for: "say 10 1000". */
 const talking = {
   ...one,
   flowControl: { stallTimeoutMs: 1000, maxBufferedAmount: MB },

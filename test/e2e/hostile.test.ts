@@ -1,6 +1,6 @@
-// What clients choose, at random, against a Worker over TCP: values of decoders that an endpoint keeps, and frames of socle.v1.
-// Whatever comes, a neighbour in the same object is answered, the memory stays within a bound, and no session is wedged.
-// A seed is printed; to run it again: SEED=… npm test -- hostile. Longer: SECONDS=… npm run test:long.
+// Random input of clients against a Worker over TCP: values of decoders that an endpoint keeps, and frames of socle.v1.
+// Whatever comes, a neighbour in the same object is answered, the memory is bounded, and no session is stuck. The test
+// prints its seed; to run it again: SEED=… npm test -- hostile. Longer: SECONDS=… npm run test:long.
 import { once } from "node:events";
 import { setTimeout as pause } from "node:timers/promises";
 
@@ -17,19 +17,21 @@ const { SEED = Date.now() % 2 ** 31, SECONDS = 0 } = process.env;
 const seed = Number(SEED);
 const seconds = Number(SECONDS);
 
-/** How long the neighbour may wait, in milliseconds, and how much the process may grow. Generous: test/attacks has the figures. */
+/**
+ * The neighbour's longest wait in milliseconds, and the growth of the process. Generous: test/attacks has the figures.
+ */
 const WAIT = 1000;
 const GROWTH = 256 * MIB;
-/** How long a session may leave a question unanswered, in milliseconds: a stall takes one second. */
+/** How long a session may leave a question unanswered, in milliseconds. A stall takes one second. */
 const PATIENCE = 10_000;
-/** What a session that is attacked may be closed with: a frame, a limit. Not 1011, as each endpoint has an `onError`. */
+/** The close codes that an attacked session may get. 1011 is not among them, because each endpoint has an `onError`. */
 const CODES = [1002, 1008, 1009, 1013];
 
-/** A process of its own, and a neighbour in the object that is attacked. */
+/** A process of its own, with a neighbour in the attacked object. */
 class Scene {
   declare server: Server;
   declare neighbour: Client;
-  /** What the process had in memory before, in bytes. */
+  /** The memory of the process before the attack, in bytes. */
   declare before: number;
 
   private constructor(readonly disk: Disk) {}
@@ -47,7 +49,7 @@ class Scene {
     this.before = await memory(String(this.server.pid), "VmRSS");
   }
 
-  /** A crash: the neighbour, who comes first, has to wait until what was left has ended. */
+  /** Kills the process. The neighbour connects first, and waits until the lost sessions have ended. */
   async restart(): Promise<void> {
     await this.server.stop();
     await this.start();
@@ -83,7 +85,7 @@ class Scene {
     return Number(await this.server.text("/closes"));
   }
 
-  /** So many sessions have closed in all. */
+  /** Waits until this many sessions have closed in all. */
   async hasClosed(expected: number): Promise<void> {
     for (const end = Date.now() + PATIENCE; ;) {
       const count = await this.closes();
@@ -107,7 +109,7 @@ async function within<Value>(promise: Promise<Value>, milliseconds: number, what
 }
 
 let scene: Scene | undefined;
-/** One attack at a time: where the time is over the last is not waited for. */
+/** Runs one attack at a time. When the time is over, the test does not wait for the last one. */
 let last: Promise<unknown> = Promise.resolve();
 
 afterEach(async () => {
@@ -129,14 +131,14 @@ async function run(attack: (scene: Scene) => Promise<void>): Promise<void> {
     await scene.isWell();
     await scene.isSmall();
   } catch (error) {
-    // A failure may leave the process in any state: what comes next has another.
+    // A failure may leave the process in any state, so the next attack gets another one.
     await scene.close();
     scene = undefined;
     throw error;
   }
 }
 
-/** What comes until a message is the one that is waited for; the close code if that comes first. */
+/** The messages up to the expected one; the close code if that comes first. */
 async function until(client: Client, isLast: (message: string) => boolean): Promise<string[] | number> {
   const messages: string[] = [];
   const read = async () => {
@@ -159,7 +161,7 @@ const WHICH = "the session closed with another code";
 const parameters = {
   seed,
   numRuns: seconds ? Infinity : 150,
-  // Each test has a third of it, also to find a smaller counterexample.
+  // Each test has a third of the time, including the search for a smaller counterexample.
   interruptAfterTimeLimit: (seconds ? seconds / 3 : 60) * 1000,
 };
 const timeout = (seconds + 120) * 1000;
@@ -187,7 +189,7 @@ const types = fc.constantFrom<Typed>(
 
 const levels = fc.oneof(fc.integer({ min: 1, max: 100 }), fc.integer({ min: 100, max: 20_000 }));
 
-/** As the attachment keeps a send channel. */
+/** A send channel as the attachment keeps it. */
 const channel: fc.Arbitrary<Node> = fc.tuple(digits, keys).map(([number, key]) => ({
   kind: "object",
   entries: [
@@ -223,7 +225,7 @@ const { node } = fc.letrec<{ node: Node }>((tie) => ({
         length: fc.oneof(fc.nat(40), fc.nat(250_000)),
         before: fc.oneof(fc.constant(0), fc.nat(1000)),
       }),
-      // Those between are made with all their places: by the decoder.
+      // The decoder fills the holes of an array.
       fc.record({
         kind: fc.constant("sparse" as const),
         length: fc.oneof(fc.nat(100), fc.integer({ min: 40_000_000, max: 4_294_967_295 })),
@@ -330,7 +332,7 @@ it(
   timeout,
 );
 
-/** Bytes, which a counterexample shows in hexadecimal: those that stand there again and again once, and how often. */
+/** Bytes that a counterexample shows in hexadecimal, with repeated bytes written once and a count. */
 class Frame {
   constructor(readonly bytes: Uint8Array) {}
 
@@ -348,7 +350,7 @@ class Frame {
 const number = (value: number): number[] =>
   value < 128 ? [value] : [(value % 128) + 128, ...number(Math.floor(value / 128))];
 
-/** LEB128, also of numbers that are too large, and longer than they need be. */
+/** LEB128, also of numbers that are too large, and longer than necessary. */
 const numbers = fc.oneof(
   fc.nat(300).map(number),
   fc.maxSafeNat().map(number),
@@ -364,7 +366,7 @@ const content = fc.oneof(
     .map((text) => new Uint8Array(Buffer.from(text))),
 );
 
-/** A batch of many that are alike. */
+/** A batch of many equal messages. */
 const many = fc
   .tuple(
     fc.oneof(fc.nat(200), fc.constantFrom(4095, 4096, 4097, 16_383, 16_384, 65_536, 4_000_000), fc.nat(100_000)),

@@ -15,28 +15,28 @@ beforeAll(async () => {
 
 afterAll(() => server?.stop());
 
-/** The next entries of a journal, each waited for. */
+/** Waits for the next entries of a journal. */
 async function entries(path: string, count: number): Promise<string[]> {
   const taken: string[] = [];
   while (taken.length < count) taken.push(await server.text(path));
   return taken;
 }
 
-/** Nothing more is written about the sessions before: what comes next is the next session's. */
+/** Makes sure that the next entry belongs to the next session. */
 async function isDone(path: string): Promise<void> {
   const next = await server.connect(`${path}?name=next`);
   expect(await next.close(1000)).toMatchObject({ code: 1000 });
   expect(await entries(path, 2)).toEqual(["next opens", "next ends with 1000"]);
 }
 
-/** A masked frame, empty, of an opcode that the protocol doesn't have. */
+/** A masked, empty frame with an opcode that the protocol does not have. */
 const RESERVED = new Uint8Array([0x83, 0x80, 0, 0, 0, 0]);
 
-/** A masked Close frame, of a code that `ws` may refuse to send. */
+/** A masked Close frame with a code that `ws` may refuse to send. */
 const closeFrame = (code: number, phrase: string) =>
   Buffer.concat([Uint8Array.of(0x88, 0x82 + phrase.length, 0, 0, 0, 0, code >> 8, code & 255), Buffer.from(phrase)]);
 
-/** A masked Close frame of 4000, with a phrase that is no UTF-8: as text it is longer than a frame carries. */
+/** A masked Close frame of 4000 whose phrase is not UTF-8. As text it is longer than a frame can carry. */
 const NO_TEXT = new Uint8Array([0x88, 0xfd, 0, 0, 0, 0, 0x0f, 0xa0, ...Array<number>(123).fill(0xff)]);
 
 describe.each([
@@ -152,7 +152,7 @@ describe.each([
   ])("P11: a streamed answer is stopped, which is no failure, when its client %s", async (how, go, closeCode) => {
     const path = `${journals}/stream-${how.slice(0, 4)}`;
     const client = await server.connect(`${path}?name=A&strict`);
-    // The second comes to its turn when the session has ended: its answer fails, and that is a stop as well.
+    // The second message runs when the session has ended. Its answer fails, which also counts as a stop.
     client.send("stream", "0");
     expect(await client.take(2)).toEqual(["part 1", "part 2"]);
     go(client);
@@ -167,7 +167,7 @@ describe.each([
     const told = once(client.connection, "data") as Promise<[Buffer]>;
     client.connection.write(RESERVED);
     const [frame] = await told;
-    // A Close frame, and behind its length the code.
+    // A Close frame, with the code after its length.
     expect([frame[0], frame.readUInt16BE(2)]).toEqual([0x88, 1002]);
     expect(await entries(path, 2)).toEqual(["A opens", "A ends with 1002"]);
     await client.vanish();
@@ -203,7 +203,7 @@ it("R22: hibernate: false keeps the object past the time at which it would hiber
       }),
     );
   const [hibernating, standard] = await instances();
-  // An object hibernates about 10 s after its last event, and nothing outside tells when it did.
+  // An object hibernates about 10 s after its last event, and nothing outside shows when.
   await pause(13_000);
   const after = await instances();
   expect(after[0]).not.toBe(hibernating);
@@ -214,7 +214,7 @@ it("R22: hibernate: false keeps the object past the time at which it would hiber
 it("F6, F8: an object sleeps while messages are under way to a client, which it knows when it wakes, but not while any wait", async () => {
   const connect = async (name: string) => {
     const client = new Client(new WebSocket(`ws://${server.host}/counter/flow/${name}`, "socle.v1"));
-    // A window of 1 byte, so one message at a time.
+    // A window of 1 byte lets one message go at a time.
     expect((await client.settings())[0]).toBe(1);
     return client;
   };
@@ -224,7 +224,7 @@ it("F6, F8: an object sleeps while messages are under way to a client, which it 
   waited.send("", "");
   taken.send("");
   const [first, other] = [await next(waited), await next(taken)];
-  // An object hibernates about 10 s after its last event, and nothing outside tells when it did.
+  // An object hibernates about 10 s after its last event, and nothing outside shows when.
   await pause(13_000);
   take(waited, 1);
   expect(await next(waited)).toEqual({ ...first, count: 2 });
@@ -246,7 +246,7 @@ it("F6, F8: an object sleeps while messages are under way to a client, which it 
 });
 
 it("P11: a listener that throws stops no session's end under older compatibility dates either", async () => {
-  // From 2026-09-15 on the runtime itself catches what a listener throws.
+  // With a date from 2026-09-15 on, the runtime itself catches exceptions of listeners.
   const older = await workerd("test/e2e/worker.ts", { compatibilityDate: "2026-08-01" });
   try {
     const client = await older.connect("/journal/older?name=A");

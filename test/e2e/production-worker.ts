@@ -1,5 +1,5 @@
-// Endpoints as they are met in production: refused with a code, cut texts, crashes between a change and its answer, and classes
-// that a bundler renames or a wrapper hides.
+// Endpoints as they occur in production: refused with a code, cut texts, crashes between a change and its answer, and
+// classes that a bundler renames or a wrapper hides.
 import {
   addEndpoints,
   Endpoint,
@@ -10,7 +10,7 @@ import {
   type Session,
 } from "socle";
 
-/** What has happened in the process, object by object. */
+/** What has happened in the process, for each object. */
 const journals = new Map<string, string[]>();
 
 function journal({ id }: DurableObjectState): string[] {
@@ -19,7 +19,7 @@ function journal({ id }: DurableObjectState): string[] {
   return entries;
 }
 
-/** An emoji that is cut in two. */
+/** A text that ends with half an emoji. */
 const CUT = "a cut emoji: 😀".slice(0, -1);
 
 const itself = { [WebSocketSendAsync]: (remote: { sendText(text: string): Promise<void> }) => remote.sendText(CUT) };
@@ -45,7 +45,7 @@ interface Counted {
   n: number;
 }
 
-/** Counts, and answers with the count. "long" goes on after its answer, and "told" tells everybody else. */
+/** Counts, and answers with the count. "long" continues after its answer, and "told" sends it to everybody else. */
 export class Counter extends Endpoint<unknown, Counted> {
   override onOpen(session: Session): Counted {
     return { name: session.queryString, n: 0 };
@@ -72,7 +72,7 @@ export class Counter extends Endpoint<unknown, Counted> {
   }
 }
 
-/** Its onClose resets the object, if the session's name says so. */
+/** Its onClose resets the object if the session's name says so. */
 export class Resetting extends Endpoint<unknown, string> {
   override onOpen(session: Session): string {
     return session.queryString;
@@ -84,7 +84,7 @@ export class Resetting extends Endpoint<unknown, string> {
 
   override async onClose(name: string): Promise<void> {
     if (name.startsWith("bad")) this.ctx.abort("reset by onClose");
-    // Until the other is under way too.
+    // Waits until the other callback is running too.
     await scheduler.wait(20);
     journal(this.ctx).push(name);
   }
@@ -99,7 +99,7 @@ interface Large {
   text: string;
 }
 
-/** Its session objects are in storage. */
+/** A class whose session objects are in storage. */
 export class Heavy extends Endpoint<unknown, Large> {
   override onOpen({ requestParameterMap }: Session): Large {
     const length = Number(requestParameterMap.get("length"));
@@ -117,7 +117,7 @@ export class Heavy extends Endpoint<unknown, Large> {
   }
 }
 
-/** By hand, with sockets that have nothing attached. */
+/** Accepts sockets by hand, without attachments. */
 export class Plain extends Endpoint<unknown> {
   static override overrides = true;
 
@@ -133,7 +133,7 @@ export class Plain extends Endpoint<unknown> {
   }
 }
 
-/** Its alarm resets the object, so often as it was told, with a retry or without. */
+/** Its alarm resets the object as often as it was told, with a retry or without. */
 export class Alarming extends Endpoint<unknown> {
   override onText(_: unknown, text: string, session: Session) {
     return session.asyncRemote.sendText(text);
@@ -149,7 +149,7 @@ export class Alarming extends Endpoint<unknown> {
     if (request.method === "POST") {
       this.ctx.storage.kv.put("how", await request.json());
       await this.ctx.storage.setAlarm(Date.now());
-      // What is not committed when the object is reset would make its storage unusable.
+      // Storage is unusable after a reset with uncommitted writes.
       await this.ctx.storage.sync();
     }
     return Response.json(journal(this.ctx));
@@ -162,7 +162,7 @@ class Base extends Endpoint<unknown> {
   }
 }
 
-/** As tracing wrappers do it: a class around the class, and a proxy in front of it. */
+/** Like tracing wrappers: a class around the class, and a proxy in front of it. */
 const instrument = (Class: typeof Base) =>
   class extends Class {
     override fetch(request: Request): Promise<Response> {

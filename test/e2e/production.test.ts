@@ -1,4 +1,4 @@
-// What only shows where users deploy: minified builds, real clients, killed processes.
+// What only shows in production: minified builds, real clients, killed processes.
 import { once } from "node:events";
 import { setTimeout as pause } from "node:timers/promises";
 
@@ -57,7 +57,7 @@ describe("over TCP", () => {
   const how = (path: string, resets: number, retryAlarm: boolean) =>
     server.fetch(path, { method: "POST", body: JSON.stringify({ resets, retryAlarm }) });
 
-  /** A client that has said something: the platform lets go of such a one at once. */
+  /** A client that has sent something, because the platform lets such a client go at once. */
   async function talking(path: string): Promise<Client> {
     const client = await server.connect(path);
     client.send("hi");
@@ -69,7 +69,7 @@ describe("over TCP", () => {
     const lost = await talking("/alarm/once");
     await how("/alarm/once", 1, false);
     expect((await lost.closed).code).toBe(1006);
-    // From here on it is silent, and the platform's alarm has gone with the abort.
+    // From now on it is silent, and the platform's alarm is gone since the abort.
     const silent = await talking("/alarm/once");
     expect((await silent.closed).code).toBe(1001);
     const last = await talking("/alarm/once");
@@ -82,7 +82,7 @@ describe("over TCP", () => {
     await how("/alarm/again", 2, true);
     expect((await lost.closed).code).toBe(1006);
     const next = await talking("/alarm/again");
-    // The second try takes it along, the third goes well.
+    // The second try resets the object with this session, and the third succeeds.
     expect((await next.closed).code).toBe(1006);
     const last = await talking("/alarm/again");
     await expect.poll(() => server.text("/alarm/again")).toBe('["alarm 0","alarm 1","alarm 2"]');
@@ -157,7 +157,7 @@ describe("a process that is killed", () => {
     const room = `/reset/${path}`;
     for (const name of ["good-1", "bad", "good-2"]) await server.connect(`${room}?${name}`);
     await crash();
-    // Three tries, each of which takes down who asks.
+    // Three tries, each of which also ends the request of the client that asks.
     const statuses: number[] = [];
     while (statuses.at(-1) !== 200 && statuses.length < 5) statuses.push((await server.fetch(room)).status);
     expect(statuses).toEqual([500, 500, 500, 200]);
@@ -175,11 +175,11 @@ describe("a process that is killed", () => {
     const room = `/heavy/${path}`;
     for (let index = 0; index < 150; index++) await server.connect(`${room}?name=${index}&length=${length}`);
     await crash();
-    // What another object costs first is no matter of the recovery.
+    // The first cost of another object is not part of the recovery.
     await ask(`/heavy/${path}-other`);
     const id = String(server.pid);
     const before = await memory(id, "VmRSS");
-    // On a busy machine what is new is served after ten seconds, while the last of them end.
+    // On a busy machine new sessions are served after ten seconds, while the last of the lost ones end.
     await expect.poll(() => ask(room)).toEqual([0, 150]);
     const grown = (await memory(id, "VmHWM")) - before;
     console.info(`recovery of 150 sessions of ${length / 1000} kB: ${(grown / MIB).toFixed(1)} MiB`);
@@ -189,7 +189,7 @@ describe("a process that is killed", () => {
   it("P9: reads no session object where many sessions are looked at, and each for its own onClose", async () => {
     const room = `/large/${path}`;
     const clients: Client[] = [];
-    /** The platform's compression has 200 kB a socket. */
+    /** The platform's compression takes 200 kB for each socket. */
     const uncompressed = async (where: string) => {
       const client = new Client(new WebSocket(`ws://${server.host}${where}`, { perMessageDeflate: false }));
       await once(client.socket, "open");
@@ -199,9 +199,9 @@ describe("a process that is killed", () => {
       clients.push(await uncompressed(`${room}?name=${index}&length=400000`));
       await uncompressed(`/plain/${path}`);
     }
-    // What another object costs first is no matter of these.
+    // The first cost of another object is not part of these figures.
     await server.connect(`${room}-other?name=a&length=400000`);
-    // An object hibernates about 10 s after its last event, and nothing outside tells when it did.
+    // An object hibernates about 10 s after its last event, and nothing outside shows when.
     await pause(13_000);
     expect(await ask(`${room}-other`)).toEqual([1, 0]);
     expect(await ask(`${room}-other`, "POST")).toBe(1);

@@ -1,4 +1,5 @@
-// The frames and the session of docs/protocol.md, which others write their own ends by: ours reads and writes the same.
+// The frames and the session of docs/protocol.md, from which others write their own clients and servers: Socle's read
+// and write the same.
 import { once } from "node:events";
 import { readFile } from "node:fs/promises";
 import type { AddressInfo } from "node:net";
@@ -75,7 +76,7 @@ const itemOf = (message: Message): Item =>
 const contentOf = (data: string | ArrayBuffer): Message =>
   typeof data === "string" ? data : { hex: hexOf(new Uint8Array(data)) };
 
-/** A text frame, or a binary one. */
+/** The data of a text frame or of a binary frame. */
 const sent = (frame: Message): string | Uint8Array => (typeof frame === "string" ? frame : bytesOf(frame.hex));
 
 /** Undefined for a text frame. */
@@ -84,22 +85,22 @@ const typeOf = (frame: Message): number | undefined =>
 
 const isSettings = (frame: Message): boolean => typeOf(frame) === SETTINGS;
 
-/** The position of a topic, by its epoch and its offset; undefined without a history. */
+/** The position of a topic by its epoch and its offset; undefined without a history. */
 const positionIn = ({ epoch, offset }: Vector, index = 0): string | undefined =>
   epoch ? `${epoch}.${BigInt(offset!) + BigInt(index)}` : undefined;
 
-/** What the messages of a vector are, with their topics and positions. */
+/** The messages of a vector, with their topics and positions. */
 const publishedBy = (vector: Vector) =>
   (vector.messages ?? []).map((data, index) => ({ data, topic: vector.topic, position: positionIn(vector, index) }));
 
-/** What a place says. */
+/** The recovery that a place reports. */
 const recoveryOf = (vector: Vector) => ({
   topic: vector.topic,
   position: positionIn(vector),
   recovered: vector.recovered,
 });
 
-const refusal = (refused: string) => `No frame of socle.v1: ${refused}`;
+const refusal = (refused: string) => `Malformed socle.v1 frame: ${refused}`;
 
 function write({ frame, messages, number, text, topic, epoch, offset, recovered }: Vector): Uint8Array {
   const type = bytesOf(frame)[0]!;
@@ -120,13 +121,13 @@ describe("the test vectors", () => {
     expect(new Set(vectors.flatMap(({ refused = [] }) => refused))).toEqual(
       new Set([
         "no message",
-        "it ends too early",
-        "a number of over 53 bits",
+        "too short",
+        "a number over 53 bits",
         "more than a number",
-        "a text that is no UTF-8",
-        "settings that are not the first frame",
-        "settings that hold bytes",
-        "no place",
+        "a text not in UTF-8",
+        "settings must come first",
+        "settings with bytes",
+        "no position",
       ]),
     );
   });
@@ -221,7 +222,7 @@ describe.each([
       peer.send(...after.map(sent), bytesOf(frame));
       if (text !== undefined) peer.send(text);
       peer.send("end");
-      // What nobody counts isn't acknowledged, and what the frame holds is.
+      // The client acknowledges the messages in the frame, but not those that nobody counts.
       let count = 0;
       while (count <= messages.length) {
         const reader = new FrameReader(Uint8Array.from((await peer.next()) as Uint8Array).buffer);
@@ -278,7 +279,7 @@ describe("the server", () => {
 
   afterAll(() => server?.stop());
 
-  /** One whose endpoint tells of each message what it was. What it says by itself, its settings, is taken. */
+  /** A client whose endpoint reports each message. The settings, which the server sends first, are taken. */
   async function connect(protocol: string[] = ["socle.v1"], perMessageDeflate = false): Promise<Client> {
     const client = new Client(new WebSocket(`ws://${server.host}/told`, protocol, { perMessageDeflate }));
     onTestFinished(() => client.socket.terminate());
@@ -287,7 +288,7 @@ describe("the server", () => {
     return client;
   }
 
-  /** The messages that a frame tells of. */
+  /** The messages that a frame reports. */
   function toldBy(frame: string | Uint8Array): Message[] {
     const texts = typeof frame === "string" ? [frame] : [...new FrameReader(Uint8Array.from(frame).buffer).messages()];
     return texts.map((one) => {
@@ -296,7 +297,7 @@ describe("the server", () => {
     });
   }
 
-  /** What the endpoint has told, however it was framed, until it tells of "end". */
+  /** The messages that the endpoint reports, in frames of any kind, up to "end". */
   async function told(client: Client): Promise<Message[]> {
     const got: Message[] = [];
     while (got.at(-1) !== "end") got.push(...toldBy(await client.next()));
@@ -345,7 +346,7 @@ describe("the server", () => {
     ["no subprotocol", []],
   ])("F2: is given U+FFFD by the platform for what is no UTF-8 in a text frame, on %s", async (_, protocols) => {
     const client = await connect(protocols);
-    // Whole text frames, masked with zeros.
+    // Complete text frames, masked with zeros.
     const text = (...bytes: number[]) => new Uint8Array([0x81, 0x80 + bytes.length, 0, 0, 0, 0, ...bytes]);
     client.connection.write(text(0xff, 0xfe));
     client.connection.write(text(0x61, 0xe2, 0x82));
@@ -355,7 +356,10 @@ describe("the server", () => {
   });
 });
 
-/** The rows of the table: a step, the messages in it that are sent or wait, what it acknowledges, and what is then out. */
+/**
+ * The rows of the table: a step, its messages that are sent or queued, what it acknowledges, and what is then
+ * unacknowledged.
+ */
 const steps = Array.from(
   page.matchAll(/^\| (\d+) +\| (server|client) +\|.*\| +(waits: )?([\d, ]*?) +\| +(\d*) +\| +(\d+) +\|$/gm),
   ([, step, , waits, sizes, acknowledged, untaken]) => ({
@@ -379,7 +383,7 @@ it("F3: the worked session has the credit that it says after each step", () => {
       if (!waits) credit.use(size);
     }
     if (acknowledged > 0) credit.acknowledge(acknowledged);
-    // The largest message that would still go, and one byte more, which may go alone.
+    // The largest message that still fits, and one of one byte more, which may go alone.
     const room = WINDOW - untaken - OVERHEAD;
     expect(credit.has(room), `step ${step}`).toBe(true);
     expect(credit.has(room + 1), `step ${step}`).toBe(untaken === 0);

@@ -1,14 +1,14 @@
-// What stands between a client and its server: a network that can be cut, stalled, refused and slow.
+// A network between a client and its server, which a test can cut, stall, refuse and slow down.
 import { once } from "node:events";
 import { connect, createServer, type AddressInfo, type Server, type Socket } from "node:net";
 import { setTimeout as pause } from "node:timers/promises";
 
-/** Which way bytes go: from the clients up to the server, or down to them. */
+/** The direction of bytes: from the clients up to the server, or down to them. */
 export type Direction = "up" | "down";
 
 const DIRECTIONS: readonly Direction[] = ["up", "down"];
 
-/** The two connections by which a client has one. */
+/** The two connections that make up one connection of a client. */
 class Link {
   readonly #ends: Record<Direction, Socket>;
   readonly #proxy: Proxy;
@@ -21,7 +21,7 @@ class Link {
     this.look();
   }
 
-  /** Reads what is to go on, and nothing else: what is not read waits where it is, in the kernel. */
+  /** Reads only what it may pass on. Everything else stays in the kernel. */
   look(): void {
     for (const direction of DIRECTIONS) {
       const end = this.#ends[direction];
@@ -62,19 +62,19 @@ class Link {
 
 export class Proxy {
   readonly links = new Set<Link>();
-  /** How many bytes have gone each way. */
+  /** How many bytes have passed in each direction. */
   readonly bytes: Record<Direction, number> = { up: 0, down: 0 };
-  /** How many connections clients have made. */
+  /** How many connections clients have opened. */
   count = 0;
-  /** How long bytes are on their way, each way. */
+  /** The delay of bytes in each direction. */
   delayMs = 0;
-  /** How many of the next connections are cut as soon as they are made. */
+  /** How many of the next connections are cut as soon as they are open. */
   cutsNext = 0;
   readonly #stalled = new Set<Direction>();
   readonly #listener: Server;
   #port = 0;
 
-  /** @param target the host and port of the server; a function, because one that starts again has another port */
+  /** @param target the host and port of the server; a function, because a server that starts again has another port */
   private constructor(readonly target: () => string) {
     this.#listener = createServer({ allowHalfOpen: true }, (client) => this.#accept(client));
   }
@@ -93,24 +93,24 @@ export class Proxy {
     return this.#stalled.has(direction);
   }
 
-  /** Ends all connections at once, without a word. */
+  /** Ends all connections at once, without a Close frame. */
   cut(links: Iterable<Link> = this.links): void {
     for (const link of links) link.cut();
   }
 
-  /** From now on nothing gets through, on connections that there are and on new ones, which are accepted. */
+  /** From now on nothing passes, on open connections and on new ones, which are still accepted. */
   stall(...directions: Direction[]): void {
     for (const direction of directions.length > 0 ? directions : DIRECTIONS) this.#stalled.add(direction);
     for (const link of this.links) link.look();
   }
 
-  /** What was held goes on. */
+  /** Passes on what was held. */
   resume(...directions: Direction[]): void {
     for (const direction of directions.length > 0 ? directions : DIRECTIONS) this.#stalled.delete(direction);
     for (const link of this.links) link.look();
   }
 
-  /** Nobody listens: ECONNREFUSED. Connections that there are go on. */
+  /** Refuses new connections (ECONNREFUSED). Open connections stay. */
   refuse(): void {
     this.#listener.close();
   }

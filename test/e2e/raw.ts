@@ -1,4 +1,4 @@
-// A client that keeps to no rule: it writes the bytes of its handshake and of its frames itself.
+// A client that follows no rule: it writes the bytes of its handshake and its frames itself.
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 
@@ -14,11 +14,11 @@ export const requestOf = (path: string, lines: readonly string[]): string =>
 
 export interface Raw {
   socket: Socket;
-  /** The answer's status; 0 if the connection ended without one. */
+  /** The status of the answer; 0 if the connection ended without one. */
   status: number;
 }
 
-/** A connection that has written nothing yet. */
+/** A connection that has sent nothing yet. */
 export async function dial(host: string): Promise<Socket> {
   const [name, port] = host.split(":") as [string, string];
   const socket = connect(Number(port), name);
@@ -27,7 +27,7 @@ export async function dial(host: string): Promise<Socket> {
   return socket;
 }
 
-/** Writes a request's head, and waits for the answer's. */
+/** Writes the head of a request, and waits for the head of the answer. */
 export async function ask(host: string, head: string): Promise<Raw> {
   const socket = await dial(host);
   socket.write(head, "latin1");
@@ -46,7 +46,7 @@ export async function ask(host: string, head: string): Promise<Raw> {
   return { socket, status: Number(/^HTTP\/1\.1 (\d+)/.exec(answer)?.[1] ?? 0) };
 }
 
-/** A masked frame; the mask is zero. */
+/** A masked frame. The mask is zero. */
 export function frame(opcode: number, payload: Uint8Array, isFinal = true, isMasked = true): Uint8Array {
   const { length } = payload;
   const size =
@@ -62,7 +62,7 @@ export function frame(opcode: number, payload: Uint8Array, isFinal = true, isMas
   ]);
 }
 
-/** The same frame again and again. */
+/** The same frame many times. */
 export function frames(count: number, opcode: number, payload: Uint8Array, isFinal = true): Uint8Array {
   const one = frame(opcode, payload, isFinal);
   return Buffer.alloc(one.length * count, one);

@@ -16,7 +16,7 @@ const bundle = build({
   write: false,
 });
 
-/** What the client uses of the platform's, if it is there. */
+/** The platform's globals that the client uses if they exist. */
 export const PLATFORM: Readonly<Record<string, unknown>> = {
   Blob,
   CloseEvent,
@@ -29,19 +29,19 @@ export const PLATFORM: Readonly<Record<string, unknown>> = {
   btoa,
 };
 
-/** `socle/client` as it is where there are these globals, and those of ECMAScript. */
+/** `socle/client` in a realm with these globals and those of ECMAScript. */
 export async function moduleWith(globals: Readonly<Record<string, unknown>>): Promise<typeof client> {
   const { outputFiles } = await bundle;
   const context = createContext({ setTimeout, clearTimeout, queueMicrotask, ...globals });
   return runInContext(`${outputFiles[0]!.text}; client`, context) as typeof client;
 }
 
-/** Its SocleWebSocket. */
+/** The SocleWebSocket of such a realm. */
 export async function clientWith(globals: Readonly<Record<string, unknown>>): Promise<typeof client.SocleWebSocket> {
   return (await moduleWith(globals)).SocleWebSocket;
 }
 
-/** The same, where the platform lacks what is named. */
+/** The same without the named globals. */
 export function clientWithout(...names: string[]): Promise<typeof client.SocleWebSocket> {
   return clientWith(without(...names));
 }

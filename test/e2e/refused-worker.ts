@@ -2,10 +2,10 @@
 import { exports } from "cloudflare:workers";
 import { addEndpoints, Endpoint, ServerContainer, type EndpointOptions, type OtherEvent, type Session } from "socle";
 
-/** What onClose was told, and what nobody should be told, in the process. */
+/** The calls of onClose in this process, and events that no callback should get. */
 const journal: unknown[] = [];
 
-/** Says which object it is: another one, once it has hibernated. */
+/** Reports which object it is: a different one once it has hibernated. */
 class Refusing extends Endpoint<unknown, void> {
   readonly #life = crypto.randomUUID();
 
@@ -46,7 +46,7 @@ export class Staying extends Refusing {
   static override options: EndpointOptions<unknown> = { tags, hibernate: false };
 }
 
-/** By hand. */
+/** The same by hand. */
 export class Plain extends Endpoint<unknown> {
   static override overrides = true;
   readonly #life = crypto.randomUUID();
@@ -76,7 +76,7 @@ export default {
   fetch(request: Request): Promise<Response> {
     const { pathname } = new URL(request.url);
     const { Staying: namespace } = exports as unknown as { Staying: DurableObjectNamespace };
-    // Past the router, which holds no socket then.
+    // Bypasses the router, which then holds no socket.
     const isDirect = pathname.endsWith("/direct") && request.headers.has("Upgrade");
     return isDirect ? namespace.getByName(pathname).fetch(request) : container.fetch(request);
   },

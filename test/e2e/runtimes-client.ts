@@ -1,4 +1,4 @@
-// What a client does in any JavaScript runtime: a line for each of what it sees, and then it has nothing more to do.
+// A client for any JavaScript runtime: it prints a line for each event, and then has nothing more to do.
 import { SocleClient, type SocleClientOptions } from "../../src/client/index.ts";
 
 const [url = "", module = ""] = process.argv.slice(2);
@@ -7,7 +7,7 @@ type Platform = Required<SocleClientOptions>["WebSocket"];
 
 const say = (...line: unknown[]): void => console.log(JSON.stringify(line));
 
-/** Node has one of its own from version 22 on. */
+/** Node has a WebSocket of its own from version 22 on. */
 const WebSocket =
   (globalThis as { WebSocket?: Platform }).WebSocket ?? ((await import(module)) as { default: Platform }).default;
 

@@ -1,4 +1,5 @@
-// `SocleClient` in the runtimes of JavaScript that are no browser: the Node of these tests, the machine's, Bun and Deno.
+// `SocleClient` in JavaScript runtimes other than browsers: the Node of these tests, the machine's own Node, Bun and
+// Deno.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { access } from "node:fs/promises";
@@ -15,7 +16,7 @@ import { Disk, type Server } from "./server.ts";
 
 const bin = join(import.meta.dirname, "../../node_modules/.bin");
 
-/** On the path of a script of npm the machine's own Node stands behind those of packages. */
+/** On the path of an npm script, the machine's own Node comes after those of packages. */
 async function ownNode(): Promise<string[]> {
   const files = (process.env.PATH ?? "").split(delimiter).map((folder) => join(folder, "node"));
   for (const file of files) {

@@ -1,4 +1,5 @@
-// What is played past this machine: that it is played as it was measured, and that docs/scale.md has what came out.
+// The simulation of paths that are too large for this machine: it agrees with measurements, and docs/scale.md has its
+// results.
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 
@@ -90,7 +91,7 @@ describe("the simulation", () => {
     expect(spread.p99).toBeLessThan(2);
     const alone = wave({ ...lost, objects: 1, listeners: 1000, wait: (random) => random.next() * 500_000 }, 1);
     expect(alone.median).toBeGreaterThan(5);
-    // The platform has an object take a thousand a second.
+    // On the platform, an object takes a thousand sessions a second.
     const crowd = wave({ ...lost, objects: 1, gone: 0, listeners: 4000, wait: () => 0 }, 1);
     expect(crowd.last).toBeGreaterThan(3.9);
   });
@@ -121,7 +122,7 @@ describe("the simulation", () => {
       last = begun;
       if (isAlone) continue;
       let noted = begun + 1;
-      // If anything has come in a second it waits for another one: src/shards/shard-row.ts.
+      // If anything arrived within a second, the note waits for another second: src/shards/shard-row.ts.
       while (times[index]! < noted) {
         while (times[index]! < noted) last = times[index++]!;
         noted++;
@@ -138,13 +139,13 @@ describe("the simulation", () => {
     const configuration = CONFIGURATIONS.find(({ name }) => name === "100,000, 64 shards")!;
     const { seconds } = MONTH;
     const { rowsWritten, duration } = usageOf(configuration, 10, play(configuration, 10, 1), MONTH);
-    // What the history writes is all.
+    // All rows are written by the history.
     expect(rowsWritten / (10 * seconds)).toBeCloseTo(1.06, 2);
     expect(duration).toBeGreaterThan(64 * seconds * GIGABYTES * 0.99);
   });
 
   it("has its last figures in docs/scale.md", async () => {
-    // The formatter lines the columns up.
+    // The formatter aligns the columns.
     const narrow = (text: string) => text.replaceAll(/ +/g, " ").replaceAll(/-{3,}/g, "---");
     const page = narrow(await read("docs/scale.md"));
     const study = JSON.parse(await read("bench/results/scale.json")) as Study;

@@ -1,4 +1,4 @@
-// Workers that serve TCP, and clients of theirs: each message and the close are awaited, never slept for.
+// Workers that serve TCP, and their clients. Each message and the close are awaited; nothing sleeps.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
@@ -18,7 +18,7 @@ import { tell } from "./worker-log.ts";
 
 const root = join(import.meta.dirname, "../..");
 
-/** Another compatibility date of the Workers, to see what still works under it. */
+/** Another compatibility date of the Workers, to see what still works with it. */
 const { COMPATIBILITY_DATE: DATE = "2026-10-01" } = process.env;
 
 export interface Closed {
@@ -36,7 +36,7 @@ export class Client {
       this.#received.push(isBinary ? new Uint8Array(data as Buffer) : (data as Buffer).toString());
       this.#arrived();
     });
-    // What fails here is followed by the close.
+    // A failure here is followed by the close.
     socket.on("error", () => {});
     this.closed = new Promise((resolve) => {
       socket.on("close", (code, reason) => resolve({ code, reason: reason.toString() }));
@@ -47,7 +47,7 @@ export class Client {
     for (const message of messages) this.socket.send(message);
   }
 
-  /** The next message. The test's own time limit bounds the waiting. */
+  /** The next message. The test's own time limit bounds the wait. */
   async next(): Promise<string | Uint8Array> {
     while (this.#received.length === 0) {
       const arrived = new Promise<void>((resolve) => (this.#arrived = resolve));
@@ -74,7 +74,7 @@ export class Client {
     return JSON.parse((await this.next()) as string);
   }
 
-  /** Messages that came and were not taken. */
+  /** The messages that arrived and were not taken. */
   get unread(): readonly (string | Uint8Array)[] {
     return this.#received;
   }
@@ -84,7 +84,7 @@ export class Client {
     return this.closed;
   }
 
-  /** Goes without a Close frame. */
+  /** Leaves without a Close frame. */
   vanish(): Promise<Closed> {
     this.socket.terminate();
     return this.closed;
@@ -112,7 +112,7 @@ export class Server {
     return (await this.fetch(path)).text();
   }
 
-  /** The answer to a handshake of any headers that is refused. */
+  /** The answer that refuses a handshake with any headers. */
   async upgrade(path: string, headers: Record<string, string>): Promise<IncomingMessage> {
     const request = get(`http://${this.host}${path}`, {
       headers: {
@@ -142,7 +142,7 @@ export class Server {
 /**
  * Runs `wrangler dev`, and waits until it is ready.
  *
- * @param folder whose wrangler it is, and to which the configuration's path is relative
+ * @param folder the folder of wrangler, to which the path of the configuration is relative
  */
 export async function wranglerDev(config: string, folder = root, date = DATE): Promise<Server> {
   const state = await mkdtemp(join(tmpdir(), "socle-e2e-"));
@@ -151,7 +151,7 @@ export async function wranglerDev(config: string, folder = root, date = DATE): P
   const wrangler = join(folder, "node_modules/wrangler/bin/wrangler.js");
   const child = spawn(process.execPath, [wrangler, "dev", ...options], {
     cwd: folder,
-    // It leads a group of processes, so that those it starts can be stopped with it.
+    // It leads a process group, so that the processes that it starts can be stopped with it.
     detached: true,
     stdio: ["ignore", "pipe", "pipe"],
     env: {
@@ -165,7 +165,7 @@ export async function wranglerDev(config: string, folder = root, date = DATE): P
     },
   });
   let output = "";
-  // The port is the one that wrangler took: one looked for beforehand may be another process's by then.
+  // The port is the one that wrangler took. A port that was looked for beforehand may be another process's by then.
   const ready = new Promise<string>((resolve) => {
     const read = (data: Buffer) => {
       output += data.toString();
@@ -222,11 +222,11 @@ async function bundle(
 }
 
 /**
- * Runs a Worker as the only one in workerd: nothing stands between it and its clients.
+ * Runs a Worker as the only one in workerd. Nothing stands between it and its clients.
  *
- * @param minify as builds for production do, which gives the classes other names
- * @param vars texts that its `env` has
- * @param alias files in the place of modules
+ * @param minify minifies as production builds do, which renames the classes
+ * @param vars texts for its `env`
+ * @param alias files that replace modules
  */
 export async function workerd(
   entry: string,
@@ -264,14 +264,14 @@ export async function workerd(
   return new Server(host, () => miniflare.dispose());
 }
 
-/** The storage of a Worker whose process is killed, and started again. */
+/** The storage of a Worker whose process is killed and started again. */
 export class Disk {
   private constructor(readonly path: string) {}
 
   /**
    * @param plain the names of the classes that have no SQLite
-   * @param flags compatibility flags, experimental ones too
-   * @param v8Flags the engine's own
+   * @param flags compatibility flags, also experimental ones
+   * @param v8Flags flags of the engine
    */
   static async create(
     entry: string,
@@ -307,7 +307,7 @@ const config :Workerd.Config = (
     return new Disk(path);
   }
 
-  /** Starts the process. To stop it is to kill it. */
+  /** Starts the process. Stopping it kills it. */
   async start(): Promise<Server> {
     const options = ["serve", join(this.path, "config.capnp"), "--control-fd=3", "--experimental"];
     const child = spawn(process.env.MINIFLARE_WORKERD_PATH!, options, {

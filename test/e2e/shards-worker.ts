@@ -1,13 +1,14 @@
-// Paths of several shards, for clients over TCP, processes that are killed, a shard that is held up, and another number of shards.
+// Paths of several shards: for clients over TCP, for processes that are killed, for a shard that is held up, and for
+// another number of shards.
 import { Endpoint, ServerContainer, type EndpointOptions, type Session } from "socle";
 
 /** The test writes another number here, as a deploy does. */
 const MAX_SHARDS = 8;
 
-/** All objects are in one process: which shards do nothing until a test lets them go on. */
+/** The shards that do nothing until a test releases them. All objects are in one process. */
 const held = new Set<string>();
 
-/** Each session says in which shard it is, and what became of its subscription; each text is published on the path's topic. */
+/** Each session reports its shard and the result of its subscription. Each text is published on the path's topic. */
 export class Stand extends Endpoint<unknown, { isPublisher: boolean }> {
   static override options: EndpointOptions<unknown> = {
     topics: { history: (topic) => (topic === "a" ? { bytes: 100_000_000 } : undefined) },
@@ -30,7 +31,7 @@ export class Stand extends Endpoint<unknown, { isPublisher: boolean }> {
       const { name } = this.ctx.id;
       held.add(name!);
       await session.asyncRemote.sendText("held");
-      // What comes to the object waits meanwhile.
+      // Everything that reaches the object waits meanwhile.
       void this.ctx.blockConcurrencyWhile(async () => {
         while (held.has(name!)) await scheduler.wait(5);
       });
@@ -40,7 +41,7 @@ export class Stand extends Endpoint<unknown, { isPublisher: boolean }> {
     await session.asyncRemote.sendText(`${position} ${text}`);
   }
 
-  /** In the root. */
+  /** Runs in the root. */
   override async onRequest(request: Request): Promise<Response> {
     const { pathname, searchParams } = new URL(request.url);
     const topic = searchParams.get("topic") ?? "a";
@@ -56,7 +57,7 @@ export class Stand extends Endpoint<unknown, { isPublisher: boolean }> {
   }
 }
 
-/** Other objects for the paths whose shards are chosen. */
+/** A class of its own for the paths whose shards are chosen. */
 export class Chosen extends Stand {}
 
 const shard = (request: Request) => Number(new URL(request.url).searchParams.get("shard"));

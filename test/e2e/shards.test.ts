@@ -1,4 +1,5 @@
-// Paths of several shards over TCP: many sockets, a process that is killed, a shard that is held up, another number of shards.
+// Paths of several shards over TCP: many sockets, a process that is killed, a shard that is held up, another number of
+// shards.
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 
@@ -40,7 +41,7 @@ const publish = async (path: string, body: string): Promise<Answer> => {
   return answer.json<Answer>();
 };
 
-/** A subscriber, what it was told, and what came before that. */
+/** A subscriber, the result of its subscription, and the messages before that. */
 const subscriber = async (path: string) => {
   const client = await server.connect(path);
   const early: string[] = [];
@@ -53,7 +54,7 @@ const subscriber = async (path: string) => {
   }
 };
 
-/** What a client gets, up to a text. */
+/** The messages of a client up to a text. */
 async function until(client: Client, last: string, early: readonly string[] = []): Promise<string[]> {
   const got = [...early];
   while (got.at(-1) !== last) got.push((await client.next()) as string);
@@ -77,7 +78,7 @@ describe("a crowd", () => {
     const publishing = (async () => {
       const publisher = await server.connect(`${path}?publisher`);
       for (let n = 0; !growth.isOver; n++) {
-        // In a shard and in the root, in no agreed order.
+        // In a shard and in the root, in any order.
         publisher.send(`shard ${n}`);
         await publish(path, `root ${n}`);
         await publisher.next();
@@ -96,7 +97,7 @@ describe("a crowd", () => {
       expect(got.length).toBeGreaterThanOrEqual(21);
       expect(got).toEqual(expected.slice(-got.length));
     }
-    // To the root all of them are its own.
+    // For the root all of them are its own.
     await server.text(`${path}?broadcast=bye`);
     for (const { client } of clients) expect(await client.next()).toBe("bye");
     await Promise.all(clients.map(({ client }) => client.vanish()));
@@ -119,7 +120,7 @@ describe("a process that is killed while shards publish", () => {
           answered.set(text!, position!);
         }
       };
-      // In the midst of it: some have an answer, and others are between publish and answer.
+      // In the middle of it: some publications have an answer, and others are on their way.
       await note(publishers[round % 2]!, 3 + round * 10);
       await server.stop();
       await Promise.all([...subscribers.map(({ client }) => client), ...publishers].map(({ closed }) => closed));
@@ -140,7 +141,7 @@ describe("a shard that is held up", () => {
   it("S3: others go on; what waits for it is bounded without a history, and with one it catches up", async () => {
     const path = "/chosen/slow";
     const [slow, fast] = await Promise.all([0, 1].map((shard) => subscriber(`${path}?shard=${shard}`)));
-    // The root has delivered to both before.
+    // The root has delivered to both shards before.
     await publish(path, "first");
     for (const { client } of [slow!, fast!]) expect(await client.next()).toBe("first");
     slow!.client.send("hold");
@@ -157,7 +158,7 @@ describe("a shard that is held up", () => {
     expect(rejected).toMatchObject({ name: "OverloadedError", message: expect.stringMatching(/overloaded.*shard 0/i) });
     expect(accepted.length).toBeGreaterThanOrEqual(14);
     expect(accepted.length).toBeLessThanOrEqual(18);
-    // What is rejected nobody gets, and who has a history goes on.
+    // Nobody gets a rejected publication, and subscribers of a topic with a history continue.
     const kept: string[] = [];
     for (let n = 0; n < 24; n++) {
       const { position } = await publish(path, large(`a${n}`));
@@ -193,7 +194,7 @@ describe("another number of shards", () => {
     let offset = 0;
     for (const max of [8, 2, 16]) {
       if (max !== 8) await resize(max);
-      // The places of another number of shards are in the root's storage still.
+      // The root's storage still has the places of another number of shards.
       await publish(path, `missed ${max}`);
       offset++;
       const all = await Promise.all(

@@ -1,4 +1,4 @@
-// Rooms that talk: each text goes to all, and so does who has gone.
+// Rooms that talk: each text goes to everybody, and so does the name of each session that ends.
 import { Endpoint, ServerContainer, type CloseReason, type EndpointOptions, type Session } from "socle";
 
 interface Env {

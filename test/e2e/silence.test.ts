@@ -1,4 +1,4 @@
-// Clients that are gone without a word, over TCP: the platform tells of none of them.
+// Clients that disappeared without a Close frame, over TCP. The platform reports none of them.
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { WebSocket } from "ws";
 
@@ -13,13 +13,13 @@ beforeAll(async () => {
 
 afterAll(() => server?.stop());
 
-/** Has a client of the room say something ever again, so that the others are sent something all the time. */
+/** Makes a client of the room speak again and again, so that the others get messages all the time. */
 function talk(client: Client, text: string): () => void {
   const timer = setInterval(() => client.send(text), 100);
   return () => clearInterval(timer);
 }
 
-/** Takes what comes until it is this. */
+/** Takes messages up to this one. */
 async function until(client: Client, text: string): Promise<void> {
   while ((await client.next()) !== text);
 }
@@ -36,9 +36,9 @@ describe.each([
     const heard: unknown[] = [];
     listener.addEventListener("message", ({ data }) => heard.push(data));
     await new Promise((resolve) => listener.addEventListener("open", resolve));
-    // The others are older: who stays does so for what it says.
+    // The other clients are older, so they stay only because of what they send.
     const gone = await server.connect(`${path}?gone`);
-    // The platform lets go of a socket that never sent only when the object is idle.
+    // Without a message, the platform would let go of a socket only when the object is idle.
     gone.send("hello");
     await until(gone, "hello");
     gone.connection.pause();
@@ -66,7 +66,7 @@ it("P28: clients that reset as their pings are answered, of which the platform t
   const stop = talk(talker, "news");
   const ended: string[] = [];
   while (ended.length < names.length) {
-    // Of some of them the platform does tell.
+    // The platform does report some of them.
     const [, name] = /^(.*) ends with (?:1001|1006)$/.exec(String(await talker.next())) ?? [];
     if (name) ended.push(name);
   }

@@ -1,14 +1,14 @@
-// Endpoints for clients that come back. What has come to them stands outside the objects: to look at it wakes none.
+// Endpoints for clients that reconnect. Their records are outside the objects, so that reading them wakes none.
 import { addEndpoint, Endpoint, ServerContainer, type Session } from "socle";
 import { SocleClient } from "socle/client";
 
 /** What has happened at a path since the process began. */
 export interface Told {
-  /** How many objects were made: one for each wake. */
+  /** How many objects were created: one for each wake. */
   made: number;
   /** How many sessions have opened. */
   opened: number;
-  /** Of each text who has sent it, and on which of its connections. */
+  /** Each text with its sender, and the number of the sender's connection. */
   texts: [name: string, attempt: number, text: string][];
   errors: string[];
   closes: number[];
@@ -37,7 +37,7 @@ const callbacks = {
     void toldOf(pathOf(session)).closes.push(closeCode),
 };
 
-/** Whether a handshake is answered with a 503. */
+/** Whether handshakes are answered with 503. */
 let isOut = false;
 
 /** A session has the topics that it asks for. */
@@ -78,7 +78,7 @@ export class Hall extends Endpoint<unknown, undefined, "/hall/{name}"> {
     callbacks.onClose(object, session, reason);
   }
 
-  /** Publishes; closes all sessions with a code; or tells the history. */
+  /** Publishes, closes all sessions with a code, or returns the history. */
   override async onRequest(request: Request): Promise<Response> {
     const { searchParams } = new URL(request.url);
     const topic = searchParams.get("topic") ?? "long";
@@ -110,7 +110,7 @@ addEndpoint(container, "/pending/{room}", {
 
 export class Endpoints extends container.Endpoint {}
 
-/** What a client in a Worker gets of an endpoint. */
+/** What a client in a Worker gets from an endpoint. */
 async function visit(url: string): Promise<Response> {
   const client = new SocleClient(url);
   const lines = client.topic("long")[Symbol.asyncIterator]();
@@ -125,7 +125,10 @@ async function visit(url: string): Promise<Response> {
 }
 
 export default {
-  /** "/told/{path}" is what has come to a path, "/out" and "/in" say whether halls are, "/from/{path}" is visited by a Worker. */
+  /**
+   * "/told/{path}" returns the record of a path, "/out" and "/in" set whether handshakes are refused, and for
+   * "/from/{path}" a Worker is the client.
+   */
   async fetch(request: Request, env: unknown, ctx: ExecutionContext): Promise<Response> {
     const { pathname, host, search } = new URL(request.url);
     if (pathname.startsWith("/told/")) return Response.json(toldOf(pathname.slice(5)));

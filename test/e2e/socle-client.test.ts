@@ -1,5 +1,5 @@
 // `SocleClient` over TCP: through a network that cuts, stalls and refuses, and to a workerd that is killed and started again.
-// A seed is printed; to run it again: SEED=… npm test -- e2e/socle-client. Longer: SECONDS=….
+// The test prints its seed; to run it again: SEED=… npm test -- e2e/socle-client. Longer: SECONDS=….
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { createRequire } from "node:module";
@@ -37,13 +37,13 @@ beforeEach(async () => {
 
 afterEach(() => proxy.stop());
 
-/** SIGKILL: all that was in memory is gone, and all connections. */
+/** SIGKILL: the process loses its memory and all connections. */
 async function restart(): Promise<void> {
   await server.stop();
   server = await disk.start();
 }
 
-/** A path of its own for each test. */
+/** Gives each test a path of its own. */
 let paths = 0;
 const pathOf = (kind: string) => `/${kind}/${++paths}`;
 
@@ -56,21 +56,21 @@ const publish = async (path: string, text: string, topic = "long"): Promise<void
   assert(response.ok);
 };
 
-/** How many sessions were closed. */
+/** Closes all sessions of a path, and returns how many there were. */
 const closeAll = async (path: string, code: number) =>
   Number(await (await server.fetch(`${path}?code=${code}`, { method: "DELETE" })).text());
 
-/** A session that is still in its onOpen is not closed yet. */
+/** Tries again, because a session that is still in its onOpen can't be closed yet. */
 const closeOne = (path: string, code: number) => expect.poll(() => closeAll(path, code)).toBe(1);
 
-/** Where there is no `expect.poll`, in a hook, whose time limit bounds the waiting. */
+/** For hooks, where there is no `expect.poll`. The hook's time limit bounds the wait. */
 async function until(isSo: () => boolean | Promise<boolean>): Promise<void> {
   while (!(await isSo())) await pause(20);
 }
 
 const offsetOf = (position: string) => Number(position.split(".")[1]);
 
-/** As short as they may be without that a busy machine looks like a dead network. */
+/** As short as possible without a busy machine looking like a dead network. */
 const QUICK: SocleClientOptions = { minDelayMs: 20, maxDelayMs: 200, heartbeatMs: 200, heartbeatTimeoutMs: 5000 };
 
 /** The class under a client, which counts heartbeats and their answers. */
@@ -99,8 +99,8 @@ type Heard =
   | { what: "recovery"; recovered: boolean; position: string };
 
 /**
- * A client of a path, and all that it tells. One that is to be closed by its server greets: workerd ends the connection of a
- * client that has sent nothing only 10 seconds after the Close frames.
+ * A client of a path, and all its events. A client that its server is to close sends a greeting first: workerd keeps
+ * the connection of a client that has sent nothing for 10 seconds after the Close frames.
  */
 class Visitor {
   readonly client: SocleClient;
@@ -160,7 +160,7 @@ class Visitor {
   }
 }
 
-/** It has left "open" that often, or never was. */
+/** Waits until it has left "open" this often, or has never been open. */
 const lost = ({ statuses }: Visitor, times = 1) =>
   expect.poll(() => statuses.filter(({ status }) => status === "waiting").length).toBeGreaterThanOrEqual(times);
 
@@ -175,8 +175,8 @@ async function visit(...given: ConstructorParameters<typeof Visitor>): Promise<V
 }
 
 /**
- * What breaks the promise: a message that is not the one of its position, or that leaves a gap to what came before without a
- * recovery that says so.
+ * The messages that break the guarantee: one that is not the publication at its position, or one after a gap that no
+ * recovery reports.
  */
 function broken(heard: readonly Heard[], published: ReadonlyMap<string, string>): Heard[] {
   let at = "";
@@ -193,9 +193,9 @@ describe("under a schedule of faults", () => {
   const TOPICS = ["long", "short"];
   const path = "/hall/faults";
   const visitors: Visitor[] = [];
-  /** What was published, by its position. */
+  /** The publications by their positions. */
   const published = new Map<string, Map<string, string>>(TOPICS.map((topic) => [topic, new Map()]));
-  /** What an iteration gave to each. */
+  /** The messages that each client's iteration gave. */
   const iterated = new Map<Visitor, string[]>();
   const sent = NAMES.map(() => 0);
   let received: Told["texts"] = [];
@@ -248,7 +248,7 @@ describe("under a schedule of faults", () => {
       async () => {
         own.stall(...([["up"], ["down"], ["up", "down"]] as const)[random(3)]!);
         await pause(random(1000));
-        // Somewhere on its way the network has forgotten the connections, or it has not.
+        // Sometimes a router on the way has forgotten the connections.
         if (random(2) === 0) own.cut();
         own.resume();
       },
@@ -275,7 +275,7 @@ describe("under a schedule of faults", () => {
     await Promise.all([...publishing, ...sending]);
 
     own.cutsNext = own.delayMs = 0;
-    // The last of it, whatever the seed: all are away while more is published than the short history keeps.
+    // The last part, with any seed: all clients are away while more is published than the short history keeps.
     own.refuse();
     own.cut();
     for (let n = 0; n < 20; n++) {
@@ -335,7 +335,7 @@ describe("under a schedule of faults", () => {
   it("C4: what it sends comes at most once and in order, and what doesn't come was told as maybe lost", () => {
     for (const [index, { mayBeLost }] of visitors.entries()) {
       const own = received.filter(([name]) => name === NAMES[index]);
-      // What a network has held comes late, but not behind what was sent after it on the same connection.
+      // Messages that a network has held come late, but not after messages that were sent later on the same connection.
       const order = own.toSorted(([, one], [, other]) => one - other).map(([, , text]) => Number(text));
       expect(order).toEqual([...new Set(order)].toSorted((a, b) => a - b));
       expect(order.length).toBeGreaterThan(100);
@@ -347,7 +347,7 @@ describe("under a schedule of faults", () => {
 describe("a server that goes and comes", () => {
   it("C1, C5: comes back to a workerd that was killed, and has missed nothing", async () => {
     const path = pathOf("hall");
-    // No proxy: what is dead are the connections themselves.
+    // Without the proxy, the connections themselves are dead.
     const visitor = await visit(path, { host: () => server.host });
     for (let round = 0; round < 4; round++) {
       await publish(path, `${round} before`);
@@ -383,7 +383,7 @@ describe("a server that goes and comes", () => {
     const { client, statuses } = await visit(path, { greets: true });
     const closed = new Promise((resolve) => client.addEventListener("close", resolve));
     await closeOne(path, code);
-    // No heartbeat was answered behind its greeting.
+    // No heartbeat was answered after its greeting.
     expect(await closed).toMatchObject({ code, wasClean: true, mayBeLost: 1 });
     expect(statuses).toMatchObject([{ status: "open" }, { status: "closed", code }]);
     await expect.poll(() => proxy.links.size).toBe(0);
@@ -424,13 +424,13 @@ describe("the heartbeat", () => {
     Counting.answers = 0;
     const { client } = await visit(path, { WebSocket: Counting, heartbeatMs: 100 });
     await expect.poll(() => toldOf(path)).toMatchObject({ made: 1, opened: 1 });
-    // An object hibernates about 10 s after its last event: so many take longer.
+    // An object hibernates about 10 s after its last event, and this many answers take longer.
     await expect.poll(() => Counting.answers, { timeout: 60_000 }).toBeGreaterThan(130);
     expect(await toldOf(path)).toEqual({ made: 1, opened: 1, texts: [], errors: [], closes: [] });
     const before = Counting.answers;
     await expect.poll(() => Counting.answers).toBeGreaterThan(before + 10);
     expect(await toldOf(path)).toMatchObject({ made: 1 });
-    // That it has slept shows who wakes it.
+    // The object had hibernated: the next message wakes it.
     client.send("hello");
     await expect.poll(() => toldOf(path)).toMatchObject({ made: 2, opened: 1, texts: [["", 1, "hello"]] });
     expect(client.status).toBe("open");
@@ -448,9 +448,9 @@ describe("the heartbeat", () => {
     proxy.stall(...directions);
     await lost(visitor);
     const { code, error } = visitor.statuses.find(({ status }) => status === "waiting")!;
-    expect([code, (error as Error).message]).toEqual([1006, "heartbeatTimeoutMs is over."]);
+    expect([code, (error as Error).message]).toEqual([1006, "No answer in heartbeatTimeoutMs."]);
     await publish(path, "2");
-    // Nor does an attempt to connect wait for ever.
+    // An attempt to connect does not wait forever either.
     await lost(visitor, 3);
     proxy.resume();
     await isBack(visitor);
@@ -479,7 +479,7 @@ describe("what it sends", () => {
     const visitor = await visit(path, { WebSocket: Counting });
     const beat = async () => {
       const before = Counting.answers;
-      // One may have been under way.
+      // One answer may have been on its way.
       await expect.poll(() => Counting.answers).toBeGreaterThan(before + 1);
     };
     for (const text of ["1", "2", "3"]) visitor.client.send(text);
@@ -506,7 +506,7 @@ describe("what it sends", () => {
     const visitor = await visit(path, { WebSocket: Counting });
     visitor.client.send("1");
     await expect.poll(() => textsOf(path)).toEqual(["1"]);
-    // From an answer on no other is under way: that of the next heartbeat is held.
+    // After an answer no other heartbeat is on its way, so the next one is held.
     const held = new Promise<void>((resolve) => {
       Counting.onanswer = () => {
         proxy.stall("down");
@@ -518,7 +518,7 @@ describe("what it sends", () => {
     const { asked, answers } = Counting;
     const { up } = proxy.bytes;
     await expect.poll(() => Counting.asked).toBe(asked + 1);
-    // The frame of a heartbeat has got through to the server, that of the message doesn't.
+    // The frame of a heartbeat has reached the server, and that of the message will not.
     await expect.poll(() => proxy.bytes.up).toBeGreaterThanOrEqual(up + "socle:ping".length + 6);
     proxy.stall("up");
     visitor.client.send("2");
@@ -552,7 +552,7 @@ describe("what it sends", () => {
         await pause(20);
       }
     })();
-    await expect.poll(() => textsOf(path)).toHaveLength(300);
+    await expect.poll(() => textsOf(path), { timeout: 100_000 }).toHaveLength(300);
     done.abort();
     await bunching;
     expect(await toldOf(path)).toMatchObject({ texts: many.map((text) => ["", 1, text]), errors: [], closes: [] });
@@ -563,7 +563,7 @@ describe("what it sends", () => {
     const path = pathOf("pending");
     const { client, statuses } = await visit(path, { name: `x&takes=${takes}` });
     for (const text of many) client.send(text);
-    await expect.poll(() => textsOf(path)).toHaveLength(300);
+    await expect.poll(() => textsOf(path), { timeout: 100_000 }).toHaveLength(300);
     expect(await toldOf(path)).toMatchObject({ texts: many.map((text) => ["x", 1, text]), errors: [], closes: [] });
     expect(statuses.map(({ status }) => status)).toEqual(["open"]);
   });
@@ -574,7 +574,7 @@ it("C4: what a session that was ended has not taken is told as maybe lost", asyn
   const visitor = await visit(path, { name: "x&takes=100", heartbeatMs: 20 });
   const texts = ["1", "2", "end", "3", "4"];
   for (const text of texts) visitor.client.send(text);
-  // A heartbeat is answered by then, behind all of them, and what waits behind the end is dropped.
+  // By then a heartbeat is answered, after all of the texts. What waits after the end is dropped.
   await lost(visitor);
   expect(await textsOf(path)).toEqual(["1", "2", "end"]);
   expect(visitor.mayBeLost).toBeGreaterThanOrEqual(2);
@@ -595,7 +595,7 @@ describe("the end", () => {
     ["refuses", (one) => (one.refuse(), one.cut())],
     ["cuts who comes", (one) => (one.cut(), (one.cutsNext = Infinity))],
     ["answers with 503", async (one) => (await server.fetch("/out"), one.cut())],
-    // For the answer to its Close frame that of ws waits 30 seconds, and Node's longer.
+    // ws waits 30 seconds for the answer to its Close frame, and Node waits longer.
     ["stalls", (one) => one.stall(), (one) => one.cut()],
   ];
 
@@ -635,7 +635,7 @@ it(
     const path = pathOf("hall");
     const [count, minDelayMs] = [2000, 5000];
     const opened: SocleClient[] = [];
-    /** When each was lost, and when it tried to come back at first. */
+    /** When each connection was lost, and how long its client waited before it first tried to reconnect. */
     const lostAt: number[] = [];
     const delays: number[] = [];
     const texts: string[][] = Array.from({ length: count }, () => []);
@@ -678,8 +678,8 @@ it(
     expect(new Set(texts.map(String))).toEqual(new Set(["1,2"]));
     expect(new Set(recoveries.map(String))).toEqual(new Set(["false,true"]));
 
-    // As evenly over the time as chance is: of 2,000 the distance is over 0.05 once in ten thousand times. The rest is for
-    // the process, which does them one after the other.
+    // The delays are as even as chance allows: with 2,000 the distance exceeds 0.05 once in ten thousand runs. The rest
+    // is for the process, which handles them one after the other.
     const sorted = delays.toSorted((a, b) => a - b);
     expect(sorted).toHaveLength(count);
     const distance = Math.max(
@@ -689,7 +689,7 @@ it(
   },
 );
 
-/** As React Native's: of texts and Blobs alone. */
+/** Like React Native's Blob: made of texts and Blobs only. */
 class BlobOfTexts extends Blob {
   constructor(parts: unknown[]) {
     if (parts.some((part) => typeof part !== "string" && !(part instanceof Blob))) {
@@ -748,13 +748,13 @@ describe.each([
     await expect.poll(() => log).toHaveLength(4);
     await publish(path, "1é");
     await expect.poll(() => log).toHaveLength(6);
-    // It can't be back before that is published.
+    // The client can't be back before the publication.
     proxy.refuse();
     proxy.cut();
     await publish(path, "2");
     await proxy.admit();
     await expect.poll(() => log.length).toBeGreaterThanOrEqual(8);
-    // What was published meanwhile it has missed.
+    // Without recovery the client has missed what was published meanwhile.
     if (!recovers) await publish(path, "2");
     await expect.poll(() => log).toHaveLength(10);
     client.close(4001, "bye");
@@ -775,7 +775,7 @@ describe.each([
   });
 });
 
-/** Whole numbers from 0, below what is asked for: the same ones by the same seed. */
+/** Whole numbers from 0 up to a bound. The same seed gives the same numbers. */
 function randomBy(seed: number): (below: number) => number {
   let state = seed;
   // mulberry32.

@@ -8,9 +8,9 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
 import { workerd, type Client, type Server } from "./server.ts";
 
-/** A model's answer, which the test gives. */
+/** An answer of the model, which the test gives. */
 class Answer {
-  /** Whoever asked is gone, or has the whole answer. */
+  /** Resolves when the caller is gone or has the whole answer. */
   readonly ended: Promise<unknown>;
 
   constructor(
@@ -22,7 +22,7 @@ class Answer {
 }
 
 const waiting: ((answer: Answer) => void)[] = [];
-/** The next question. */
+/** Waits for the next question. */
 const asked = () => new Promise<Answer>((resolve) => waiting.push(resolve));
 
 async function textOf(request: IncomingMessage): Promise<string> {
@@ -48,7 +48,7 @@ afterAll(async () => {
   model.close();
 });
 
-/** Asks, and gets the first part. */
+/** Asks a question, and gets the first part of the answer. */
 async function ask(client: Client, question: string): Promise<Answer> {
   const asking = asked();
   client.send(question);
@@ -116,7 +116,7 @@ describe("an answer beside the queue", () => {
   it("keeps the object awake, which so knows how to stop it", async () => {
     const client = await connect();
     const { response, ended } = await ask(client, ASKED);
-    // An object hibernates about 10 s after its last event, and nothing outside tells when it did.
+    // An object hibernates about 10 s after its last event, and nothing outside shows when.
     await pause(13_000);
     response.write("another");
     expect(await client.json()).toEqual({ part: "another" });

@@ -1,4 +1,4 @@
-// Says which request targets and hosts it refuses, with an endpoint at "/", where the wrong ones would end.
+// Reports which request targets and hosts it refuses. An endpoint at "/" would serve those that it reads wrongly.
 import { Endpoint, ServerContainer } from "socle";
 
 interface Env {
@@ -15,7 +15,7 @@ export class Sample extends Endpoint<Env> {}
 
 container.addEndpoint("/", Root).addEndpoint("/sample/{x}", Sample);
 
-/** The answer, and in a header whether `handle` had one. */
+/** The answer, with a header that says whether `handle` had one. */
 async function answer(request: Request, env: Env, ctx: ExecutionContext): Promise<Response> {
   const isDirect = request.headers.has("Past-The-Router");
   const asked = isDirect ? env.Root.getByName("/").fetch(request) : container.fetch(request, env, ctx);

@@ -1,4 +1,4 @@
-// Request targets and hosts as no URL has them, over TCP: they are written by hand, and go to workerd with nothing between.
+// Request targets and hosts that no URL can have, over TCP: the bytes are written by hand and go directly to workerd.
 import { once } from "node:events";
 import { connect } from "node:net";
 

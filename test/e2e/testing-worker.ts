@@ -1,4 +1,4 @@
-// A Worker that has `socle/testing` in it, where there is no `cloudflare:test`, or an older one.
+// A Worker that imports `socle/testing` where there is no `cloudflare:test`, or an older one.
 import { ServerContainer, type Session } from "socle";
 import * as testing from "socle/testing";
 

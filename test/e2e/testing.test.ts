@@ -18,7 +18,7 @@ it.each(["hibernate", "drop", "redeploy"])("D4: %s throws by name where there is
   expect(await server.text(`/${name}`)).toBe(
     `TestEnvironmentError: ${name} needs cloudflare:test: call it in a test that runs under @cloudflare/vitest-plugin.`,
   );
-  // Nor has it done anything.
+  // The import did nothing.
   const client = await server.connect("/echo");
   client.send("a");
   expect(await client.next()).toBe("a");

@@ -3,7 +3,7 @@ import { Endpoint, ServerContainer, type Session } from "socle";
 
 const topics = { history: { bytes: 64_000_000, replayBytes: 64_000_000 } };
 
-/** Each text is published on the topic of the session, and its position goes back to the publisher alone. */
+/** Each text is published on the topic of the session, and its position is sent to the publisher alone. */
 export class Hall extends Endpoint<unknown, { topic: string }, "/hall/{name}"> {
   static override options = { topics, subprotocols: ["ack"] };
 

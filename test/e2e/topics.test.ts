@@ -1,4 +1,5 @@
-// Topics over TCP: clients that come back, a process that is killed while it publishes, and many sockets over many topics.
+// Topics over TCP: clients that reconnect, a process that is killed while it publishes, and many sockets on many
+// topics.
 import { setTimeout as pause } from "node:timers/promises";
 
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -44,7 +45,7 @@ describe("a process that is killed while it publishes", () => {
       const publishers = await Promise.all([1, 2].map(() => server.connect(`${path}?publisher`)));
       const before = answered.size;
       for (let n = 0; n < 400; n++) publishers[n % 2]!.send(`${sent++} ${"x".repeat(n % 300)}`);
-      // In the midst of it: when so many were answered.
+      // In the middle of it: when this many were answered.
       const note = async (client: Client) => {
         for (let n = 0; n < 10 + round * 12; n++) {
           const text = (await client.next()) as string;
@@ -166,7 +167,8 @@ it(
       expect(heard).toEqual(expected);
     };
     await check("first");
-    // Nothing happens for as long as it takes an object to hibernate; whether it has is no condition of the test.
+    // Nothing happens for as long as it takes an object to hibernate. Whether it has hibernated is no condition of the
+    // test.
     await pause(12_000);
     await check("second");
     const [state] = JSON.parse(await server.text(`${path}?topic=7`)) as [{ subscribers: number }];

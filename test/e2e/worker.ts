@@ -22,7 +22,7 @@ interface Counting {
   to: { client: SendChannel };
 }
 
-/** Tells with each answer which instance gave it: hibernation ends one, and waking makes another. */
+/** Adds to each answer which instance gave it: hibernation ends one, and waking makes another. */
 export class Counter extends Endpoint<Env, Counting> {
   readonly #instance = crypto.randomUUID();
 
@@ -42,10 +42,10 @@ function fail(): void {
 }
 
 /**
- * Writes down what happens to its sessions. GET takes the next entry, POST lets one held callback go on, and DELETE closes
- * the sessions. A text is answered after as many milliseconds, "hold" when it is let go on, "close" by closing, and "stream"
- * by texts without an end. "throw" has a listener throw when the session ends. With "strict" in
- * the query the failures of callbacks are written down too.
+ * Logs what happens to its sessions. GET takes the next entry, POST releases one held callback, and DELETE closes the
+ * sessions. A text of digits is answered after as many milliseconds, "hold" when it is released, "close" by closing,
+ * and "stream" by texts without an end. "throw" has a listener throw when the session ends. With "strict" in the query
+ * the failures of callbacks are logged too.
  */
 export class Journal extends Endpoint<Env, string> {
   readonly #entries = chan<string>(100);

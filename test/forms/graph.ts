@@ -1,6 +1,7 @@
-// Values as structured clone has them, as JSON: with undefined, properties beside the items of an array, and one object in two places.
+// Converts structured-clone values to JSON and back: undefined, properties on arrays, and an object in two places
+// survive.
 
-/** The place of a value among all, or what it is where it is a primitive. */
+/** The number of each member among all values; for a primitive, the value itself. */
 type Node =
   | readonly [kind: "array" | "object", members: Readonly<Record<string, number>>]
   | readonly ["value", unknown?];

@@ -1,4 +1,4 @@
-// Clients that open, talk, drop, come back and close, over TCP, while the objects are evicted at random: nothing may be
+// Clients that open, talk, drop, reconnect and close, over TCP, while the objects are evicted at random. Nothing may be
 // lost. npm run test:load [-- --clients 2000 --seconds 60 --seed 1]
 import { readFile } from "node:fs/promises";
 import { setTimeout as pause } from "node:timers/promises";
@@ -50,14 +50,14 @@ const fault = (text: string) => void (faults.length < 20 && faults.push(text));
 
 type End = "close" | "code" | "drop";
 
-/** One connection: resolves once it has ended. */
+/** One connection. */
 class Connection {
   readonly socket: WebSocket;
   readonly opened: Promise<boolean>;
   readonly closed: Promise<void>;
-  /** What was sent and is not answered yet. */
+  /** The answers that the client still expects. */
   readonly unanswered: string[] = [];
-  /** The last number heard of each sender. */
+  /** The last number that was heard of each sender. */
   readonly heard = new Map<string, number>();
   #answered = () => {};
 
@@ -86,7 +86,7 @@ class Connection {
     this.socket.send(text);
   }
 
-  /** Everything that was sent is answered. */
+  /** Waits until every message is answered. */
   async settled(): Promise<void> {
     while (this.unanswered.length > 0 && this.socket.readyState === WebSocket.OPEN) {
       await Promise.race([new Promise<void>((resolve) => (this.#answered = resolve)), this.closed]);
@@ -101,7 +101,8 @@ class Connection {
     else this.socket.close();
     await this.closed;
     figures.open--;
-    // Its session has ended: what is unanswered is refused, and the last of what it sent, for answers come in order.
+    // The session has ended. Answers come in order, so the last of its messages are those without an answer: they are
+    // refused.
     figures.refused += this.unanswered.length;
   }
 
@@ -123,7 +124,7 @@ class Connection {
   }
 }
 
-/** A client's whole life: it connects again and again until the time is over. */
+/** The life of a client: it connects again and again until the time is over. */
 async function live(host: string, index: number, random: () => number, until: () => boolean): Promise<void> {
   const pick = <T>(list: readonly T[]): T => list[Math.floor(random() * list.length)]!;
   for (let life = 0; !until(); life++) {
@@ -150,7 +151,7 @@ async function live(host: string, index: number, random: () => number, until: ()
       }
     }
     const how = pick<End>(["close", "code", "drop"]);
-    // Some wait for their answers, and some go in the middle of them.
+    // Some clients wait for their answers, and some leave before.
     if (!isChat && random() < 0.5) {
       await connection.settled();
       if (connection.unanswered.length > 0) fault(`${name}: ${connection.unanswered.length} messages are unanswered`);
@@ -159,7 +160,7 @@ async function live(host: string, index: number, random: () => number, until: ()
   }
 }
 
-/** Resolves once it holds; false if it has not within the bound. */
+/** Resolves once the condition holds; false if it does not hold within the bound. */
 async function eventually(holds: () => Promise<boolean>, bound: number): Promise<boolean> {
   for (const end = Date.now() + bound; Date.now() < end;) {
     if (await holds()) return true;
@@ -194,7 +195,7 @@ const progress = setInterval(() => {
   );
 }, 5000);
 
-/** All clients live for a while; the objects are evicted meanwhile. */
+/** All clients live for a while, and the objects are evicted meanwhile. */
 async function load(duration: number, seed: number): Promise<void> {
   isOver = false;
   const random = randomOf(seed);
@@ -218,7 +219,7 @@ async function load(duration: number, seed: number): Promise<void> {
 
 const seed = Number(options.seed);
 console.log(`${clients} clients for ${seconds} s, seed ${seed}`);
-// As long as the load itself: the heap of the process grows to what such a load takes.
+// Warms up as long as the load itself, so that the heap of the process has grown to what such a load takes.
 await load(seconds, seed + 1_000_000);
 await eventually(async () => (await journal()).odd === 0, 30_000);
 await pause(3000);

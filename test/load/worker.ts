@@ -1,11 +1,11 @@
 import unsafe from "workerd:unsafe";
 
-// What the load test speaks to, and what it asks: how often each session opened and closed, and what is left.
+// The Worker under load. It reports how often each session opened and closed, and what is left in storage.
 import { Endpoint, onOpenStartWsConnection, ServerContainer, type SendChannel, type Session } from "../../src/index.ts";
 
 const container = new ServerContainer();
 
-/** In the isolate: eviction, which ends an object, leaves it. */
+/** Kept in the isolate, which outlives the eviction of an object. */
 const opened = new Map<string, number>();
 const closed = new Map<string, number>();
 let wakes = 0;
@@ -41,7 +41,7 @@ export class Endpoints extends container.Endpoint {
   }
 }
 
-/** A room, in which the others hear what one says. */
+/** A room in which everybody hears each text. */
 export class Chat extends Endpoint<Cloudflare.Env, { name: string }> {
   constructor(ctx: DurableObjectState, env: Cloudflare.Env) {
     super(ctx, env);
@@ -77,7 +77,7 @@ export default {
     const stub = () => container.stub<Endpoints>(env, url.searchParams.get("path")!);
     if (url.pathname === "/evict") {
       try {
-        // The sockets stay.
+        // The sockets stay open.
         await unsafe.evict(stub(), { webSockets: "hibernate" });
         evictions++;
         return new Response("evicted");

@@ -306,7 +306,7 @@ export const mutations: readonly Mutation[] = [
     "P7",
     "nothing waits for what was changed",
     "session/turns.ts",
-    "    // What is sent keeps its order.\n",
+    "    // Later sends must not overtake held ones.\n",
     "    if (this) return false;\n",
   ),
   mutation(
@@ -491,8 +491,8 @@ export const mutations: readonly Mutation[] = [
     "F7",
     "a message that waits leaves the batch before it unsent",
     "options/flow-control/flow-remote.ts",
-    "// Only what has gone can be taken.\n    this.#flush();",
-    "// Only what has gone can be taken.",
+    "// The client can only acknowledge what was sent.\n    this.#flush();",
+    "// The client can only acknowledge what was sent.",
   ),
   mutation(
     "P18",

@@ -1,4 +1,4 @@
-// Applies each mutation to a copy of the tree, and runs the tests that name its rule: one of them has to fail.
+// Applies each mutation to a copy of the tree, and runs the tests that name its rule. One of them has to fail.
 //   npm run test:mutations [-- R11 R14]
 //   npm run check:mutations   only checks that the list fits the source
 import { spawn } from "node:child_process";
@@ -22,7 +22,9 @@ interface Report {
 
 const names = (rule: string, text: string) => new RegExp(`\\b${rule}\\b`).test(text);
 
-/** The tests that name the rule, and which of them fail. The model names all rules, and so shows nothing of one. */
+/**
+ * Runs the tests that name the rule, and returns those that fail. The model is left out, because it names all rules.
+ */
 async function failing(tree: string, rule: string): Promise<string[]> {
   const files: string[] = [];
   for (const file of await readdir(join(tree, "test"))) {
@@ -56,7 +58,7 @@ async function isFound(tree: string, { rule, fault, file, from, to }: Mutation):
   return red.length > 0;
 }
 
-/** Complains of rules without a mutation, and of mutations that a change of the source has left behind. */
+/** Reports rules without a mutation, and mutations that no longer fit the source. */
 async function check(): Promise<void> {
   const rules = new Set(mutations.map(({ rule }) => rule));
   const faults = RULES.filter((rule) => !rules.has(rule)).map((rule) => `${rule} has no mutation.`);

@@ -1,10 +1,10 @@
-// The way of the tests to the Worker under test.
+// How tests connect to the Worker under test.
 import { exports } from "cloudflare:workers";
 import * as testing from "socle/testing";
 
 export { Client, type Closed } from "socle/testing";
 
-/** Under the tests' own time limit, which is long: a machine may be busy with something else. */
+/** Shorter than the tests' own time limit, which is long because the machine may be busy with something else. */
 const timeoutMs = 50_000;
 
 export const request = (path: string, init: RequestInit = {}): Promise<Response> =>

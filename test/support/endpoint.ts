@@ -1,4 +1,4 @@
-// Endpoints made for one test.
+// Endpoints that are made for one test each.
 import { env } from "cloudflare:workers";
 import { addEndpoint, type CloseReason, type Session, type WsEndpointMap } from "socle";
 import { it, vi } from "vitest";
@@ -8,22 +8,22 @@ import { container } from "./worker.ts";
 
 let count = 0;
 
-/** What all endpoints have beside their own: with `shards` their sessions are in the first, and `stub` is that. */
+/** Options that every endpoint gets. With `shards`, the sessions are in the first shard, and `stub` is that shard. */
 export const besides: Pick<WsEndpointMap, "shards"> = {};
 
-/** Has all tests of a file run once more where the sessions are in a shard. */
+/** Runs all tests of a file once more, with the sessions in a shard. */
 export const divide = (): void => void (besides.shards = 1);
 
 /** A path that no other test uses. */
 export const freshPath = (suffix = ""): string => `/test-${++count}${suffix}`;
 
-/** What ran, in order. */
+/** Records what ran, in order. */
 export class Log {
   readonly entries: unknown[] = [];
 
   add = (...entry: unknown[]): void => void this.entries.push(entry.length === 1 ? entry[0] : entry);
 
-  /** Waits until something is in the log. */
+  /** Waits until the log has this entry. */
   async has(entry: unknown): Promise<void> {
     const wanted = JSON.stringify(entry);
     await vi.waitUntil(() => this.entries.some((one) => JSON.stringify(one) === wanted), {
@@ -33,7 +33,7 @@ export class Log {
   }
 }
 
-/** A test of what only one object does, or does otherwise: under `shards` it is the root that has the histories, and test/shards.test.ts that shows it. */
+/** A test that does not hold under `shards`, where the root has the histories: see test/shards.test.ts for those. */
 export const alone = (name: string, test: () => Promise<void> | void): void => {
   // oxlint-disable-next-line vitest/no-conditional-tests, vitest/expect-expect, vitest/valid-title -- the test has all of it
   if (!besides.shards) it(name, test);
@@ -46,7 +46,7 @@ export class Served {
     return env.Endpoints.getByName(this.path + (besides.shards ? "#0" : ""));
   }
 
-  /** The object that has the topics. */
+  /** The object that keeps the topics. */
   get root() {
     return env.Endpoints.getByName(this.path);
   }
@@ -55,20 +55,20 @@ export class Served {
     return connect(this.path + query, headers);
   }
 
-  /** The object hibernates: what is in memory is gone, its sockets stay. */
+  /** Makes the object hibernate: it loses its memory, and its sockets stay open. */
   hibernate(): Promise<void> {
     return hibernate(this.stub);
   }
 }
 
-/** Registers a map under a path of its own. */
+/** Registers a map of callbacks at a path of its own. */
 export function serve<T>(map: WsEndpointMap<Cloudflare.Env, T>): Served {
   const path = freshPath();
   addEndpoint(container, path, { ...besides, ...map });
   return new Served(path);
 }
 
-/** The two ways in which an object can hold its sockets. What is not about hibernation is shown in both. */
+/** The two ways in which an object can hold its sockets. Tests that are not about hibernation run in both. */
 export const hibernating = { hibernate: true, serve };
 export const standard = {
   hibernate: false,
@@ -76,7 +76,7 @@ export const standard = {
 };
 export const modes = [hibernating, standard];
 
-/** `onClose` and `onError` that write down what they were given. */
+/** An `onClose` and an `onError` that log their arguments. */
 export const recorded = (log: Log) => ({
   onClose: (object: unknown, _session: Session, { closeCode, reasonPhrase }: CloseReason) =>
     log.add("close", object, closeCode, reasonPhrase),

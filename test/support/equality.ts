@@ -1,4 +1,4 @@
-// Two ArrayBuffers are equal if their bytes are. Vitest's own comparison takes any two for equal.
+// Makes two ArrayBuffers equal only if their bytes are. For Vitest's own comparison any two are equal.
 import { expect } from "vitest";
 
 expect.addEqualityTesters([

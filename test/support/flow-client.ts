@@ -1,4 +1,4 @@
-// A client of `socle.v1`, written from docs/protocol.md alone: it acknowledges only what its test says.
+// A client of `socle.v1`, written from docs/protocol.md alone. It acknowledges a message only when its test says so.
 import { connect, type Client } from "./client.ts";
 import type { Served } from "./endpoint.ts";
 
@@ -8,7 +8,7 @@ export const PLAIN = { "Sec-WebSocket-Protocol": "socle.v1" };
 
 const utf8 = new TextEncoder();
 
-/** Seven bits a byte, the lowest first, the high bit in all but the last. */
+/** Encodes a number with seven bits a byte, the lowest first. The high bit is set in all bytes but the last. */
 export function number(value: number): number[] {
   return value < 128 ? [value] : [(value % 128) + 128, ...number(Math.floor(value / 128))];
 }
@@ -17,7 +17,7 @@ export const bytes = (...values: (number | readonly number[])[]): Uint8Array => 
 
 export const acknowledgement = (count: number): Uint8Array => bytes(2, number(count));
 
-/** A text or bytes as a part of a batch. */
+/** Encodes a text or bytes as an item of a batch. */
 export function item(data: Data): number[] {
   const content = typeof data === "string" ? utf8.encode(data) : data;
   return [...number(content.length * 2 + (typeof data === "string" ? 0 : 1)), ...content];
@@ -25,13 +25,13 @@ export function item(data: Data): number[] {
 
 export const batch = (...items: readonly Data[]): Uint8Array => bytes(1, ...items.map(item));
 
-/** What the texts of the settings say, in their order. */
+/** The names of the texts in the settings, in their order. */
 const TEXTS = ["response", "request", "maxPendingMessages", "messages", "perMs"] as const;
 
-/** What a server tells first. A text that is left out is empty. */
+/** The first frame of a server. An absent text is empty. */
 export type Settings = { window: number } & Record<(typeof TEXTS)[number], string>;
 
-/** What a frame of the server's holds. */
+/** The contents of a server's frame. */
 export function contents(frame: string | ArrayBuffer): { messages: Data[]; settings?: Settings } {
   if (typeof frame === "string") return { messages: [frame] };
   const [type, ...rest] = new Uint8Array(frame);
@@ -73,12 +73,12 @@ export async function nextSettings(client: Client): Promise<Settings> {
 }
 
 export class FlowClient {
-  /** How many messages it has acknowledged. */
+  /** The number of messages that the client has acknowledged. */
   taken = 0;
 
   constructor(readonly client: Client) {}
 
-  /** Waits for the settings too: what the client takes is behind them. */
+  /** Also waits for the settings, so that all later frames are messages. */
   static async connect({ path }: Pick<Served, "path">, protocols = "socle.v1", query = ""): Promise<FlowClient> {
     const client = await connect(path + query, { "Sec-WebSocket-Protocol": protocols });
     await nextSettings(client);
@@ -89,28 +89,28 @@ export class FlowClient {
     return contents(this.client.messages[0]!).settings!;
   }
 
-  /** What came behind them, as it came. */
+  /** The frames after the settings, undecoded. */
   get frames(): readonly (string | ArrayBuffer)[] {
     return this.client.messages.slice(1);
   }
 
-  /** All messages that came so far. */
+  /** All messages that arrived so far. */
   get messages(): Data[] {
     return this.client.messages.flatMap((frame) => contents(frame).messages);
   }
 
-  /** Those of them that the server counts: not the text frames that the settings leave out. */
+  /** The messages that the server counts: all but the text frames that the settings exempt. */
   get counted(): Data[] {
     return this.frames.flatMap((frame) => (frame === this.settings.response ? [] : contents(frame).messages));
   }
 
-  /** Waits for as many messages in all. */
+  /** Waits until this many messages have arrived in all. */
   async has(count: number): Promise<Data[]> {
     while (this.messages.length < count) await this.client.next();
     return this.messages;
   }
 
-  /** Takes so many of the messages that came. */
+  /** Acknowledges this many more messages, by default all that arrived. */
   take(count = this.counted.length - this.taken): void {
     if (count === 0) return;
     this.taken += count;

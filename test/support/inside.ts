@@ -1,13 +1,13 @@
-// A way of the tests into an object and its sessions.
+// How tests reach into an object and its sessions.
 import { runInDurableObject } from "cloudflare:test";
 import type { Endpoint, Session } from "socle";
 
 import type { Served } from "./endpoint.ts";
 
-/** An object, with what a subclass has of it. */
+/** An object with its `ctx`, which only subclasses can access. */
 export type Inside = Endpoint & { ctx: DurableObjectState };
 
-/** Does something in the object, with its open sessions by their queries. */
+/** Runs a function in the object, with its open sessions by their query strings. */
 export const within = <R>(
   { stub }: Pick<Served, "stub">,
   use: (sessions: Record<string, Session>, object: Inside) => R | Promise<R>,
@@ -16,7 +16,7 @@ export const within = <R>(
     use(Object.fromEntries([...object.openSessions()].map((session) => [session.queryString, session])), object),
   );
 
-/** What a promise rejects with. */
+/** The error with which a promise rejects. */
 export const failure = (promise: Promise<unknown>): Promise<string> =>
   promise.then(
     () => "nothing",

@@ -1,4 +1,4 @@
-// What is hard to look at: it can be thrown, returned and given all the same.
+// Values that throw when code inspects them. A callback may still throw them, return them or pass them to Socle.
 
 function fail(): never {
   throw new Error("from a getter");
@@ -15,7 +15,7 @@ function revoked(target: object): object {
 const withGetter = (name: string, object: object = new Error("odd")): object =>
   Object.defineProperty(object, name, { get: fail });
 
-/** Made anew each time. */
+/** Each function makes a new value. */
 export const odd: Readonly<Record<string, () => unknown>> = {
   undefined: () => undefined,
   null: () => null,

@@ -1,4 +1,4 @@
-// One object with several sessions, in workerd, whose callbacks play the scripts that their clients send.
+// One object with several sessions in workerd. Its callbacks play the scripts that their clients send.
 import { evictDurableObject, runInDurableObject } from "cloudflare:test";
 import {
   startWsConnection,
@@ -27,11 +27,11 @@ interface Played extends SessionValue {
   send: SendChannel;
   ballast: string;
   spoilt?: () => void;
-  /** The version that kept it. */
+  /** The version of the code that saved it. */
   form: number;
 }
 
-/** How long the events of a sequence may take to arrive. */
+/** How long the events of one sequence may take to arrive. */
 const BOUND = 30_000;
 
 class PlayedSession {
@@ -53,7 +53,7 @@ class PlayedSession {
     return this.client !== undefined;
   }
 
-  /** It tells which messages have arrived. Nothing public does while a callback holds them. */
+  /** How many messages have arrived and are queued. No public property says this while a callback runs. */
   get queued(): number {
     return (this.session as ServerSession | undefined)?.dispatch.waiting ?? 0;
   }
@@ -63,7 +63,7 @@ class PlayedSession {
     return this.isFlowControlled ? frames.flatMap((frame) => contents(frame).messages) : frames;
   }
 
-  /** What the callbacks are given. */
+  /** Records a call of a callback. */
   called(session: Session, entry: string): void {
     this.session = session;
     this.ids.add(session.id);
@@ -80,13 +80,13 @@ export class PlayedObject {
     this.#served = serve<Played>(this.#endpoint(0));
   }
 
-  /** Another version comes: deferred, or at once. */
+  /** Deploys another version: the object takes it on after hibernation, or loses its sockets at once. */
   async deploy(version: number, webSockets: "hibernate" | "close"): Promise<void> {
     redeploy(container, this.#served.path as `/${string}`, this.#endpoint(version));
     await this.evict(webSockets);
   }
 
-  /** What its callbacks are given must be of its version. */
+  /** The callbacks check that the session object is of their version. */
   #endpoint(version: number): WsEndpointMap<Cloudflare.Env, Played> {
     const { hibernates, hasOnError, tracks, flowControl, buffer, isLarge } = this.variant;
     const read = (data: string) => JSON.parse(data) as Script;
@@ -98,7 +98,7 @@ export class PlayedObject {
         return { ...(data as Played), form: version };
       },
       hibernate: hibernates,
-      // The clock stands still, but timers don't.
+      // The clock is stopped, but timers are not.
       flowControl: { ...flowControl, stallTimeoutMs: 2 ** 31 - 1 },
       trackSessions: hibernates && tracks,
       idleTimeoutMs: TIMEOUT,
@@ -148,7 +148,7 @@ export class PlayedObject {
     void connected.then(async (client) => {
       played.client = client;
       const { code, reason } = await client.closed;
-      // Of a connection that broke, the platform's own words.
+      // If the connection broke, the reason is the platform's own text.
       played.closed = { code, reason: code === 1006 ? "" : reason };
     });
   }
@@ -160,7 +160,7 @@ export class PlayedObject {
     client!.send(type === "text" ? text : isFlowControlled ? bytes(0, [...data]) : data);
   }
 
-  /** Sends them all as one frame. */
+  /** Sends all messages in one frame. */
   sendTogether(name: string, scripts: readonly (readonly ["text" | "binary", Script])[]): void {
     const items = scripts.map(([type, script]) => {
       const text = JSON.stringify(script);
@@ -169,12 +169,12 @@ export class PlayedObject {
     this.#of(name).client!.send(batch(...items));
   }
 
-  /** Acknowledges so many in all. */
+  /** Acknowledges this many messages in all. */
   acknowledge(name: string, count: number): void {
     this.#of(name).client!.send(acknowledgement(count));
   }
 
-  /** Acknowledges what came, and waits until the server knows: where nothing waited, nothing tells. */
+  /** Acknowledges what arrived, and waits until the server knows, because no other message would show it. */
   async take(name: string, count: number): Promise<void> {
     this.acknowledge(name, count);
     const [id] = this.#of(name).ids;
@@ -185,19 +185,19 @@ export class PlayedObject {
     await vi.waitUntil(() => runInDurableObject(this.#served.stub, isKnown), { timeout: BOUND, interval: 1 });
   }
 
-  /** The client closes; resolves once the server knows. */
+  /** Closes the client's end. Resolves once the server knows. */
   async leave(name: string, code: number | undefined, phrase: string, isHeld: boolean): Promise<void> {
     const { client, session } = this.#of(name);
     client!.socket.close(...((code === undefined ? [] : [code, phrase]) as [number?, string?]));
     if (isHeld) await vi.waitUntil(() => !session!.isOpen, { timeout: BOUND, interval: 1 });
   }
 
-  /** A gate belongs to the object in which it was made. */
+  /** Resolves a gate inside the object that created it. */
   release(gate: string): Promise<void> {
     return runInDurableObject(this.#served.stub, () => this.#gate(gate).resolve());
   }
 
-  /** One act from outside of any callback. */
+  /** Does one act outside of any callback. */
   act(name: string, act: Act): Promise<void> {
     return this.#inside(name, (session) => void this.#act(act, session, session.sessionObject as Played));
   }
@@ -218,7 +218,7 @@ export class PlayedObject {
     return this.#served.stub.openSessionCount();
   }
 
-  /** The platform tells of a client that has vanished, or of a socket that failed. */
+  /** Calls the handler with which the platform reports a client that vanished, or a socket that failed. */
   lose(name: string, error?: Error): Promise<void> {
     return this.#inside(name, ({ webSocket, ctx }, object) => {
       const told = error
@@ -230,7 +230,7 @@ export class PlayedObject {
 
   /** Hibernates the object, or resets it. */
   async evict(webSockets: "hibernate" | "close"): Promise<void> {
-    // Only an object that runs can be; and what ended sessions left held goes with it.
+    // Only a running object can be evicted, and the gates that ended sessions left behind disappear with it.
     await runInDurableObject(this.#served.stub, () => this.#gates.forEach(({ resolve }) => resolve()));
     this.#gates.clear();
     await evictDurableObject(this.#served.stub, { webSockets });
@@ -241,7 +241,7 @@ export class PlayedObject {
     while (await ring(this.#served.stub));
   }
 
-  /** The rows of sessions that are in storage. */
+  /** The number of rows of sessions in storage. */
   rows(): Promise<number> {
     return runInDurableObject(
       this.#served.stub,
@@ -249,7 +249,7 @@ export class PlayedObject {
     );
   }
 
-  /** Waits until what must have happened has, and compares. */
+  /** Waits until the object is in the state of the reference, and compares the two. */
   async agree({ sessions }: Reference): Promise<void> {
     const mine = () => sessions.map(({ name }) => state(this.#of(name)));
     const theirs = sessions.map(state);
@@ -287,7 +287,7 @@ export class PlayedObject {
     return this.#play(acts, session, object);
   }
 
-  /** Without a step that takes time it is no promise, and throws at once. */
+  /** Returns no promise if no act takes time, and throws at once. */
   #play(acts: readonly Act[], session: Session, object: Played): Promise<void> | undefined {
     const played = this.#by(session);
     const playing = this.#playOn(acts, session, object);
@@ -356,7 +356,7 @@ type Compared = Pick<
   "name" | "isAccepted" | "isRunning" | "queued" | "log" | "received" | "closed" | "results"
 >;
 
-/** What is compared of a session. */
+/** The part of a session that is compared. */
 const state = ({ name, isAccepted, isRunning, queued, log, received, closed, results }: Compared) => ({
   name,
   isAccepted,

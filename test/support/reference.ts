@@ -1,8 +1,8 @@
-// The plain reference of one object with several sessions: what runs, what clients receive, how sessions end. All at once,
-// with nothing of the platform; only a callback or a payload that is held goes on later.
+// The plain reference of one object with several sessions: which callbacks run, what clients receive, how sessions end.
+// It uses nothing of the platform and does everything at once; only a held callback or payload continues later.
 import type { Act, Opening, PayloadKind, Script, Variant } from "./script.ts";
 
-/** After so much of silence the sessions close. */
+/** Sessions close after this many milliseconds of silence. */
 export const TIMEOUT = 600_000;
 
 export interface SessionValue {
@@ -15,12 +15,12 @@ type Event =
   | { type: "error"; error: string }
   | { type: "close"; code: number; phrase: string };
 
-/** What is put on a channel. */
+/** An act that puts a payload on a channel. */
 type Value = Extract<Act, { payload: PayloadKind }>;
 
-/** A message that its client has no credit for. */
+/** A message that is queued because its client has no credit for it. */
 interface Waiting {
-  /** Absent for a sliding channel, which waits before it takes one. */
+  /** Absent for a sliding channel, which waits for credit before it takes a message. */
   text?: string;
   size: number;
   told: (result: string) => void;
@@ -38,16 +38,19 @@ export class ReferenceSession {
   closed: { code: number; reason: string } | undefined;
   isOpen = true;
   isAccepted = false;
-  /** The callback under way waits here. */
+  /** The act at which the running callback is held. */
   held: string | undefined;
-  /** The payload that sends itself. */
+  /** The payload that sends itself and is not done. */
   slow: Value | undefined;
-  /** What was sent and the client has not acknowledged: how many messages, and their size. */
+  /** The number and the size of the messages that were sent and not yet acknowledged. */
   untaken = { count: 0, size: 0 };
-  /** How many it has acknowledged. */
+  /** The number of messages that the client has acknowledged. */
   taken = 0;
   readonly waiting: Waiting[] = [];
-  /** What the channel has taken out of its buffer waits for the client, or the channel does before it takes one. */
+  /**
+   * The value that the channel took out of its buffer, while it waits for credit.
+   * "one" if the channel waits for credit before it takes a value.
+   */
   #awaited: Value | "one" | undefined;
   active: number;
   #object: SessionValue | undefined;
@@ -78,12 +81,12 @@ export class ReferenceSession {
     return this.opening.name;
   }
 
-  /** How many events wait for the callback under way. */
+  /** The number of events that are queued behind the running callback. */
   get queued(): number {
     return this.#queue.length;
   }
 
-  /** A callback is under way. */
+  /** Whether a callback is running. */
   get isRunning(): boolean {
     return this.held !== undefined;
   }
@@ -112,7 +115,7 @@ export class ReferenceSession {
     this.#drain();
   }
 
-  /** The object is gone, and with it everything but what was kept. */
+  /** The object crashes: everything is lost that was not saved. */
   crash(): void {
     this.#isOver = true;
     if (!this.isOpen) return;
@@ -127,7 +130,7 @@ export class ReferenceSession {
     this.#run(event, acts);
   }
 
-  /** The payload that sends itself does so. */
+  /** Lets the payload that sends itself do so. */
   deliver(): void {
     const value = this.slow!;
     this.slow = undefined;
@@ -135,7 +138,7 @@ export class ReferenceSession {
     else this.#await(value, false);
   }
 
-  /** Sends a text, at once or when the client has taken what was sent before, and tells how that went. */
+  /** Sends a text, at once or when the client has acknowledged earlier ones, and reports the result. */
   send(text: string, told: (result: string) => void, isPatient = false): void {
     if (!this.isOpen) return told("SessionClosedError");
     const size = text.length + 32;
@@ -144,13 +147,13 @@ export class ReferenceSession {
       return told("success");
     }
     const { maxBufferedAmount } = this.reference.variant.flowControl;
-    // A channel that waits counts as an empty message.
+    // A waiting channel counts as an empty message.
     const amount = this.waiting.reduce((sum, one) => sum + one.size, size);
     if (!isPatient && amount > maxBufferedAmount) return told("BufferFullError");
     this.waiting.push({ text, size, told });
   }
 
-  /** The client acknowledges all that it has. */
+  /** The client acknowledges everything that it has. */
   take(): void {
     this.taken += this.untaken.count;
     this.untaken = { count: 0, size: 0 };
@@ -176,7 +179,7 @@ export class ReferenceSession {
     (this.isAccepted ? this.received : this.#unsent).push(text);
   }
 
-  /** The channel goes on with what waits behind. */
+  /** The channel continues with the values queued behind this one. */
   #sent(value: Value, result: string): void {
     this.#respond(value, result);
     this.#goOn();
@@ -195,7 +198,7 @@ export class ReferenceSession {
     this.send(
       value.id,
       (result) => {
-        // The end of the session has told it already.
+        // The end of the session has already given the result.
         if (this.#awaited !== value) return;
         this.#awaited = undefined;
         this.#sent(value, result);
@@ -213,7 +216,7 @@ export class ReferenceSession {
     this.#kept = copy(this.#object);
   }
 
-  /** Does one step; false if the callback is held by it. */
+  /** Does one act. Returns false if the act holds the callback. */
   act(act: Act): boolean {
     const object = this.#object!;
     if (act.do === "count") object.n++;
@@ -260,7 +263,7 @@ export class ReferenceSession {
     this.results.farewell = "SessionClosedError";
   }
 
-  /** Runs a callback, or what is left of it. */
+  /** Runs a callback, or the rest of it. */
   #run(event: Event, acts: Act[]): void {
     let failure: string | undefined;
     try {
@@ -281,7 +284,7 @@ export class ReferenceSession {
       failure ??= "SessionObjectError";
     } else this.#kept = copy(this.#object);
     if (failure !== undefined) this.#failed(failure);
-    // It may have been held: what waits goes on.
+    // The callback may have been held: continue with the queued events.
     this.#isBusy = false;
     this.#drain();
   }
@@ -291,7 +294,7 @@ export class ReferenceSession {
     this.#isSpoilt = false;
     if (failure !== undefined) {
       this.#object = undefined;
-      // It may have been closed by onOpen itself.
+      // onOpen itself may have closed the session.
       const wasOpen = this.isOpen;
       this.#failed(failure);
       if (wasOpen) this.#end(1011, "");
@@ -423,7 +426,7 @@ export class Reference {
     for (const session of this.openSessions) session.close(code, phrase);
   }
 
-  /** Time passes, and at its end the alarm comes. */
+  /** Lets time pass, and rings the alarm at the end. */
   pass(milliseconds: number): void {
     this.now += milliseconds;
     for (const session of this.openSessions) if (this.now - session.active > TIMEOUT) session.close(1001);

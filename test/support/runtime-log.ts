@@ -1,5 +1,5 @@
-// What workerd writes while the tests run, in every suite: an exception that nobody caught, or a rejection that nobody
-// handled, fails the run.
+// Checks what workerd logs while the tests run, in every suite: an uncaught exception or an unhandled rejection fails
+// the run.
 import { existsSync, readFileSync } from "node:fs";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { createRequire } from "node:module";
@@ -9,13 +9,13 @@ import { join } from "node:path";
 const { default: workerd } = createRequire(import.meta.url)("workerd") as { default: string };
 
 /**
- * What the runtime itself calls uncaught though the test provokes it, and the caller or the client is told. One pattern a line,
- * for grep too:
+ * Entries that the runtime calls uncaught although a test provokes them, and the caller or client gets the error. The file has
+ * a pattern on each line, for grep too:
  *
- * - by ctx.abort: the error it is given;
- * - thrown by a method that was called by RPC, or by onRequest: the caller gets it; two forms;
- * - a client that breaks the protocol, or sends more than 32 MiB at once: its close has the code;
- * - an end of a socket that is gone, which isn't called uncaught, and is not shown either.
+ * - the error that was passed to ctx.abort;
+ * - an exception of a method that was called by RPC, or of onRequest: the caller gets it (two forms);
+ * - a client that breaks the protocol, or sends more than 32 MiB at once: it gets the close code;
+ * - the end of a connection that is gone, which the runtime doesn't call uncaught. It isn't shown either.
  */
 const PROVOKED = readFileSync(join(import.meta.dirname, "provoked.txt"), "utf8")
   .trim()
@@ -34,7 +34,7 @@ export default async function setup(): Promise<() => Promise<void>> {
     MINIFLARE_WORKERD_PATH: join(import.meta.dirname, "workerd"),
   });
   return async () => {
-    // There is none if no test has started the runtime.
+    // There is no file if no test has started the runtime.
     const found = existsSync(log) ? uncaught(await readFile(log, "utf8")) : [];
     await rm(folder, { recursive: true });
     if (found.length > 0) throw new Error(`workerd's log has what nobody caught:\n${found.join("\n")}`);

@@ -1,6 +1,6 @@
-// What the callbacks of a model's sessions do: a client's message is the script of the callback that gets it.
+// Scripts for the callbacks of a model's sessions: each message of a client is the script of the callback that gets it.
 
-/** How a payload behaves: a text, one that sends itself once its gate opens (well or not), or what is no payload. */
+/** A payload is a text, one that sends itself once its gate opens (and may fail then), or an invalid value. */
 export type PayloadKind = "text" | "slow" | "failing" | "bad";
 
 export type Step =
@@ -9,7 +9,7 @@ export type Step =
   | { do: "close"; code: number; phrase: string }
   | { do: "touch"; other: string };
 
-/** A step with the name that its gate, its message and its results go by. */
+/** A step with an id, which its gate, its message and its results share. */
 export type Act = Step & { id: string };
 
 export interface Script {
@@ -17,11 +17,11 @@ export interface Script {
   acts: Act[];
 }
 
-/** What the session's `onOpen` and `onClose` do. */
+/** The script of `onOpen`, and the behaviour of `onClose`. */
 export interface Opening extends Script {
   name: string;
   failsInClose: boolean;
-  /** Its client speaks `socle.v1`. */
+  /** Whether the client speaks `socle.v1`. */
   isFlowControlled: boolean;
 }
 
@@ -35,5 +35,5 @@ export interface Variant {
   buffer: { kind: "fixed" | "dropping" | "sliding"; size: number };
 }
 
-/** What the log shows of an error. */
+/** How an error is shown in the log. */
 export const named = ({ name, message }: Error): string => (name === "Error" ? message : name);

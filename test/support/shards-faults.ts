@@ -1,4 +1,5 @@
-// Calls between the objects of a path that fail before or after they have arrived, come twice or late, or end the other object.
+// Disturbs calls between the objects of a path: a call fails before or after it arrives, arrives twice or late, or ends
+// the other object.
 import { Endpoint } from "socle";
 import { vi } from "vitest";
 
@@ -7,19 +8,19 @@ import type { Fault } from "./shards-script.ts";
 type Told = Parameters<Endpoint["socle"]>[0];
 
 export class Faults {
-  /** Nothing is disturbed while a sequence is looked at. */
+  /** False while a sequence is checked: then no call is disturbed. */
   isActive = false;
-  /** How many calls were disturbed. */
+  /** The number of calls that were disturbed. */
   count = 0;
   #calls = 0;
-  /** How many more calls to an object fail. */
+  /** For each object, how many more calls to it fail. */
   readonly cut = new Map<string, number>();
-  /** How many calls of one way have failed one after the other: as many as are tried would be given up. */
+  /** How many calls in one direction have failed in a row. The objects give up after too many. */
   readonly #failed = new Map<string, number>();
 
   /**
-   * @param plan what becomes of the calls, one after the other
-   * @param died is told that an object is about to end
+   * @param plan the faults of the calls, one after the other
+   * @param died called when an object is about to end
    */
   constructor(
     readonly plan: readonly Fault[],

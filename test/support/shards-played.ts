@@ -1,4 +1,4 @@
-// A path of several shards in workerd, on which a sequence is played; and what was called there, and what came of it.
+// Plays a sequence on a path of several shards in workerd, and records the calls and their results.
 import { runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import type { Session, SubscribeOptions, Subscription } from "socle";
@@ -16,24 +16,24 @@ import type { Kind } from "./topics-script.ts";
 import { container, type Endpoints } from "./worker.ts";
 
 /** How long what was begun may take. */
-const BOUND = 20_000;
+const BOUND = 50_000;
 
-/** What was published or broadcast, and between which moments. */
+/** A publication or a broadcast, with the time of its call. */
 export interface Published {
   readonly id: string;
   /** Undefined for a broadcast. */
   readonly topic: TopicName | undefined;
-  /** The object whose call it was; "rpc" for the Worker. */
+  /** The name of the object that made the call; "rpc" for the Worker. */
   readonly by: string;
   readonly called: number;
   readonly excepted: ReadonlySet<string>;
-  /** When it resolved. */
+  /** When the call resolved. */
   done?: number;
   position?: string | undefined;
   error?: string;
 }
 
-/** A subscription that began. */
+/** A subscription that was asked for. */
 export interface Subscribed {
   readonly topic: TopicName;
   readonly since: string | undefined;
@@ -42,22 +42,22 @@ export interface Subscribed {
   placed?: number;
   result?: Subscription;
   error?: string;
-  /** When it was ended. */
+  /** When it ended. */
   ended?: number;
 }
 
 export class PlayedSession {
   id = "";
   client: TopicsClient | undefined;
-  /** When its client had the 101. */
+  /** When its client got the 101. */
   opened: number | undefined;
   isSlow: boolean;
-  /** It takes what comes when it is asked to: mostly late. */
+  /** Whether the client acknowledges only when it is told to, which is mostly late. */
   readonly wasSlow: boolean;
   subscriptions: Subscribed[] = [];
-  /** The topics for which the positions of the handshake were used. */
+  /** The topics that have used their position from the handshake. */
   readonly used = new Set<string>();
-  /** Messages that no callback has taken to its end. */
+  /** Messages whose callback has not finished. */
   readonly messages = new Set<string>();
   isOver = false;
 
@@ -77,12 +77,12 @@ export class PlayedSession {
     return this.opened !== undefined && this.client!.closed === undefined && !this.isOver;
   }
 
-  /** The one that has not ended. */
+  /** The subscription to a topic that has not ended. */
   subscription(topic: TopicName): Subscribed | undefined {
     return this.subscriptions.findLast((one) => one.topic === topic && one.ended === undefined && !one.error);
   }
 
-  /** Its newest position. */
+  /** The newest position that the client got of a topic. */
   newest(topic: TopicName): string | undefined {
     this.client?.read();
     const events = this.client?.events ?? [];
@@ -93,7 +93,7 @@ export class PlayedSession {
 interface Player {
   readonly where: string;
   readonly object: Endpoints | undefined;
-  /** Whose callback it is. */
+  /** The session whose callback makes the calls. */
   readonly session: Session | undefined;
 }
 
@@ -104,11 +104,11 @@ export class PlayedPath {
   readonly published: Published[] = [];
   readonly faults: Faults;
   readonly log: string[] = [];
-  /** What has died or was given up since all was last settled, and ever. */
+  /** What died or gave up since the last time everything was settled. */
   lately = { root: false, any: false, gaveUp: false };
   isFaultless = true;
   clears = 0;
-  /** Where a topic was, as clients and calls were told: of each position, in order. */
+  /** The positions of each topic that clients and calls were told, in order. */
   readonly old: Record<TopicName, string[]> = { long: [], short: [], bare: [] };
   #clock = 0;
   #count = 0;
@@ -136,7 +136,7 @@ export class PlayedPath {
       onOpen: async (session) => {
         const played = this.#of(session);
         played.id = session.id;
-        // It may be opened again, after a crash of its shard.
+        // onOpen may run again after a crash of its shard.
         played.subscriptions = [];
         played.used.clear();
         await this.#play(played.step.acts, { where: session.ctx.id.name!, object: undefined, session });
@@ -209,7 +209,7 @@ export class PlayedPath {
     if ("who" in step && !who) return;
     switch (step.do) {
       case "open":
-        // Which comes first is not known otherwise.
+        // Wait for it: otherwise nobody knows whether it or the next step comes first.
         return this.#begin("opening", "", this.#open(step));
       case "message": {
         const id = this.#id("m");
@@ -238,7 +238,7 @@ export class PlayedPath {
         return this.#hibernate(step.where);
       case "crash": {
         const stub = this.stubOf(step.where);
-        // Not one that only this wakes.
+        // Only an object that is running dies, not one that this call wakes.
         await runInDurableObject(stub, (_, state) => {
           this.died(this.nameOf(step.where));
           state.abort("crash");
@@ -265,7 +265,7 @@ export class PlayedPath {
     }
   }
 
-  /** All that was begun has ended, or died. */
+  /** Waits until all calls have ended, or their object died. */
   async settle(): Promise<void> {
     this.faults.isActive = false;
     this.faults.cut.clear();
@@ -285,7 +285,7 @@ export class PlayedPath {
       if (!error.message.startsWith("Timed out")) throw error;
       throw new Error(`What was begun does not end: ${waits.join(", ")}`);
     });
-    // Who was not sure of what has arrived is by now.
+    // After two calls, a root or shard that was not sure what had arrived is sure.
     for (let times = 0; times < 2; times++) await this.count();
   }
 
@@ -293,7 +293,7 @@ export class PlayedPath {
     return container.stub(env, this.served.path).openSessionCount();
   }
 
-  /** Clients take what came, but for the slow ones. */
+  /** The clients that are not slow acknowledge what arrived. */
   take(): void {
     for (const { client, isSlow, isOpen, kind } of this.sessions) {
       client?.read();
@@ -301,7 +301,7 @@ export class PlayedPath {
     }
   }
 
-  /** What stays in storage of shards once all sessions have ended. */
+  /** What the shards have left in storage once all sessions have ended. */
   async left(): Promise<string[]> {
     const left: string[] = [];
     for (const where of ["root", ...Array.from({ length: this.variant.shards }, (_, shard) => shard)] as Where[]) {
@@ -360,7 +360,7 @@ export class PlayedPath {
     });
   }
 
-  /** What has begun is waited for, but not if its object dies. */
+  /** Registers work that `settle` waits for, unless its object dies. */
   #begin(what: string, where: string, doing: Promise<unknown>): void {
     const key = Symbol();
     this.#under.set(key, { where, life: this.#life(where), what });
@@ -426,7 +426,7 @@ export class PlayedPath {
     object: Pick<Endpoints, "publish"> & { broadcast(payload: string, options: object): number | Promise<number> },
     session: Session | undefined,
   ): Promise<void> {
-    // Who has no id yet can't be.
+    // A session that has no id yet can't be excepted.
     const excepted = except
       .flatMap((one) => (this.sessions.length > 0 ? [this.sessions[one % this.sessions.length]!] : []))
       .filter((one) => one.id !== "");
@@ -474,7 +474,7 @@ export class PlayedPath {
     try {
       one.result = await session.subscribe(topic, options);
       one.placed = this.now();
-      // A session that has ended meanwhile has no place.
+      // A session that has ended meanwhile has no place in the topic.
       if (played.isOver || !session.isOpen) one.ended ??= one.called;
       this.#did(`${played.name} is subscribed ${topic} ${JSON.stringify(one.result)}`);
     } catch (error) {

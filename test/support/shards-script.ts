@@ -1,13 +1,14 @@
-// What is done to a path of several shards in a sequence: plain data, so that a counterexample can be shrunk and played again.
+// The steps of a sequence on a path of several shards. They are plain data, so that a counterexample can be shrunk and
+// played again.
 import type { Kind } from "./topics-script.ts";
 
 export const TOPICS = ["long", "short", "bare"] as const;
 export type TopicName = (typeof TOPICS)[number];
 
-/** How many publications each topic's history has; "bare" has none. */
+/** How many publications the history of each topic keeps; undefined without a history. */
 export type Histories = Record<TopicName, number | undefined>;
 
-/** What becomes of a call from one object to another. */
+/** How a call from one object to another is disturbed. */
 export type Fault =
   | "none"
   | "fails before it arrives"
@@ -23,18 +24,18 @@ export interface Variant {
   readonly shards: number;
   readonly histories: Histories;
   readonly tracks: boolean;
-  /** Under `flowControl`: its window. */
+  /** The window under `flowControl`. */
   readonly window: number | undefined;
-  /** Of the calls between objects one after the other, again and again. */
+  /** The faults of the calls between objects, one after the other and then from the start. */
   readonly faults: readonly Fault[];
 }
 
 export interface Act {
   readonly do: "publish" | "subscribe" | "unsubscribe" | "broadcast" | "clear" | "close" | "tick";
   readonly topic: TopicName;
-  /** Of which session, where it is the object that acts: one of its own. */
+  /** If an object acts: the index of one of its sessions. */
   readonly who: number;
-  /** A publish by the object itself. */
+  /** Whether the object itself publishes, not a session. */
   readonly isObjects: boolean;
   readonly isAwaited: boolean;
   readonly except: readonly number[];
@@ -43,7 +44,7 @@ export interface Act {
   readonly last: number | undefined;
 }
 
-/** Which object: a shard by its number, or the root. */
+/** An object: a shard by its number, or the root. */
 export type Where = number | "root";
 
 export type Step = { readonly isSettled: boolean } & (
@@ -51,7 +52,7 @@ export type Step = { readonly isSettled: boolean } & (
       readonly do: "open";
       readonly shard: number;
       readonly kind: Kind;
-      /** Which former session comes back. */
+      /** The index of the former session whose client reconnects. */
       readonly back: number | undefined;
       readonly isSlow: boolean;
       readonly acts: readonly Act[];
@@ -61,7 +62,7 @@ export type Step = { readonly isSettled: boolean } & (
   | { readonly do: "inside"; readonly where: Where; readonly acts: readonly Act[] }
   | { readonly do: "rpc"; readonly acts: readonly Act[] }
   | { readonly do: "hibernate" | "crash"; readonly where: Where }
-  /** So many calls to it fail. */
+  /** The next calls to this object fail. */
   | { readonly do: "cut"; readonly where: Where; readonly calls: number }
   | { readonly do: "leave" | "slow" | "fast"; readonly who: number }
 );

@@ -1,4 +1,4 @@
-// A client in a simulated network, and what it tells.
+// A client in a simulated network, and the events that it emits.
 import { SocleClient, type ClientStatusEvent, type SocleClientOptions } from "socle/client";
 import { vi } from "vitest";
 
@@ -20,7 +20,7 @@ class CountingTarget extends EventTarget {
   }
 }
 
-/** A page's window and document, as far as a client looks at them. */
+/** The parts of a page's window and document that a client uses. */
 export class SimulatedPage {
   readonly window = new CountingTarget();
   readonly document = Object.assign(new CountingTarget(), { hidden: false });
@@ -36,7 +36,7 @@ export class SimulatedPage {
     vi.stubGlobal("navigator", { onLine: true });
   }
 
-  /** How many there are. */
+  /** The number of listeners on both. */
   get listeners(): number {
     return this.window.listeners + this.document.listeners;
   }
@@ -56,7 +56,7 @@ export class Simulation {
   readonly clock = new SimulatedClock();
   readonly server: SimulatedServer;
   readonly network: SimulatedNetwork;
-  /** What the client tells, as short texts. */
+  /** The client's events, as short texts. */
   readonly told: string[] = [];
   readonly statuses: { status: string; mayBeLost: number; code?: number | undefined; error?: unknown }[] = [];
 
@@ -80,7 +80,7 @@ export class Simulation {
     return client;
   }
 
-  /** The texts that came to the server, of each connection. */
+  /** The messages that the server received, for each connection. */
   get received(): unknown[][] {
     return this.server.received.map(({ frames }) => frames);
   }

@@ -1,4 +1,4 @@
-// A clock that only its test moves, in the place of the timers: it can sleep, as a laptop does.
+// A clock that only its test moves. It replaces the timers, and can sleep as a laptop does.
 import { vi } from "vitest";
 
 interface Due {
@@ -6,7 +6,7 @@ interface Due {
   readonly run: () => void;
 }
 
-/** Reactions of promises that were under way are done: a client awaits no more than a few. */
+/** Runs pending promise reactions. A client awaits only a few in a row. */
 async function settled(): Promise<void> {
   for (let turn = 0; turn < 30; turn++) await Promise.resolve();
 }
@@ -33,18 +33,18 @@ export class SimulatedClock {
     vi.stubGlobal("performance", { now: () => this.time });
   }
 
-  /** How many timers are set by `setTimeout`. */
+  /** The number of pending timers of `setTimeout`. */
   get timers(): number {
     return this.#set.size;
   }
 
-  /** How many things are to come. */
+  /** The number of all pending events, including those of the network. */
   get size(): number {
     return this.#due.size;
   }
 
   after(milliseconds: number, run: () => void): number {
-    // As Node's.
+    // Node also waits at least 1 ms.
     this.#due.set(this.#next, { at: this.time + Math.max(Math.trunc(milliseconds), 1), run });
     return this.#next++;
   }
@@ -62,7 +62,7 @@ export class SimulatedClock {
     this.time = Math.max(this.time, end);
   }
 
-  /** Time passes, and no timer runs until it is awake: then those that were due do, as late as it is by then. */
+  /** Time passes without running a timer. Then the timers that are due run, late. */
   async sleep(milliseconds: number): Promise<void> {
     this.time += milliseconds;
     await this.advance(0);

@@ -1,4 +1,4 @@
-// Connections without a network: what is sent arrives late, or never, as the test says.
+// Connections without a network: frames arrive late or never, as the test says.
 import type { SimulatedClock } from "./simulated-clock.ts";
 
 export type Frame = string | Uint8Array;
@@ -7,7 +7,7 @@ export type Frame = string | Uint8Array;
 export interface Peer {
   readonly protocols: readonly string[];
   readonly url: string;
-  /** To the client. */
+  /** Sends to the client. */
   send(frame: Frame): void;
   close(code: number, reason?: string): void;
   onmessage(frame: Frame): void;
@@ -27,15 +27,15 @@ const copyOf = (frame: string | ArrayBuffer | ArrayBufferView): Frame =>
 
 export class SimulatedNetwork {
   readonly clock: SimulatedClock;
-  /** How long what is sent is on its way, in milliseconds: asked for each, which never overtakes what was before. */
+  /** The delay of the next frame in milliseconds. A frame never overtakes an earlier one. */
   latency: () => number = () => 10;
-  /** Nothing arrives any more, and nobody is told. */
+  /** If true, nothing arrives any more, and neither end learns of it. */
   isSilent = false;
-  /** Who connects is refused. */
+  /** If true, new connections are refused. */
   isRefusing = false;
-  /** Each attempt at its time. */
+  /** The time of each attempt to connect. */
   readonly attempts: number[] = [];
-  /** What each offers. */
+  /** The subprotocols of each attempt. */
   readonly offered: (readonly string[])[] = [];
   readonly sockets = new Set<SimulatedWebSocket>();
   readonly WebSocket: new (url: string, protocols: readonly string[]) => SimulatedWebSocket;
@@ -51,23 +51,23 @@ export class SimulatedNetwork {
     };
   }
 
-  /** Open, or opening. */
+  /** The number of connections that are open or opening. */
   get open(): number {
     return [...this.sockets].filter(({ readyState }) => readyState < 2).length;
   }
 
-  /** The connections that there are break, each end at its time: what is on its way is lost. */
+  /** Breaks the open connections. Each end learns of it at its own time, and frames on their way are lost. */
   cut(): void {
     for (const socket of this.sockets) socket.cut();
   }
 
-  /** The connections that there are go on into nothing, also when the network is back. */
+  /** Makes the open connections lose every frame, also when the network is back. */
   freeze(): void {
     for (const socket of this.sockets) socket.isFrozen = true;
   }
 }
 
-/** The platform's class, as a client uses it. */
+/** The platform's `WebSocket`, as far as a client uses it. */
 export class SimulatedWebSocket extends EventTarget {
   readonly url: string;
   readonly extensions = "";
@@ -107,7 +107,7 @@ export class SimulatedWebSocket extends EventTarget {
     network.sockets.add(this);
     this.#up(() => {
       const agreed = network.isRefusing ? undefined : accept(this.#peer);
-      // As clients do that have offered some.
+      // A client that offered subprotocols refuses any other, as browsers do.
       if (!agreed || (protocols.length > 0 && !protocols.includes(agreed.protocol)))
         return this.#down(() => this.#end(1006, "", false));
       this.#isServerOpen = true;
@@ -132,7 +132,7 @@ export class SimulatedWebSocket extends EventTarget {
     if (reason.length > 123) throw new Error("It takes no reason of this length.");
     if (this.readyState > 1) return;
     this.readyState = 2;
-    // Where no answer comes the platform gives up.
+    // The platform gives up if no answer comes.
     this.#network.clock.after(30_000, () => this.#end(1006, "", false));
     this.#up(() => {
       if (!this.#isServerOpen) return;
@@ -169,11 +169,11 @@ export class SimulatedWebSocket extends EventTarget {
     this.#toClient = this.#deliver(this.#toClient, run);
   }
 
-  /** @returns when it arrives */
+  /** @returns when the frame arrives */
   #deliver(former: number, run: () => void): number {
     const { clock, latency } = this.#network;
     const at = Math.max(former, clock.time + latency());
-    // What is lost once holds all that is behind it.
+    // After a lost frame, all later frames are lost too.
     this.isFrozen ||= this.#network.isSilent;
     clock.after(at - clock.time, () => {
       this.isFrozen ||= this.#network.isSilent;

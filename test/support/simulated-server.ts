@@ -1,33 +1,33 @@
-// A server of `socle.v1` with topics and histories, written from docs/protocol.md alone. What comes to it, it keeps.
+// A server of `socle.v1` with topics and histories, written from docs/protocol.md alone. It records what it receives.
 import { item, number } from "./flow-client.ts";
 import type { Accept, Frame, Peer } from "./simulated-network.ts";
 
 const utf8 = new TextDecoder();
 
-/** What it does, beside being there. */
+/** The behaviour of the server. */
 export interface ServerOptions {
-  /** As the settings tell it. */
+  /** The heartbeat that the settings tell the client. */
   request?: string;
   response?: string;
   maxPendingMessages?: number;
   rateLimit?: { messages: number; perMs: number };
-  /** Those that it subscribes who comes. */
+  /** The topics to which each client is subscribed. */
   topics?: readonly string[];
   /** How many publications a history keeps. */
   kept?: number;
-  /** It doesn't speak `socle.v1`. */
+  /** The server does not speak `socle.v1`. */
   isPlain?: boolean;
-  /** It knows none of Socle's names. */
+  /** The server knows no subprotocol of Socle. */
   isForeign?: boolean;
-  /** It tells no settings, as one of before did. */
+  /** The server sends no settings, like an older version. */
   isTacit?: boolean;
-  /** It answers to no heartbeat. */
+  /** The server does not answer heartbeats. */
   isMute?: boolean;
 }
 
 interface History {
   epoch: string;
-  /** Those that are kept, the last of which has the offset `newest`. */
+  /** The kept texts. The last one has the offset `newest`. */
   texts: string[];
   newest: number;
 }
@@ -35,12 +35,12 @@ interface History {
 export class SimulatedServer {
   readonly options: ServerOptions;
   readonly peers = new Set<Peer>();
-  /** What came, of each connection. */
+  /** The frames of each connection. */
   readonly received: { url: string; frames: Frame[] }[] = [];
-  /** Heartbeats, which no callback hears of. */
+  /** The number of heartbeats, which no callback gets. */
   pings = 0;
   readonly histories = new Map<string, History>();
-  /** How it would end who sends too much: at which times. */
+  /** Called with each message, so that a test can check the rate. */
   onMessage: (peer: Peer, frame: Frame) => void = () => {};
 
   constructor(options: ServerOptions = {}) {
@@ -67,7 +67,7 @@ export class SimulatedServer {
         this.pings++;
         return isMute ? undefined : peer.send(response);
       }
-      // An acknowledgement.
+      // The frame is an acknowledgement.
       if (typeof frame !== "string" && frame[0] === 2 && !isPlain && !isForeign) return;
       connection.frames.push(typeof frame === "string" || isPlain || isForeign ? frame : frame.subarray(1));
       this.onMessage(peer, frame);
@@ -77,7 +77,7 @@ export class SimulatedServer {
     const knows = (name: string) => peer.protocols.includes(name);
     if (isForeign || isPlain || !knows("socle.v1"))
       return { protocol: !isForeign && knows("socle.plain") ? "socle.plain" : "" };
-    // Behind the 101.
+    // These frames come after the 101.
     void Promise.resolve().then(() => {
       const texts = [response, request, maxPendingMessages, rateLimit?.messages, rateLimit?.perMs];
       if (!isTacit) peer.send(Uint8Array.of(3, ...number(262_144), ...texts.flatMap((one) => item(String(one ?? "")))));
@@ -95,7 +95,7 @@ export class SimulatedServer {
     for (const peer of this.peers) peer.send(publications(topic, history, [text]));
   }
 
-  /** It begins anew. */
+  /** Starts the topic anew. */
   clear(topic: string): void {
     this.histories.set(topic, { epoch: `e${Math.random().toString(36).slice(2)}`, texts: [], newest: 0 });
   }

@@ -1,8 +1,8 @@
-// A client that knows the frames of topics, written from docs/protocol.md alone.
+// A client that reads the frames of topics, written from docs/protocol.md alone.
 import { connect, type Client } from "./client.ts";
 import type { Served } from "./endpoint.ts";
 
-/** What came: a message, of a topic or of none; the place of a topic; the settings. */
+/** A message with or without a topic, the place of a topic, or the settings. */
 export type Came =
   | { topic?: string; position?: string | undefined; data: string | Uint8Array }
   | { topic: string; position: string | undefined; recovered: boolean }
@@ -14,7 +14,7 @@ const base64url = (text: string): string =>
     .replaceAll("/", "_")
     .replaceAll("=", "");
 
-/** What a client offers that knows the frames, with the positions that it comes back with. */
+/** The subprotocols that a client of topics offers, with the positions from which it continues. */
 export const offer = (positions: Record<string, string> = {}): string =>
   `socle.v1, socle.topics.${Object.keys(positions).length > 0 ? base64url(JSON.stringify(positions)) : ""}`;
 
@@ -70,29 +70,29 @@ export class TopicClient {
     return new TopicClient(await connect(path + query, { "Sec-WebSocket-Protocol": offer(positions) }));
   }
 
-  /** All that came so far. */
+  /** Everything that arrived so far. */
   get came(): Came[] {
     return this.client.messages.flatMap(read);
   }
 
-  /** How many frames of a type came so far. */
+  /** The number of frames of a type that arrived so far. */
   frames(type: number): number {
     return this.client.messages.filter((frame) => typeof frame !== "string" && new Uint8Array(frame)[0] === type)
       .length;
   }
 
-  /** The texts of them. */
+  /** The data of all messages that arrived so far. */
   get texts(): unknown[] {
     return this.came.flatMap((one) => ("data" in one ? [one.data] : []));
   }
 
-  /** Waits until so much came in all. */
+  /** Waits until this many messages, places and settings have arrived in all. */
   async has(count: number): Promise<Came[]> {
     while (this.came.length < count) await this.client.next();
     return this.came;
   }
 
-  /** Waits until a text has come. */
+  /** Waits until a text has arrived. */
   async until(text: string): Promise<Came[]> {
     while (!this.texts.includes(text)) await this.client.next();
     return this.came;
@@ -102,7 +102,7 @@ export class TopicClient {
     this.client.send(text);
   }
 
-  /** So many messages were taken, in all. */
+  /** Acknowledges this many messages in all. */
   acknowledge(count: number): void {
     const digits: number[] = [];
     for (let rest = count; ; rest = Math.floor(rest / 128)) {
@@ -112,7 +112,7 @@ export class TopicClient {
     this.client.send(Uint8Array.of(2, ...digits));
   }
 
-  /** Takes what comes, and says so, until there is enough. */
+  /** Acknowledges each message that arrives, until there are enough. */
   async takeUntil(isEnough: () => boolean): Promise<void> {
     for (let taken = 0; !isEnough();) {
       while (this.texts.length === taken) await this.client.next();

@@ -1,4 +1,4 @@
-// Plays the acts of a script on a real object, and keeps what came of each.
+// Plays the acts of a script on a real object, and records their results.
 import type { Session } from "socle";
 import { assert } from "vitest";
 
@@ -6,12 +6,12 @@ import { named } from "./script.ts";
 import { AGE, contentOf, FILLERS, type Act, type Publish, type Range } from "./topics-script.ts";
 import type { Endpoints } from "./worker.ts";
 
-/** The object, or what its stub has of it. */
+/** The object or its stub. */
 export type Player = Pick<Endpoints, "publish" | "topic" | "publications" | "clearTopic">;
 
 /** Where acts are played. */
 export interface Place {
-  /** Those that may do something. */
+  /** The sessions that the acts may use. */
   sessions: readonly Session[];
   /** Absent by RPC. */
   storage?: DurableObjectStorage;
@@ -22,7 +22,7 @@ export interface Place {
 export class Acts {
   readonly results: Record<string, string> = {};
 
-  /** @param idOf a session, by its name */
+  /** @param idOf returns the id of a session by its name */
   constructor(readonly idOf: (name: string) => string) {}
 
   async play(acts: readonly Act[], place: Place): Promise<void> {
@@ -79,7 +79,7 @@ export class Acts {
     const data = payload.isBinary ? new TextEncoder().encode(content) : content;
     const except = act.except.map((name) => this.idOf(name));
     const publishing = publisher.publish(topic, data, { except, ...(key && { id: key }) });
-    // It was taken as it was.
+    // Socle copied the bytes at the call, so changing them has no effect.
     if (typeof data !== "string") data.fill(0);
     return `${(await publishing).position}`;
   }

@@ -1,14 +1,14 @@
-// A client of topics in a model's sequence: it reads what it gets, written from docs/protocol.md alone.
+// A client of topics in a model's sequence: it reads the frames that it gets, written from docs/protocol.md alone.
 import type { Client } from "./client.ts";
 import { acknowledgement } from "./flow-client.ts";
 import type { Kind } from "./topics-script.ts";
 
-/** A message, or where a topic is. What a client that knows no topics gets says nothing of a topic, unless it is enveloped. */
+/** A message, or the place of a topic. A message has no topic if its client knows no topics and it has no envelope. */
 export type Event =
   | { type: "message"; topic?: string; position?: string | undefined; content: string; isBinary: boolean }
   | { type: "place"; topic: string; position: string | undefined; recovered: boolean };
 
-/** What the option `envelope` makes of a publication. */
+/** The value that the option `envelope` makes of a publication. */
 export interface Enveloped {
   topic: string;
   position: string | undefined;
@@ -77,9 +77,9 @@ function message(data: string | ArrayBuffer): Event {
 
 export class TopicsClient {
   readonly events: Event[] = [];
-  /** How many of them were compared. */
+  /** The number of events that were compared. */
   seen = 0;
-  /** How many messages it has acknowledged. */
+  /** The number of messages that the client has acknowledged. */
   taken = 0;
   closed: number | undefined;
   #read = 0;
@@ -88,13 +88,13 @@ export class TopicsClient {
     readonly client: Client,
     readonly kind: Kind,
   ) {
-    // Under the tests' clock the platform's own end is all that tells.
+    // The tests stop the clock, so only the close event shows the end.
     client.socket.addEventListener("close", ({ code }) => {
       this.closed = code;
     });
   }
 
-  /** Reads what came. */
+  /** Decodes the frames that arrived. */
   read(): void {
     const { messages } = this.client;
     for (; this.#read < messages.length; this.#read++)
@@ -106,7 +106,7 @@ export class TopicsClient {
     return this.events.filter(({ type }) => type === "message").length - this.taken;
   }
 
-  /** Acknowledges so many more messages, or as many more than came. */
+  /** Acknowledges this many more messages, which may be more than arrived. */
   take(count: number): void {
     if (count <= 0) return;
     this.taken += count;

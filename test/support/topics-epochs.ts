@@ -1,17 +1,17 @@
-// How the epochs of histories are named: by the object, and by the reference.
+// Maps the epochs of the object's histories to those of the reference.
 
-/** What looks like a position in a text. */
+/** Matches a position in a text. */
 const POSITIONS = /\b([\da-f]{12}|epoch\d+)\.(\d+)/g;
 
 export class Epochs {
-  /** In both directions. */
+  /** Maps the names in both directions. */
   readonly #names = new Map<string, string>();
 
   knows(position: string): boolean {
     return this.#names.has(position.split(".")[0]!);
   }
 
-  /** A text with the reference's names of epochs, of which one may be learnt here. */
+  /** Replaces the object's epochs in a text by the reference's, and learns new pairs from the expected text. */
   align(real: string | undefined, expected: string): string | undefined {
     const theirs = [...expected.matchAll(POSITIONS)];
     for (const [index, [, epoch]] of [...(real ?? "").matchAll(POSITIONS)].entries()) {

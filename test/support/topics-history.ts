@@ -1,7 +1,7 @@
-// The plain reference of one topic and its history: all in a list, of which some may be got.
+// The plain reference of one topic and its history: a list of all publications, some of which a client can still get.
 import { AGE, contentOf, type History, type Publish, type TopicName } from "./topics-script.ts";
 
-/** A publication. Where it stands among all of its topic is its index. */
+/** A publication. Its index is its place among all publications of the topic. */
 export interface Published {
   index: number;
   /** "" without a history. */
@@ -15,24 +15,24 @@ export interface Published {
   time: number;
 }
 
-/** A position, as the reference names it; undefined without a history. */
+/** A position with the reference's name of the epoch; undefined without a history. */
 export const positionOf = ({ epoch, offset }: Pick<Published, "epoch" | "offset">): string | undefined =>
   epoch ? `${epoch}.${offset}` : undefined;
 
 export class ReferenceTopic {
   readonly all: Published[] = [];
-  /** "" before anything was published or subscribed. */
+  /** "" before the first publication or subscription. */
   epoch = "";
   newest = 0;
-  /** Up to this all is gone for good. */
+  /** The last offset that nobody can get any more. */
   gone = 0;
-  /** Where each epoch begins. */
+  /** The index at which each epoch begins. */
   readonly epochs = new Map<string, number>();
 
   constructor(
     readonly name: TopicName,
     readonly settings: () => History | undefined,
-    /** Makes the name of another. */
+    /** Makes a new name for an epoch. */
     readonly newEpoch: () => string,
   ) {}
 
@@ -44,7 +44,7 @@ export class ReferenceTopic {
     return this.history && positionOf({ epoch: this.epoch, offset: this.newest });
   }
 
-  /** Somebody has to do with it: what former code has kept is forgotten where there is no history now. */
+  /** Called by each operation on the topic. If the topic has no history now, what older code kept is forgotten. */
   touch(): void {
     if (!this.history) this.forget();
   }
@@ -63,7 +63,7 @@ export class ReferenceTopic {
     this.epochs.set(this.epoch, this.all.length);
   }
 
-  /** What somebody may get, the oldest first. */
+  /** The publications that a client can still get, the oldest first. */
   kept({ messages, bytes }: History = this.history!): Published[] {
     const kept: Published[] = [];
     let rest = bytes;
@@ -75,7 +75,7 @@ export class ReferenceTopic {
     return kept;
   }
 
-  /** Nobody gets it any more who asks. */
+  /** Whether a client that asks for a publication can't get it any more. */
   isGone(one: Published): boolean {
     return one.epoch !== "" && (one.epoch !== this.epoch || !this.history || !this.kept().includes(one));
   }
@@ -117,7 +117,7 @@ export class ReferenceTopic {
     return published;
   }
 
-  /** From which offset on all that follows has no more bytes. */
+  /** The first offset from which all later publications fit into `most` bytes. */
   #fitting(kept: readonly Published[], most: number): number {
     let next = this.newest + 1;
     let rest = most;

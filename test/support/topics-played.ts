@@ -1,4 +1,4 @@
-// One object with topics, in workerd, whose callbacks play what the scripts say.
+// One object with topics in workerd. Its callbacks play what the scripts say.
 import { runInDurableObject } from "cloudflare:test";
 import type { Session, WsEndpointMap } from "socle";
 import { drop, hibernate, redeploy } from "socle/testing";
@@ -30,7 +30,7 @@ import {
 import type { Received } from "./topics-stream.ts";
 import { container, type Endpoints } from "./worker.ts";
 
-/** How long the events of a sequence may take to arrive. */
+/** How long the events of one sequence may take to arrive. */
 const BOUND = 30_000;
 
 const PROTOCOLS: Record<Kind, (opening: Opening) => Record<string, string>> = {
@@ -48,7 +48,7 @@ class PlayedSession {
 
 export class PlayedObject {
   readonly #acts = new Acts((name) => this.#of(name).id);
-  /** What was done, for a counterexample. */
+  /** The steps that were played, for a counterexample. */
   readonly trace: string[] = [];
   readonly #served: Served;
   readonly #sessions = new Map<string, PlayedSession>();
@@ -121,7 +121,7 @@ export class PlayedObject {
     this.#of(name).client!.client.send(JSON.stringify(this.#realActs(script)));
   }
 
-  /** Acts of the object, and of its sessions outside of their callbacks. */
+  /** Plays acts of the object, and of its sessions outside of their callbacks. */
   inside(acts: readonly Act[]): Promise<void> {
     this.#did("inside", acts);
     return runInDurableObject(this.#served.stub, (object: Endpoints, { storage }) =>
@@ -129,7 +129,7 @@ export class PlayedObject {
     );
   }
 
-  /** The object is reset in the middle of it: what nobody could have seen may be gone. */
+  /** Resets the object right after the acts: results that nobody could have seen may be lost. */
   async insideAndCrash(acts: readonly Act[]): Promise<void> {
     this.#did("inside, and a crash", acts);
     const crashing = runInDurableObject(this.#served.stub, async (object: Endpoints, state) => {
@@ -155,7 +155,10 @@ export class PlayedObject {
     await drop(this.#served.stub, { timeoutMs: BOUND });
   }
 
-  /** Only an object that runs can go, and what it sends of a topic that a session has left waits until the client takes what is before. */
+  /**
+   * Waits until nothing is queued for a client: only a running object can hibernate, and messages of a topic that a
+   * session has left wait until the client acknowledges earlier ones.
+   */
   async #settle(): Promise<void> {
     const isSettled = () =>
       runInDurableObject(this.#served.stub, (object: Endpoints) =>
@@ -170,7 +173,7 @@ export class PlayedObject {
     await vi.waitUntil(take, { timeout: BOUND, interval: 1 });
   }
 
-  /** Other code comes, and what it says of histories. */
+  /** Deploys code with other settings for histories. */
   async deploy(histories: Histories, isDeferred: boolean): Promise<void> {
     this.#did(isDeferred ? "deploy" : "deploy, and drop", histories);
     await this.#settle();
@@ -178,7 +181,7 @@ export class PlayedObject {
     await (isDeferred ? this.hibernate() : this.drop());
   }
 
-  /** A history is looked at a twentieth of its age late. */
+  /** Lets time pass. The object checks a history late, by a twentieth of its age. */
   async pass(milliseconds: number): Promise<void> {
     this.#did("time passes", milliseconds);
     passTime(milliseconds);
@@ -189,7 +192,7 @@ export class PlayedObject {
     return (await this.#served.stub.topic(topic)).position;
   }
 
-  /** The offsets that a history has, and of which acts they are. */
+  /** The offsets in a history, and the ids of the acts that published them. */
   async kept(topic: TopicName): Promise<readonly (readonly [offset: number, id: string])[]> {
     const kept = await this.#served.stub.publications(topic);
     return kept.map(({ position, payload }) => {
@@ -198,10 +201,10 @@ export class PlayedObject {
     });
   }
 
-  /** What stays in storage of Socle's, and when the alarm comes. */
+  /** What Socle has left in storage, and the time of the alarm. */
   async left(): Promise<unknown[]> {
     let left: unknown[] = [];
-    // An onClose may be under way.
+    // An onClose may still be running.
     const isEmpty = async () => (left = await this.#left()).length === 0;
     await vi.waitUntil(isEmpty, { timeout: BOUND, interval: 1 }).catch(() => {});
     return left;
@@ -237,19 +240,19 @@ export class PlayedObject {
     return this.#epochs.knows(position);
   }
 
-  /** Of a topic the newest position that a client got. */
+  /** The newest position of a topic that a client got. */
   newestOf(name: string, topic: TopicName): string | undefined {
     const positions = this.#of(name).client!.events.flatMap((event) => (event.topic === topic ? [event.position] : []));
     const newest = positions.at(-1);
     return newest && this.#epochs.named(newest);
   }
 
-  /** Waits until what must have happened has, and compares. */
+  /** Waits until the object is in the state of the reference, and compares the two. */
   async agree(model: Reference): Promise<void> {
     model.settle();
     const state = () => this.#state(model);
     const isSettled = () => {
-      // They tell how the epochs are named.
+      // First, because the results show the names of the epochs.
       const results = this.#results(model);
       if (JSON.stringify(results) !== JSON.stringify(model.results)) return false;
       for (const session of model.sessions) this.#receive(session, model);
@@ -263,7 +266,7 @@ export class PlayedObject {
     await this.#lookAtSlow(model);
   }
 
-  /** A slow client hears of its end late. */
+  /** A slow client learns late that its session has ended. */
   async #lookAtSlow(model: Reference): Promise<void> {
     const slow = model.openSessions.filter((one) => one.isSlow && one.isCredited);
     if (slow.length === 0) return;
@@ -298,7 +301,7 @@ export class PlayedObject {
     ];
   }
 
-  /** Takes what its client got to the reference, which says whether it may. */
+  /** Passes what a client got to the reference, which checks whether that is allowed. */
   #receive(session: ReferenceSession, model: Reference): void {
     const { client } = this.#of(session.name);
     if (!client) return;
@@ -323,7 +326,7 @@ export class PlayedObject {
     }
   }
 
-  /** A client that is too slow ends, if it can't be told what it has missed or nothing else keeps it. */
+  /** The session of a slow client ends if the client can't be told what it missed, or if its buffer is full. */
   #mayEnd(session: ReferenceSession): boolean {
     if (!session.isCredited) return false;
     const streams = TOPICS.map((topic) => session.streams[topic]);
@@ -337,7 +340,7 @@ export class PlayedObject {
   #received(event: Event, { topics }: Reference): [TopicName, Received] {
     if (event.type === "place") {
       const { topic, recovered, position } = event;
-      // Of an epoch that nothing has told of: the topic was cleared.
+      // Nothing has named this epoch yet: the topic was cleared.
       if (position) this.#epochs.align(position, `${topics[topic as TopicName].epoch}.0`);
       return [topic as TopicName, { type: "place", recovered, position: position && this.#epochs.named(position) }];
     }
@@ -361,7 +364,7 @@ export class PlayedObject {
     ) as Played;
   }
 
-  /** Until it has ended a crash would have it run again. */
+  /** Until `onClose` has ended, a crash would make it run again. */
   async #close(session: Session): Promise<void> {
     const played = this.#by(session);
     played.isClosing = true;

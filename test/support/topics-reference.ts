@@ -1,4 +1,4 @@
-// The plain reference of the topics of one object: what subscriptions begin with, what callbacks run, who gets what.
+// The plain reference of the topics of one object: where subscriptions begin, which callbacks run, and who gets what.
 import { positionOf, ReferenceTopic } from "./topics-history.ts";
 import {
   FILLERS,
@@ -21,7 +21,7 @@ export class ReferenceSession {
   readonly streams: Record<TopicName, Stream>;
   isOpen = true;
   isAccepted = false;
-  /** Its client acknowledges nothing by itself. */
+  /** Whether the client acknowledges only when the sequence says so. */
   isSlow = false;
   closed: number | undefined;
   readonly #positions: Map<string, string>;
@@ -41,12 +41,12 @@ export class ReferenceSession {
     return this.opening.name;
   }
 
-  /** Publications wait for its client. */
+  /** Whether publications wait for credit of the client. */
   get isCredited(): boolean {
     return this.reference.variant.flowControl !== undefined && this.opening.kind !== "plain";
   }
 
-  /** Its `onOpen` has run. */
+  /** Called when `onOpen` has run. */
   accept(): void {
     this.isAccepted = true;
   }
@@ -56,20 +56,20 @@ export class ReferenceSession {
     this.reference.run(acts);
   }
 
-  /** @param isCut it need not have got all that was published */
+  /** @param isCut whether the client may miss some of the publications */
   end(code: number, isCut: boolean): void {
     if (!this.isOpen) return;
     this.isOpen = false;
     this.closed = code;
     for (const stream of Object.values(this.streams)) stream.end(isCut);
     if (code !== 1006 || this.reference.variant.tracks) this.#closing.push(code);
-    // In onOpen it comes behind that.
+    // A session that ends in onOpen runs onClose after it.
     if (this.isAccepted) this.reference.later(this);
   }
 
   readonly #closing: number[] = [];
 
-  /** Runs `onClose`, if it is due. */
+  /** Runs `onClose` if it is due. */
   close(): void {
     for (const code of this.#closing.splice(0)) {
       this.log.push(`close ${code} ${shown(this.topics)}`);
@@ -110,7 +110,7 @@ export class Reference {
   readonly results: Record<string, string> = {};
   histories: Histories;
   #epochs = 0;
-  /** Those whose `onClose` comes next. */
+  /** The sessions whose `onClose` runs next. */
   readonly #ended: ReferenceSession[] = [];
 
   constructor(readonly variant: Variant) {
@@ -143,7 +143,7 @@ export class Reference {
     this.#ended.push(session);
   }
 
-  /** What `onClose` does comes behind. */
+  /** Runs the pending `onClose` callbacks, which come after everything else. */
   settle(): void {
     for (let session; (session = this.#ended.shift());) session.close();
   }
@@ -180,7 +180,7 @@ export class Reference {
 
   #publish(topic: ReferenceTopic, act: Publish): string {
     const published = topic.publish(act);
-    // Of one that was there nothing is published.
+    // If the history has a publication with this id, nothing is published.
     const isNew = published.id === act.id;
     for (const { name, streams } of isNew ? this.sessions : []) {
       if (act.except.includes(name)) streams[topic.name].except(published);

@@ -1,25 +1,25 @@
-// What happens to topics in a model's sequence: acts of sessions' callbacks, of the object and by RPC.
+// What happens to topics in a model's sequence: acts of sessions' callbacks, of the object, and by RPC.
 
-/** With a history that has limits, with another, and one that mostly has none. */
+/** "long" has a history with limits, "short" has another, and "bare" mostly has none. */
 export const TOPICS = ["long", "short", "bare"] as const;
 
 export type TopicName = (typeof TOPICS)[number];
 
-/** So many names that a session's subscriptions need a row. */
+/** So many names that the subscriptions of a session don't fit into its attachment. */
 export const FILLERS: readonly string[] = Array.from({ length: 28 }, (_, index) => `${index + 10}`.padEnd(240, "~"));
 
-/** A publication's payload is made of its act's name, and as long as its record is to be. */
+/** The payload of a publication begins with the id of its act, and is as long as its record is to be. */
 export interface Payload {
   isBinary: boolean;
-  /** How many bytes it has in a history; 0 for an empty payload. */
+  /** The number of bytes in a history; 0 for an empty payload. */
   size: number;
 }
 
 interface Common {
   id: string;
-  /** What comes next waits until it has settled. */
+  /** Whether the next act waits until this one has settled. */
   isAwaited: boolean;
-  /** The session; the object itself if absent. */
+  /** The name of the session that acts; absent if the object acts. */
   by?: string;
 }
 
@@ -47,16 +47,16 @@ export type Act =
   | (Common & { do: "fill" | "empty" | "tick" | "close" })
   | (Common & { do: "rollback"; acts: Act[] });
 
-/** What a client speaks: nothing, `socle.v1` without topics, or with them. */
+/** What a client speaks: a plain WebSocket, `socle.v1` without topics, or `socle.v1` with topics. */
 export type Kind = "plain" | "flow" | "topics";
 
 export interface Opening {
   name: string;
   kind: Kind;
-  /** With which the client comes back. */
+  /** The positions from which the client continues. */
   positions: (readonly [topic: string, position: string])[];
   acts: Act[];
-  /** What `onClose` does. */
+  /** The acts of `onClose`. */
   closing: Act[];
 }
 
@@ -78,22 +78,22 @@ export interface Variant {
   hibernates: boolean;
   tracks: boolean;
   isEnveloped: boolean;
-  /** The session object needs a row. */
+  /** Whether the session object is too large for the attachment. */
   isLarge: boolean;
   flowControl: { window: number; maxBufferedAmount: number } | undefined;
   histories: Histories;
 }
 
-/** For how long publications are kept, in milliseconds. */
+/** How long publications are kept, in milliseconds. */
 export const AGE = 600_000;
 
-/** What is published, by its act. Its record has six bytes more for the time, two lengths, and the id. */
+/** The payload of an act's publication. Its record also has six bytes of time, two lengths, and the id. */
 export function contentOf({ id, payload, key }: Publish): string {
   const { size } = payload;
   return size === 0 ? "" : `${id}|`.padEnd(size - 7 - key.length - (size < 8192 ? 2 : 3), ".");
 }
 
-/** What the log shows of the topics of a session. */
+/** How the log shows the topics of a session. */
 export const shown = (topics: Iterable<string>): string =>
   [...topics]
     .map((topic) => topic.slice(0, 5))

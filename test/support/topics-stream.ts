@@ -1,17 +1,17 @@
-// What one client may get of one topic. Where more than one thing may come, as for a slow client, all are followed.
+// What one client may get of one topic. If several things may come next, as for a slow client, it follows all of them.
 import type { Published, ReferenceTopic } from "./topics-history.ts";
 import type { Kind } from "./topics-script.ts";
 
-/** What a client got. */
+/** An event that a client got. */
 export type Received =
   | { type: "publication"; published: Published }
   | { type: "place"; recovered: boolean; position: string | undefined };
 
-/** Whose client it is. */
+/** The session of the client. */
 interface Subscriber {
   readonly opening: { readonly kind: Kind };
   readonly isAccepted: boolean;
-  /** Publications wait for its client. */
+  /** Whether publications wait for credit of the client. */
   readonly isCredited: boolean;
 }
 
@@ -20,14 +20,14 @@ interface Segment {
   readonly start: number;
   readonly recovered: boolean;
   readonly position: string | undefined;
-  /** Behind the last that it gets. */
+  /** The index after the last publication that it gets. */
   end: number;
-  /** Not all that it gets need come. */
+  /** Whether the client may miss some of its publications. */
   isCut: boolean;
   readonly excepted: Set<number>;
 }
 
-/** In which subscription the client is, and which publication comes next. */
+/** The subscription in which the client is, and the index of the publication that comes next. */
 interface State {
   readonly at: number;
   readonly next: number;
@@ -46,7 +46,7 @@ export class Stream {
     this.#segments.push({ start, recovered, position, end: Infinity, isCut: false, excepted: new Set() });
   }
 
-  /** What was published before is the session's, unless it is behind: then nothing more comes. */
+  /** Ends the subscription. Earlier publications that still wait for credit or for the 101 may never arrive. */
   end(isCut: boolean): void {
     const last = this.#segments.at(-1);
     if (!last || last.end < Infinity) return;
@@ -55,7 +55,7 @@ export class Stream {
     last.isCut = isCut || isCredited || !isAccepted;
   }
 
-  /** Nothing more need come. */
+  /** Called when the client may miss everything that has not arrived yet. */
   cut(): void {
     for (const segment of this.#segments) segment.isCut = true;
   }
@@ -65,15 +65,15 @@ export class Stream {
     if (last?.end === Infinity) last.excepted.add(index);
   }
 
-  /** All has come. */
+  /** Whether everything has arrived. */
   get isComplete(): boolean {
     const at = this.#segments.length - 1;
-    // What is cut off need not have begun: a close drops what waits for a slow client, its places too.
+    // A cut subscription may never begin: a close drops everything that waits for a slow client, including places.
     const isEnd = (state: State) => state.at === at || this.#segments.slice(state.at + 1).every(({ isCut }) => isCut);
     return this.#states.some((state) => this.#behind(state).some((one) => isEnd(one) && this.#isOver(one)));
   }
 
-  /** @returns false for what may not come now */
+  /** @returns false if this may not come now */
   receive(received: Received): boolean {
     const former = this.#states;
     const states = former.flatMap((state) =>
@@ -98,7 +98,7 @@ export class Stream {
     });
   }
 
-  /** A state, and those that follow without a frame that tells: other clients are told of no place. */
+  /** The state, and later ones that no frame announces: only clients of topics get places. */
   #behind(state: State): State[] {
     const next = this.#segments[state.at + 1];
     const goesOn = next && this.session.opening.kind !== "topics" && this.#isOver(state);
@@ -118,7 +118,7 @@ export class Stream {
     const next = this.#segments[state.at + 1];
     const begins = next && next.recovered === recovered && next.position === position;
     if (begins && this.#isOver(state)) states.push({ at: state.at + 1, next: next.start });
-    // A slow client is told that what comes next for it is gone.
+    // A slow client may be told that the next publications are gone.
     const segment = this.#segments[state.at];
     const [epoch, offset] = position?.split(".") ?? [];
     const start = topic.epochs.get(epoch ?? "");
@@ -130,7 +130,7 @@ export class Stream {
     return states;
   }
 
-  /** What comes next for it is gone, which a client that isn't told ends by. */
+  /** Whether the next publication is gone. The session of a client that can't be told so ends. */
   get isLost(): boolean {
     const states = this.#states.flatMap((state) => this.#behind(state));
     return states.some(({ at, next }) => {

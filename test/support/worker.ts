@@ -1,4 +1,4 @@
-// The Worker under test. Its tests register endpoints while they run, in the isolate that the objects run in too.
+// The Worker under test. Tests register endpoints while they run, in the isolate in which the objects run too.
 import {
   Endpoint,
   ServerContainer,
@@ -15,7 +15,7 @@ export const container = new ServerContainer();
 export class Endpoints extends container.Endpoint {}
 export default container;
 
-/** A container that tells its events to whoever listens. */
+/** The container `watched` passes its events to this listener, which a test can replace. */
 export const listener: { onEvent: (event: ContainerEvent, env: Cloudflare.Env) => void | Promise<void> } = {
   onEvent() {},
 };
@@ -25,7 +25,7 @@ export const watched = new ServerContainer({
 });
 export class Watched extends watched.Endpoint {}
 
-/** A class endpoint with a request handler and an RPC method beside its callbacks. */
+/** A class endpoint with a request handler and an RPC method in addition to its callbacks. */
 export class Room extends Endpoint<Cloudflare.Env, { name: string; heard: number }> {
   override onOpen(session: Session) {
     return { name: session.requestParameterMap.get("name") ?? "anonymous", heard: 0 };
@@ -46,9 +46,9 @@ export class Room extends Endpoint<Cloudflare.Env, { name: string; heard: number
   }
 }
 
-/** Has an alarm of its own. */
+/** A class with an alarm of its own. */
 export class Clock extends Endpoint {
-  /** How often an object was made. */
+  /** How often the constructor ran. */
   static made = 0;
 
   constructor(ctx: DurableObjectState, env: Cloudflare.Env) {
@@ -63,10 +63,10 @@ export class Clock extends Endpoint {
   override onAlarm(_info?: AlarmInvocationInfo): void | Promise<void> {}
 }
 
-/** Its objects have no SQLite. */
+/** A class whose objects have no SQLite. */
 export class Legacy extends Clock {}
 
-/** Accepts sockets past Socle, at "/old" below its path, and has its `onRequest` as a property. */
+/** A class that accepts sockets without Socle, at "/old" below its path, and has `onRequest` as a property. */
 export class Older extends Endpoint<Cloudflare.Env, string> {
   static override overrides = true;
   static override options: EndpointOptions<unknown> = { binding: "OLD" };
@@ -102,7 +102,7 @@ export class Older extends Endpoint<Cloudflare.Env, string> {
   }
 }
 
-/** Registered nowhere. */
+/** A base class that is not registered. */
 class Guarded extends Endpoint {
   static override options: EndpointOptions = { allowedOrigins: ["https://a.test"] };
 }
@@ -110,7 +110,7 @@ export class Sheltered extends Guarded {
   static override options: EndpointOptions = { idleTimeoutMs: 60_000 };
 }
 
-/** Registered with `shards` by its tests: each object says which it is, and what its root was told. */
+/** Tests register it with `shards`. Each object reports its own name and shard, and what its root was told. */
 export class Crowd extends Endpoint<Cloudflare.Env, string> {
   readonly #heard: string[] = [];
 
@@ -127,7 +127,7 @@ export class Crowd extends Endpoint<Cloudflare.Env, string> {
     return new Response(JSON.stringify([this.ctx.id.name, this.shard ?? null]));
   }
 
-  /** What was heard, and by which object. */
+  /** Called on the root: returns the name of the object that heard the texts, and the texts. */
   hear(text: string): string[] {
     this.#heard.push(text);
     return [this.ctx.id.name ?? "nameless", ...this.#heard];
@@ -138,7 +138,7 @@ export class Crowd extends Endpoint<Cloudflare.Env, string> {
   }
 }
 
-/** Each of these says in which way its namespace was found. */
+/** Each of these classes reports its own name, to show how its namespace was found. */
 class Answering extends Endpoint {
   override onOpen(session: Session) {
     void session.asyncRemote.sendText(`${this.constructor.name} ${this.ctx.id.name}`);
@@ -147,7 +147,7 @@ class Answering extends Endpoint {
 export class ChatRoom extends Answering {}
 export class Bound extends Answering {}
 export class Exported extends Answering {}
-/** Exported by no binding and no migration. */
+/** A class without a binding and without a migration. */
 export class Nowhere extends Endpoint {}
 
 container

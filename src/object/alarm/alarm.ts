@@ -1,4 +1,4 @@
-// The object's one alarm, shared by the timeouts of its sessions and by the subclass that sets its own.
+// The object's only alarm, shared by the timeouts of its sessions and by a subclass that sets its own.
 import { isUnmarked } from "../../hibernation/life.ts";
 import { wrote } from "../../hibernation/rollback.ts";
 import { isWithoutSqlite } from "../../hibernation/row.ts";
@@ -17,9 +17,9 @@ import {
   type Times,
 } from "./times.ts";
 
-/** As many as the platform makes, with its delays: 2 s first, then twice as long each time. */
+/** As many retries as the platform makes, with its delays: 2 s first, then doubled each time. */
 const RETRIES = 6;
-/** How often is looked whether an alarm that a crash has cut off comes again, in milliseconds. */
+/** How often to check whether an alarm that a crash interrupted runs again, in milliseconds. */
 const PAUSE = 500;
 
 export class Alarm implements SharedAlarm {
@@ -29,15 +29,15 @@ export class Alarm implements SharedAlarm {
   readonly #state: State;
   readonly sweep: (now: number) => number | undefined;
   readonly emptied: () => void;
-  /** The object is new, or a crash lies behind it: all its sockets have come since. */
+  /** The object is new or has crashed, so all its sockets are newer. */
   readonly isFresh: boolean;
   readonly #place: Place;
 
   /**
-   * Takes the place of the storage's methods for alarms, so that the subclass goes on using them.
+   * Replaces the storage's methods for alarms, so that the subclass can keep using them.
    *
-   * @param sweep looks at what is due, and tells when to look again
-   * @param emptied is told that all in storage was deleted
+   * @param sweep handles what is due, and returns when to look again
+   * @param emptied is called when all storage was deleted
    */
   constructor(
     ctx: DurableObjectState,
@@ -51,19 +51,19 @@ export class Alarm implements SharedAlarm {
     this.sweep = sweep;
     this.emptied = emptied;
     this.#place = placeOf(ctx);
-    // As in lostSessions: a crash is known by the mark that it takes along.
+    // A crash removes the mark, see life.ts.
     this.isFresh = isUnmarked(ctx);
     this.#state = stateOf(storage);
     this.#platform = this.#state.platform;
     shareMethods(storage, this.#state, this);
   }
 
-  /** Has the idle timeouts looked at, at this time or before, and at a time before for which there was no alarm. */
+  /** Requests a sweep at this time or before, and also at an earlier time for which no alarm could be set. */
   async wake(time: number): Promise<void> {
     const state = this.#state;
     if (time < state.idle || state.idle <= Date.now() - OVERDUE) {
       state.wanted = Math.min(state.wanted, time);
-      // The platform's alarm is not touched while it rings: it would not be tried again.
+      // The platform's alarm is not changed while it runs: the platform would not retry it.
       if (state.isRinging) {
         const [, ...own] = this.times ?? ([Infinity, ...state.running] as Times);
         writeTimes(this.#storage, [state.wanted, ...own]);
@@ -74,12 +74,12 @@ export class Alarm implements SharedAlarm {
     if (state.wanted < Infinity) await (state.arming ??= this.#arm().finally(() => (state.arming = undefined)));
   }
 
-  /** An alarm could not be set, and the object has an event. */
+  /** An alarm could not be set; the object's next event tries again. */
   get isMissing(): boolean {
     return this.#state.wanted < Infinity && !this.#state.arming && !this.#state.isRinging;
   }
 
-  /** A transaction has taken along what was set in it: whether there is an alarm has to be looked at again. */
+  /** A transaction may have undone the alarm that was set in it, so it has to be checked again. */
   rewrite(): void {
     const state = this.#state;
     state.wanted = Math.min(state.wanted, state.idle);
@@ -89,7 +89,7 @@ export class Alarm implements SharedAlarm {
     if (state.isRinging) state.isHandled = own === handled && tries === begun;
   }
 
-  /** The last session with a timeout has gone. */
+  /** The last session with a timeout has ended. */
   async release(): Promise<void> {
     const state = this.#state;
     state.isReleased = state.isRinging;
@@ -99,9 +99,9 @@ export class Alarm implements SharedAlarm {
   }
 
   /**
-   * The platform's alarm has come: at its time, late, or a second time.
+   * The platform's alarm runs: on time, late, or as a retry.
    *
-   * @param info absent only if a test's runner calls the alarm, which has deleted the subclass's before
+   * @param info absent only if a test runner calls the alarm; it has deleted the subclass's alarm before
    */
   async ring(info: AlarmInvocationInfo | undefined): Promise<void> {
     const state = this.#state;
@@ -121,15 +121,15 @@ export class Alarm implements SharedAlarm {
   async #ring([looked, own, begun]: Times, info: AlarmInvocationInfo | undefined): Promise<void> {
     const state = this.#state;
     const now = Date.now();
-    // A time that nobody has looked at in this life is of sessions that a crash has ended.
+    // A time that was not checked in this life belongs to sessions that a crash has ended.
     const isStale = this.isFresh && state.idle === Infinity;
     const next = looked > now && !isStale ? looked : (this.sweep(now) ?? Infinity);
     state.idle = next;
     const isDue = own === null ? !info : own <= now;
-    // A crash in the middle of an onAlarm is a failure too, of which the platform tells.
+    // A crash during onAlarm is a failure too, which the platform reports.
     const tries = Math.max(begun, info?.retryCount ?? 0);
     if (next === Infinity && tries === 0) {
-      // From here on the platform's alarm is the subclass's alone.
+      // From here on the platform's alarm belongs to the subclass alone.
       writeTimes(this.#storage, undefined);
       if (!isDue) return own === null ? undefined : await this.#platform.setAlarm(own);
       await this.#storage.sync();
@@ -139,7 +139,7 @@ export class Alarm implements SharedAlarm {
     if (isDue && tries <= RETRIES) {
       const scheduledTime = own ?? now;
       writeTimes(this.#storage, [next, scheduledTime, tries + 1]);
-      // It may reset the object, which takes along what is not committed.
+      // onAlarm may reset the object, which loses what is not committed.
       await this.#storage.sync();
       rest = await this.#run({ scheduledTime, isRetry: tries > 0, retryCount: tries });
     }
@@ -147,7 +147,7 @@ export class Alarm implements SharedAlarm {
     await this.#goOn([Math.min(state.idle, state.wanted), ...rest]);
   }
 
-  /** The object is awake while `onAlarm` runs, which may take minutes: a timer closes what falls due meanwhile. */
+  /** `onAlarm` may run for minutes, and keeps the object awake: a timer closes sessions that become due meanwhile. */
   #watch(): void {
     const state = this.#state;
     clearTimeout(state.timer);
@@ -159,7 +159,7 @@ export class Alarm implements SharedAlarm {
     }, due - Date.now());
   }
 
-  /** If it can't be set it is wanted, and the object's next event sees to it. */
+  /** If the alarm can't be set, the object's next event tries again. */
   #goOn(times: Times): Promise<void> {
     const setting = this.set(times).catch((error: unknown) => {
       this.#state.wanted = Math.min(this.#state.wanted, times[0], times[1] ?? Infinity);
@@ -168,17 +168,20 @@ export class Alarm implements SharedAlarm {
     return this.#unlessRun(setting);
   }
 
-  /** What fails has the platform ring again, and is only told when onAlarm has run: that must not run again. */
+  /**
+   * An error makes the platform run the alarm again. After onAlarm has run it is only logged, because onAlarm must not
+   * run twice.
+   */
   async #unlessRun(setting: Promise<void>): Promise<void> {
     try {
       await setting;
     } catch (error) {
       if (this.#state.running === NONE) throw error;
-      report("the idle timeouts have no alarm", error, this.#place);
+      report("the alarm for idle timeouts can't be set", error, this.#place);
     }
   }
 
-  /** The platform tries the subclass's alarm again, unless a session with a timeout has opened meanwhile. */
+  /** The platform retries the subclass's alarm, unless a session with a timeout has opened meanwhile. */
   async #ringAlone(info: AlarmInvocationInfo | undefined): Promise<void> {
     const { scheduledTime = Date.now(), retryCount = 0 } = info ?? {};
     const state = this.#state;
@@ -197,7 +200,7 @@ export class Alarm implements SharedAlarm {
     await this.#goOn([times[0], ...(set === null ? rest : ([set, 0] as const))]);
   }
 
-  /** Runs the subclass's alarm. @returns its next */
+  /** Runs the subclass's alarm. @returns its next alarm */
   async #run(info: AlarmInvocationInfo): Promise<Own> {
     const state = this.#state;
     let rest: Own = NONE;
@@ -209,18 +212,21 @@ export class Alarm implements SharedAlarm {
     } catch (error) {
       rest = this.#failed(error, info.retryCount);
     }
-    // It may have set another, or deleted it.
+    // onAlarm may have set another alarm, or deleted it.
     if (!state.isHandled) [, ...rest] = this.times ?? [Infinity, ...NONE];
     return rest;
   }
 
-  /** We try it again, with the platform's delays: it would try the idle timeouts again with it, and give up on both. */
+  /**
+   * Socle retries onAlarm itself, with the platform's delays: the platform would run the timeouts again with it, and
+   * give up on both.
+   */
   #failed(error: unknown, tries: number): Own {
     report("onAlarm failed", error, this.#place);
     return tries < RETRIES ? [Date.now() + 2000 * 2 ** tries, tries + 1] : NONE;
   }
 
-  /** Sees to it that the platform's alarm comes by the time that is wanted. While it rings its end does so. */
+  /** Sets the platform's alarm for the requested time. While the alarm runs, its end does this. */
   async #arm(): Promise<void> {
     const state = this.#state;
     for (let waited = 0; state.wanted < Infinity && !state.isRinging; waited += PAUSE) {
@@ -232,10 +238,10 @@ export class Alarm implements SharedAlarm {
   }
 
   /**
-   * Shares the platform's alarm with the subclass, whose alone it was, or moves it to an earlier time. It does nothing to one that a
-   * crash has cut off: that comes again, and would not if it was moved; or it doesn't, and is soon gone.
+   * Shares the platform's alarm with the subclass, or moves it to an earlier time. It leaves an alarm alone that a
+   * crash interrupted: that alarm runs again, unless it is moved; or it doesn't, and soon disappears.
    *
-   * @returns whether that was not so
+   * @returns false if such an alarm was left alone
    */
   async #share(waited: number): Promise<boolean> {
     const state = this.#state;
@@ -246,25 +252,25 @@ export class Alarm implements SharedAlarm {
       const now = Date.now();
       const isGone = alarm === null || alarm <= now - OVERDUE;
       if (state.isRinging) return true;
-      // The platform puts it back a moment after the reset: one that was due, and isn't there, is looked for twice.
+      // The platform restores it a moment after the reset: an alarm that was due and is missing is looked for twice.
       const isCutOff = alarm === null ? waited === 0 && (times?.[1] ?? now + 1) <= now : !isGone && alarm <= now;
       if (this.isFresh && isCutOff && waited < OVERDUE) return false;
-      // Without a row the alarm is the subclass's alone.
+      // Without a row the alarm belongs to the subclass alone.
       const [idle, ...set] = times ?? ([Infinity, alarm, 0] as Times);
-      // What is due and has no alarm has been given up, or was aborted not to come again.
+      // If it is due and there is no alarm, the platform gave it up, or it was aborted and will not run again.
       const rest: Own = isGone && (set[0] ?? 0) <= now ? NONE : set;
       if (times && !isGone && alarm <= idle && idle <= wanted) state.idle = idle;
       else await this.set([Math.min(idle, wanted), ...rest], isGone ? null : alarm, times === undefined);
       if (state.wanted === wanted) state.wanted = Infinity;
       return true;
     } catch (error) {
-      // An object without SQLite never has one.
+      // An object without SQLite never has an alarm.
       if (isWithoutSqlite(error)) state.wanted = Infinity;
       throw error;
     }
   }
 
-  /** @param alarm the platform's, if it was read: one that comes before need not be moved */
+  /** @param alarm the platform's, if it was read: an earlier one need not be moved */
   async set(times: Times, alarm?: number | null, isNew = false): Promise<void> {
     const [idle, own, tries] = times;
     const state = this.#state;
@@ -277,7 +283,7 @@ export class Alarm implements SharedAlarm {
       state.idle = idle;
       if (idle <= state.wanted) state.wanted = Infinity;
     } catch (error) {
-      // Without an alarm there is no row either.
+      // Without an alarm there must be no row either.
       if (isNew) writeTimes(this.#storage, undefined);
       throw error;
     }

@@ -1,26 +1,29 @@
-// The storage's methods for alarms, which the subclass goes on using: while a session has a timeout they are about its own.
+// The storage's methods for alarms, as the subclass sees them: while a session has a timeout, they act on the
+// subclass's own alarm.
 import { DeploymentError } from "../../api/errors.ts";
 import { LATEST, NONE, type State, type Times } from "./times.ts";
 
-/** Whose alarm it shares: the subclass, if it has the method. */
+/** The subclass that shares the alarm, if it has the method. */
 export interface Subclass {
   onAlarm?(info?: AlarmInvocationInfo): unknown;
 }
 
-/** What they need of the object's alarm. */
+/** The part of the object's alarm that they need. */
 export interface SharedAlarm {
   readonly subclass: Subclass;
-  /** The object is new, or a crash lies behind it. */
+  /** The object is new or has crashed. */
   readonly isFresh: boolean;
   readonly times: Times | undefined;
   set(times: Times): Promise<void>;
-  /** Looks at the timeouts, and tells when to look again. */
+  /** Handles the timeouts that are due, and returns when to look again. */
   sweep(now: number): number | undefined;
-  /** All in storage was deleted. */
+  /** All storage was deleted. */
   emptied(): void;
 }
 
-/** Puts them in the place of the platform's. They are compiled when they are called, which in most objects is never. */
+/**
+ * Replaces the platform's methods. The class is only compiled when one is called, which in most objects never happens.
+ */
 export function shareMethods(storage: DurableObjectStorage, state: State, alarm: SharedAlarm): void {
   const methods = new StorageMethods(state, alarm);
   storage.getAlarm = (options) => methods.getAlarm(options);
@@ -43,11 +46,11 @@ class StorageMethods {
     const alarm = this.#alarm;
     const { platform } = state;
     return this.#shared(
-      // Who has no alarm of its own is a test's runner, and asks for the object's.
+      // A class without onAlarm doesn't ask: a test runner does, for the object's alarm.
       async ([idle, set]) => {
         if (!alarm.subclass.onAlarm) return platform.getAlarm(options);
         const isDue = set !== null && set <= Date.now() && !state.isRinging;
-        // It was given up, or aborted not to come again.
+        // The platform gave it up, or it was aborted and will not run again.
         if (isDue && (await platform.getAlarm()) === null) await alarm.set([alarm.isFresh ? Infinity : idle, ...NONE]);
         else if (!state.isHandled) return set;
         return null;
@@ -62,7 +65,7 @@ class StorageMethods {
       throw new DeploymentError("setAlarm needs the method onAlarm in the class.");
     }
     const milliseconds = Number(time);
-    // The platform says what is wrong with it.
+    // The platform throws the error for an invalid time.
     if (!(milliseconds > 0 && milliseconds < LATEST)) return platform.setAlarm(time, options);
     return this.#shared(
       (times) => this.#own(times, milliseconds),
@@ -77,7 +80,7 @@ class StorageMethods {
     );
   }
 
-  /** At once, as the platform does: what is written behind it stays. */
+  /** Runs immediately, as the platform's does: later writes stay. */
   deleteAll(options?: DurableObjectPutOptions): Promise<void> {
     const { sharing } = this.#state;
     return sharing ? sharing.then(() => this.#deleteAll(options)) : this.#deleteAll(options);
@@ -88,13 +91,13 @@ class StorageMethods {
     const alarm = this.#alarm;
     const { times } = alarm;
     const deleting = state.platform.deleteAll(options);
-    // What asks for an alarm from now on needs one.
+    // Any later request for an alarm needs to set one.
     state.idle = Infinity;
     alarm.emptied();
     if (!times) return deleting;
     const sharing = deleting
       .then(async () => {
-        // The sessions are still there. Whether the alarms are depends on the compatibility date.
+        // The sessions are still there. Whether the alarm is depends on the compatibility date.
         const [, ...set] = times;
         const rest = (await state.platform.getAlarm()) === null ? NONE : set;
         state.isHandled = false;
@@ -105,7 +108,7 @@ class StorageMethods {
     return sharing;
   }
 
-  /** By our row where a session has a timeout, else by the platform; when the alarm is not being set. */
+  /** Uses Socle's row if a session has a timeout, otherwise the platform. Waits while the alarm is being set. */
   #shared<T>(ours: (times: Times) => Promise<T>, theirs: () => Promise<T>): Promise<T> {
     const { sharing } = this.#state;
     const run = () => (this.#alarm.times ? ours(this.#alarm.times) : theirs());

@@ -1,53 +1,55 @@
-// When an object's alarm is wanted, and by whom: what storage keeps of it, and what the object knows in its life.
+// When an object's alarm is wanted, and by whom: the row in storage, and the state in memory.
 import { formed, isKnown, unknownForm, type Formed } from "../../hibernation/form.ts";
 import { isWithoutSqlite } from "../../hibernation/row.ts";
 import { report } from "../../reporting/log.ts";
 
-/** An alarm that is so late, in milliseconds, isn't coming: the platform has given it up. */
+/** An alarm that is this late, in milliseconds, will not run: the platform has given it up. */
 export const OVERDUE = 120_000;
-/** The platform takes no time after about this. */
+/** The platform accepts no time later than about this. */
 export const LATEST = 9.2e12;
 
-/** Present while some session has a timeout. Without it the platform's alarm is the subclass's alone. */
+/** Exists while some session has a timeout. Without it the platform's alarm belongs to the subclass alone. */
 const ROW = "socle:alarm";
-/** When the subclass wants its alarm, and how often its `onAlarm` was begun for it. */
+/** When the subclass wants its alarm, and how often its `onAlarm` was started for it. */
 export type Own = readonly [own: number | null, tries: number];
 
-/** When the idle timeouts are looked at, and the alarm of the subclass. */
+/** When to check the timeouts, and the alarm of the subclass. */
 export type Times = [idle: number, ...Own];
 
 /** The subclass has no alarm. */
 export const NONE = [null, 0] as const;
 
-/** What an object knows in its life, beside the row. */
+/** The state in memory. */
 export interface State {
-  /** The platform's alarm comes at this time or before; Infinity if nobody has looked. */
+  /** The platform's alarm runs at this time or before; Infinity if that was not checked. */
   idle: number;
-  /** When the idle timeouts are to be looked at, and have no alarm yet. */
+  /** When to check the timeouts, for which no alarm is set yet. */
   wanted: number;
-  /** What is wanted is being seen to. */
+  /** Set while `wanted` is being handled. */
   arming: Promise<void> | undefined;
-  /** The alarm is being set: the subclass's calls wait. */
+  /** Set while the alarm is being set: the subclass's calls wait for it. */
   sharing: Promise<unknown> | undefined;
   isRinging: boolean;
-  /** Looks at the timeouts while it rings. */
+  /** Checks the timeouts while the alarm runs. */
   timer: ReturnType<typeof setTimeout>;
-  /** The subclass's alarm that rings, or has rung last. */
+  /** The subclass's alarm that is running, or ran last. */
   running: Own;
-  /** The subclass's alarm is being handled: it counts as gone, but stays in the row until it is done. */
+  /** The subclass's alarm is running: it counts as gone, but stays in the row until it is done. */
   isHandled: boolean;
-  /** The last session with a timeout has gone while it rang. */
+  /** The last session with a timeout ended while the alarm ran. */
   isReleased: boolean;
-  /** The storage's own methods, in whose place Socle has put others. */
+  /** The storage's own methods, which Socle has replaced. */
   readonly platform: Platform;
 }
 
 export type Platform = Pick<DurableObjectStorage, "getAlarm" | "setAlarm" | "deleteAlarm" | "deleteAll">;
 
-/** On the storage itself: a second object on it, as a development server makes one, goes on with the first one's. */
+/**
+ * On the storage itself: a second object on the same storage, as a development server makes one, continues with the
+ * state of the first.
+ */
 const STATE = Symbol.for("socle.alarm");
 
-/** The state of a storage's alarm. */
 export function stateOf(storage: DurableObjectStorage): State {
   const shared = storage as DurableObjectStorage & { [STATE]?: State };
   return (shared[STATE] ??= {
@@ -73,16 +75,16 @@ export function readTimes({ kv }: DurableObjectStorage): Times | undefined {
   try {
     const times = kv.get<Times & Formed>(ROW);
     if (!times || isKnown(times)) return times;
-    report("the row of the alarm can't be read, and all of it counts as due", unknownForm(times));
+    report("the alarm's row can't be read, so all of it counts as due", unknownForm(times));
     return [0, 0, 0];
   } catch (error) {
-    // Its alarm is the subclass's alone.
+    // Without SQLite the alarm belongs to the subclass alone.
     if (isWithoutSqlite(error)) return undefined;
     throw error;
   }
 }
 
-/** @param times undefined where no session has a timeout any more */
+/** @param times undefined if no session has a timeout any more */
 export function writeTimes({ kv }: DurableObjectStorage, times: Times | undefined): void {
   if (times) kv.put(ROW, formed([...times]));
   else kv.delete(ROW);

@@ -1,10 +1,11 @@
-// How much a client has not taken yet. What is here hibernates with the session, and grows with no client.
+// How much a client has not acknowledged. This state hibernates with the session, and its size doesn't depend on the
+// client.
 import { OVERHEAD, ProtocolError } from "../../wire/frame.ts";
 
 /**
- * `[acknowledged, sent, last, size, last, size, …]`: how many messages the client has acknowledged, how many were sent to it,
- * and then, for each stretch of those between, which message is its last and what they all come to. A stretch is an eighth
- * of the window: the size of each message would be too much to keep, and the client acknowledges all in the end.
+ * `[acknowledged, sent, last, size, last, size, …]`: how many messages the client has acknowledged, how many were sent
+ * to it, and for each stretch of those in between the number of its last message and its total size. A stretch is an
+ * eighth of the window: keeping the size of each message would be too much, and the client acknowledges all in the end.
  */
 type Kept = number[];
 
@@ -19,12 +20,12 @@ export class Credit {
     for (let index = 3; index < kept.length; index += 2) this.#untaken += kept[index]!;
   }
 
-  /** Whether a message of so many bytes may be sent. One that is larger than the window may go alone. */
+  /** Whether a message of this many bytes may be sent. A message larger than the window may be sent alone. */
   has(bytes: number): boolean {
     return this.#untaken === 0 || this.#untaken + bytes + OVERHEAD <= this.#window;
   }
 
-  /** A message is sent. */
+  /** Counts a message that is sent. */
   use(bytes: number): void {
     const { kept } = this;
     const size = bytes + OVERHEAD;
@@ -38,16 +39,16 @@ export class Credit {
   }
 
   /**
-   * The client has taken all messages up to this.
+   * The client has acknowledged all messages up to this number.
    *
-   * @throws {@link ProtocolError} if it can't have, or has said so before
+   * @throws {@link ProtocolError} if it can't have taken them, or has acknowledged them before
    */
   acknowledge(count: number): void {
     const { kept } = this;
     const [acknowledged, sent] = kept as [number, number];
     if (count <= acknowledged || count > sent) {
       throw new ProtocolError(
-        `The client acknowledged ${count} messages, of ${sent} that were sent and ${acknowledged} acknowledged before.`,
+        `The client acknowledged ${count} messages, but ${sent} were sent and ${acknowledged} acknowledged before.`,
       );
     }
     kept[0] = count;

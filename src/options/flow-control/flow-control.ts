@@ -1,4 +1,5 @@
-// `flowControl`: messages wait for the client's credit, and small ones go together, for clients that speak `socle.v1`.
+// `flowControl`: queues messages until the client has credit, and sends small ones together, for clients that speak
+// `socle.v1`.
 import type { FlowControl } from "../../api/flow-control.ts";
 import { isPlain } from "../../hibernation/plain-data.ts";
 import { PROTOCOL, WINDOW } from "../../wire/frame.ts";
@@ -13,7 +14,7 @@ const DEFAULTS: Required<FlowControl> = {
   batchMs: 0,
 };
 
-/** A timer takes no longer time. */
+/** The maximum delay of a timer. */
 const MOST = 2 ** 31 - 1;
 
 const whole = (least: number): Check => [`a whole number from ${least} to ${MOST}`, isWhole(least, MOST)];
@@ -27,7 +28,7 @@ const SETTINGS: Checks<keyof FlowControl> = {
 
 const [, isSwitch] = SWITCH;
 
-/** By what names a subprotocol is offered: with `socle.v1` first. */
+/** The names under which a subprotocol is offered, the one with `socle.v1` first. */
 const offers = (name: string): readonly string[] => [`${name}+${PROTOCOL}`, name];
 
 export const flowControl = {
@@ -37,7 +38,7 @@ export const flowControl = {
     const option = config.flowControl ? "flowControl" : "topics";
     if (!speaks(config)) return;
     if (config.subprotocols.some(isFlowControlled)) {
-      endpoint.refuse(`has ${option}, and a subprotocol that ends in ${PROTOCOL}: leave that to it`);
+      endpoint.refuse(`has ${option}, which adds ${PROTOCOL} itself: remove it from subprotocols`);
     }
     endpoint.protocols = [...config.subprotocols.flatMap(offers), PROTOCOL];
     endpoint.offers = offers;

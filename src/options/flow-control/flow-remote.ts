@@ -1,4 +1,4 @@
-// The client's end of a session that speaks `socle.v1`: messages wait for its credit, and small ones go together.
+// The client's end of a session that speaks `socle.v1`: messages wait for its credit, and small ones are sent together.
 import type { CloseReason } from "../../api/close-reason.ts";
 import { BufferFullError } from "../../api/errors.ts";
 import type { FlowControl } from "../../api/flow-control.ts";
@@ -14,58 +14,61 @@ import type { Credit } from "./credit.ts";
 import { frameOfRun, isRun, LARGE, messageOf, type OutgoingMessage } from "./message.ts";
 
 /**
- * After how many microtasks without another message the turn is over: a loop that awaits each `put` takes a few. They are
- * reactions of a promise: for `queueMicrotask` the runtime makes a function each time, 3.5 µs.
+ * After how many microtasks without another message the turn is over: a loop that awaits each `put` takes a few. They
+ * are reactions of a promise, because for `queueMicrotask` the runtime makes a function each time, 3.5 µs.
  */
 const QUIET = 8;
 
-/** What it needs of its session. */
+/** The part of its session that is needed. */
 export interface FlowLink {
   readonly settings: Required<FlowControl>;
-  /** Undefined without the option: then everything goes out as it comes. */
+  /** Undefined without the option `flowControl`: then nothing waits for the client. */
   readonly credit: Credit | undefined;
-  /** Of the settings: what its client gets first. */
+  /** The frame of settings, which the client receives first. */
   readonly frame: Bytes;
-  /** The client knows the frames of topics. */
+  /** The client receives topics by `socle.v1`. */
   readonly knowsTopics: boolean;
-  /** As a text frame it is the answer to a ping, which nobody counts: that the platform sends without telling. */
+  /**
+   * A text frame with this text is the answer to a ping, which isn't counted: the platform sends it without telling
+   * Socle.
+   */
   readonly uncounted: string | undefined;
   readonly session: RemoteLink;
   /** The credit has changed. */
   readonly keep: () => void;
   /** The client took nothing for too long. */
   stalled(): void;
-  /** Until it settles the object doesn't hibernate. */
+  /** The object doesn't hibernate until the promise settles. */
   keepAwake(sending: Promise<unknown>): void;
 }
 
 interface Waiting {
-  /** Absent for a channel that slides, which has its messages itself. */
+  /** Absent for a sliding channel, which keeps its messages itself. */
   readonly message: OutgoingMessage | undefined;
-  /** For how many bytes. */
+  /** The bytes of credit that it waits for. */
   readonly length: number;
   readonly settle: (error?: Error) => void;
-  /** What is called back. */
+  /** Called when it is its turn. */
   readonly go: (() => void) | undefined;
 }
 
 export class FlowRemote extends Remote {
   readonly #link: FlowLink;
-  /** Messages that go with this turn. */
+  /** The messages of this turn. */
   #batch: OutgoingMessage[] = [];
   #batchLength = 0;
-  /** How many microtasks the last of them has waited for. */
+  /** For how many microtasks the last of them has waited. */
   #quiet = 0;
   #isDue = false;
-  /** Messages that the client has no credit for. */
+  /** Messages for which the client has no credit. */
   readonly #waiting: Waiting[] = [];
-  /** What waits is being sent, each in its turn: how many waited when this turn began. Otherwise 0. */
+  /** While the queue is served, its length when this turn began; otherwise 0. */
   #serving = 0;
-  /** When it last took something, or the first began to wait. */
+  /** When the client last took something, or when the first message began to wait. */
   #since = 0;
   #stall: ReturnType<typeof setTimeout> = 0 as never;
 
-  /** What slides is to send the newest of then. What doesn't keeps its place among what waits. */
+  /** A sliding channel waits, so that it sends what is newest then. Other channels keep their place in the queue. */
   override readonly turn = ({ kind }: ChannelBuffer): Promise<void> | undefined =>
     kind === "sliding" && this.#isBehind() ? this.#wait(0) : undefined;
 
@@ -91,7 +94,7 @@ export class FlowRemote extends Remote {
 
   override isFree(bytes: number): boolean {
     const { credit } = this.#link;
-    // In its turn, unless something has come to wait in it: an envelope is larger than what it holds.
+    // During its own turn it is free, unless something was queued in that turn: an envelope is larger than its payload.
     return !credit || (this.#waiting.length === this.#serving && credit.has(bytes));
   }
 
@@ -100,7 +103,7 @@ export class FlowRemote extends Remote {
   }
 
   override unqueue(go: () => void): void {
-    // Its turn comes, and it does nothing: what is being gone through is not to be changed.
+    // While the queue is served it must not change. The entry's turn comes, and does nothing.
     if (this.#serving > 0) return;
     const index = this.#waiting.findIndex((one) => one.go === go);
     if (index < 0) return;
@@ -118,7 +121,7 @@ export class FlowRemote extends Remote {
     const size = this.bufferedAmount + message.length + (this.#waiting.length + 1) * OVERHEAD;
     if (!isPatient && size > settings.maxBufferedAmount) {
       throw new BufferFullError(
-        `Not sent: ${this.bufferedAmount} bytes in ${this.#waiting.length} messages wait for the client, each of which counts ${OVERHEAD} more, and with the ${message.length} of this one that is more than maxBufferedAmount. Send by a channel, whose put waits, or look at bufferedAmount first.`,
+        `Not sent: ${message.length} bytes more exceed maxBufferedAmount: ${this.bufferedAmount} bytes in ${this.#waiting.length} messages are queued for the client, and each message counts ${OVERHEAD} more. Send by a channel, whose put waits, or check bufferedAmount first.`,
       );
     }
     this.bufferedAmount += message.length;
@@ -141,7 +144,7 @@ export class FlowRemote extends Remote {
       this.#flush();
       if (this.isOpen) attempt("a message was not sent", () => this.transmit(placeFrame(place, recovered)), session);
     };
-    // What waits of a subscription of before comes before.
+    // Queued messages of a previous subscription go first.
     const isBehind = this.#waiting.some(({ message }) => message?.publication?.place.topic === place.topic);
     if (isBehind) void this.#wait(0, undefined, true, send);
     else send();
@@ -157,14 +160,14 @@ export class FlowRemote extends Remote {
   }
 
   /**
-   * The client has taken so many messages.
+   * The client has acknowledged this many messages.
    *
-   * @throws {@link ProtocolError} if it can't have
+   * @throws {@link ProtocolError} if it can't have taken them
    */
   acknowledge(count: number): void {
     const { credit, keep } = this.#link;
     if (!credit) return;
-    // As if it had been sent when it was said.
+    // As if the slices had been sent when the client acknowledged.
     this.catchUp();
     credit.acknowledge(count);
     this.#since = Date.now();
@@ -172,7 +175,10 @@ export class FlowRemote extends Remote {
     keep();
   }
 
-  /** Goes on with what waits, in turn. Who has its messages elsewhere takes what credit there is, and then waits behind the others. */
+  /**
+   * Serves the queue in order. A caller that keeps its messages elsewhere uses what credit there is, and then queues
+   * again behind the others.
+   */
   #serve(credit: Credit): void {
     let gone = 0;
     for (const { message, length, settle } of this.#waiting) {
@@ -186,7 +192,7 @@ export class FlowRemote extends Remote {
       settle();
     }
     this.#serving = 0;
-    // All at once: to shift a long array takes as long as the array.
+    // All at once: shifting a long array takes as long as the array.
     this.#waiting.splice(0, gone);
     if (this.#waiting.length === 0) clearTimeout(this.#stall);
   }
@@ -204,9 +210,12 @@ export class FlowRemote extends Remote {
     this.bufferedAmount = 0;
   }
 
-  /** Until the message is sent, or a channel may go on. Who is patient gets the result, the others a rejection. */
+  /**
+   * Waits until the message is sent, or a channel may continue. A patient caller gets the result, any other a
+   * rejection.
+   */
   #wait(length: number, message?: OutgoingMessage, isPatient = true, go?: () => void): Promise<never> {
-    // Only what has gone can be taken.
+    // The client can only acknowledge what was sent.
     this.#flush();
     if (this.#waiting.length === 0) {
       this.#since = Date.now();

@@ -1,4 +1,4 @@
-// A session whose client speaks `socle.v1`: its frames are read here, and what they carry goes the way of all messages.
+// A session whose client speaks `socle.v1`: reads its frames, and passes on their messages like any others.
 import { CloseReason } from "../../api/close-reason.ts";
 import type { EndpointConfig } from "../../api/endpoint-options.ts";
 import { LimitExceededError } from "../../api/errors.ts";
@@ -15,33 +15,35 @@ import { FlowRemote } from "./flow-remote.ts";
 /** Whether the subprotocol on the wire is `socle.v1`, alone or with one of the application's. */
 export const isFlowControlled = (name: string): boolean => name === PROTOCOL || name.endsWith(`+${PROTOCOL}`);
 
-/** Whether an endpoint agrees on `socle.v1`: `topics` alone does so without credit. */
+/** Whether an endpoint negotiates `socle.v1`: with `topics` alone it does so without credit. */
 export const speaks = ({ flowControl, topics }: Pick<EndpointConfig, "flowControl" | "topics">): boolean =>
   Boolean(flowControl || topics);
 
-/** The application's subprotocol, of one on the wire; "" if there is none. */
+/** The application's subprotocol in a name on the wire; "" if there is none. */
 export const plainName = (name: string): string =>
   isFlowControlled(name) ? name.slice(0, -PROTOCOL.length - 1) : name;
 
-/** Whether a batch has too many messages, by their headers: none of them is read. */
+/** Whether a batch has too many messages. Only their headers are read. */
 function isLong(batch: ArrayBuffer): boolean {
   const reader = new FrameReader(batch);
   let count = 0;
   try {
     for (; !reader.isAtEnd && count <= MOST_IN_BATCH; count++) reader.take(Math.floor(reader.number() / 2));
   } catch {
-    // What stands before the malformed part is delivered.
+    // The messages before a malformed part are still delivered.
   }
   return count > MOST_IN_BATCH;
 }
 
-/** By `topics` alone nothing waits for the client. */
+/** The settings with `topics` alone: nothing waits for the client. */
 const FREE: Required<FlowControl> = { window: 0, maxBufferedAmount: Infinity, stallTimeoutMs: Infinity, batchMs: 0 };
 
-/** How long the credit may be in memory only, in milliseconds: to write it takes as long as a tenth of a message. */
+/** How long the credit may be in memory only, in milliseconds: writing it takes as long as a tenth of a message. */
 const KEEP = 20;
 
-/** The sessions of an object whose credit is not in their attachments yet. Until it is the object doesn't hibernate. */
+/**
+ * The sessions of an object whose credit is not in their attachments yet. Until it is, the object doesn't hibernate.
+ */
 const changed = new WeakMap<DurableObjectState, Set<FlowSession>>();
 
 /** A session whose client speaks it. */
@@ -50,7 +52,7 @@ export interface FlowSession extends Subject {
   readonly credit: Credit | undefined;
 }
 
-/** Puts the client's end that waits for credit in the place of the usual one. */
+/** Replaces the usual client's end with the one that waits for credit. */
 export function joinBy(config: EndpointConfig): (session: Subject, isAccepted: boolean) => void {
   const { autoResponse, flowControl, maxPendingMessages, rateLimit } = config;
   const settings = flowControl ? (flowControl as Required<FlowControl>) : FREE;
@@ -60,7 +62,7 @@ export function joinBy(config: EndpointConfig): (session: Subject, isAccepted: b
   );
   const frameFor = (window: number) => settingsFrame([window, response, request, most, messages, perMs]);
   const frame = frameFor(settings.window);
-  // A client that knows no topics takes it that there is credit, and what it acknowledges is read and forgotten.
+  // A client without topics assumes that there is credit; what it acknowledges is read and ignored.
   const plainFrame = flowControl ? frame : frameFor(WINDOW);
   return (session, isAccepted) => {
     if (!isFlowControlled(session.negotiatedSubprotocol)) return;
@@ -75,7 +77,7 @@ export function joinBy(config: EndpointConfig): (session: Subject, isAccepted: b
       session,
       keep: () => keep(session as FlowSession),
       stalled() {
-        const text = `The client took nothing for ${settings.stallTimeoutMs} ms: see stallTimeoutMs.`;
+        const text = `The client acknowledged nothing for ${settings.stallTimeoutMs} ms: see stallTimeoutMs.`;
         const ended = session.lost(new CloseReason(1008), new LimitExceededError(1008, text));
         if (ended) ctx.waitUntil(ended);
       },
@@ -86,13 +88,13 @@ export function joinBy(config: EndpointConfig): (session: Subject, isAccepted: b
   };
 }
 
-/** Reads a frame. The heartbeat comes here where the object's platform answers to another endpoint's. */
+/** Reads a frame. A heartbeat arrives here if the object's platform answers another endpoint's. */
 export function readBy({ autoResponse }: EndpointConfig): typeof read {
   const { request, response = "" } = autoResponse ?? {};
   return (session, message) => (message === request ? answer(session, response) : read(session, message));
 }
 
-/** Has what a frame carries taken. */
+/** Delivers the messages of a frame. */
 function read(session: Subject, message: string | ArrayBuffer): Promise<void> | undefined {
   const { asyncRemote, dispatch } = session;
   if (typeof message === "string" || !(asyncRemote instanceof FlowRemote)) return session.take(message);
@@ -112,7 +114,7 @@ function read(session: Subject, message: string | ArrayBuffer): Promise<void> | 
     for (const data of frame.messages()) {
       const received = session.take(data);
       pending ??= received;
-      // What is left of it would be nobody's.
+      // The rest of the frame is dropped.
       if (!session.isOpen || dispatch.isFull) break;
     }
   } catch (error) {
@@ -122,7 +124,7 @@ function read(session: Subject, message: string | ArrayBuffer): Promise<void> | 
   return pending;
 }
 
-/** What a batch has too much of, as it is told. */
+/** The limit that a batch exceeds, as the text of an error. */
 function exceededBy(batch: ArrayBuffer, session: Subject): string | undefined {
   const { maxTextMessageBufferSize: text, maxBinaryMessageBufferSize: binary } = session;
   const max = Math.max(text, binary);
@@ -130,9 +132,9 @@ function exceededBy(batch: ArrayBuffer, session: Subject): string | undefined {
     const name = text < binary ? "maxBinaryMessageBufferSize" : "maxTextMessageBufferSize";
     return `The client sent a batch of over ${max} bytes: see ${name}.`;
   }
-  // Each has a byte at least, for its header.
+  // Each message has at least one byte, for its header.
   if (batch.byteLength - 1 <= MOST_IN_BATCH || !isLong(batch)) return undefined;
-  return `The client sent a batch of over ${MOST_IN_BATCH} messages: it has to send several.`;
+  return `The client sent a batch of over ${MOST_IN_BATCH} messages: split it.`;
 }
 
 function keep(session: FlowSession): void {

@@ -1,12 +1,12 @@
-// A message on its way to a client of `socle.v1`: as a frame of its own, or as a part of one.
+// A message for a client of `socle.v1`: as a frame of its own, or as a part of one.
 import type { TopicMessage } from "../../sending/topic-message.ts";
 import { BATCH, dataFrame, encode, frameOf, type Item } from "../../wire/frame.ts";
 import { publicationsFrame } from "../../wire/publication.ts";
 
-/** What is at least as large goes as a frame of its own, in bytes: to copy it would cost more than that. */
+/** A message of at least this many bytes gets a frame of its own: copying it into a batch would cost more. */
 export const LARGE = 16_384;
 
-/** A message as a frame of its own, and as an item of a batch; a large text is part of none. */
+/** A message as a frame of its own, and as an item of a batch. A large text is never in a batch. */
 export interface OutgoingMessage {
   readonly data: string | Uint8Array<ArrayBuffer>;
   readonly length: number;
@@ -14,7 +14,7 @@ export interface OutgoingMessage {
   readonly publication?: TopicMessage;
 }
 
-/** A broadcast sends the same text to many. */
+/** Cached, because a broadcast sends the same text to many. */
 let last: OutgoingMessage | undefined;
 
 export function messageOf(data: string | ArrayBuffer | ArrayBufferView): OutgoingMessage {
@@ -29,11 +29,11 @@ export function messageOf(data: string | ArrayBuffer | ArrayBufferView): Outgoin
   return (last = { data, length, item: { bytes, isBinary: false } });
 }
 
-/** Whether two messages that follow each other go as one frame. */
+/** Whether two consecutive messages share a frame. */
 export const isRun = ({ publication: one }: OutgoingMessage, { publication: next }: OutgoingMessage): boolean =>
   one && next ? next.follows(one) : one === next;
 
-/** The frame of messages that go together. */
+/** The frame of messages that are sent together. */
 export function frameOfRun(
   run: readonly OutgoingMessage[],
   uncounted: string | undefined,

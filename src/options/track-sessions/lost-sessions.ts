@@ -1,4 +1,4 @@
-// The sessions that a crash has ended: their rows are read and their `onClose` runs when the object next wakes.
+// The sessions that a crash has ended: when the object next wakes, their rows are read and their `onClose` runs.
 import { CloseReason } from "../../api/close-reason.ts";
 import { SessionVersionError } from "../../api/errors.ts";
 import { isUnmarked } from "../../hibernation/life.ts";
@@ -6,31 +6,31 @@ import { countTry, dropRow, nextRow, readRow, triesOf, type Kept } from "../../h
 import { placeOf, report } from "../../reporting/log.ts";
 import type { ServerSession } from "../../session/session.ts";
 
-/** How long the `onClose` of a lost session may hold what is new, and the other lost sessions, in milliseconds. */
+/** How long the `onClose` of a lost session may delay new events and other lost sessions, in milliseconds. */
 const PATIENCE = 10_000;
 
-/** How many are ended at once: all of them may be more than the memory. */
+/** How many are ended at once: all of them may be larger than the memory. */
 const FEW = 8;
 
-/** How often an `onClose` may be begun: one that resets the object would do so for ever. */
+/** How often an `onClose` may be started: one that resets the object would do so forever. */
 const TRIES = 3;
 
-/** What it needs of the object's sessions. */
+/** The part of the object's sessions that is needed. */
 interface Host {
   readonly ctx: DurableObjectState;
-  /** Makes the session of a row, whose socket is gone. */
+  /** Creates the session of a row, whose socket is gone. */
   restore(kept: Kept): ServerSession;
-  /** Whether it has opened in this life: such a session has a row too. */
+  /** Whether the session has opened since the object woke: it has a row too. */
   has(id: string): boolean;
-  /** Reads its session object. What fails is returned. */
+  /** Reads its session object. An error is returned. */
   read(session: ServerSession): Error | undefined;
-  /** A row is in a form that is not known. */
+  /** A row has an unknown form. */
   unreadable(error: SessionVersionError): void;
 }
 
 /**
- * Whether sessions ended with the object's last life and left rows. Asked when an object wakes: where no row is left, nothing else
- * is looked at, however many sockets there are.
+ * Whether sessions ended with the object's last life and left rows. Checked when an object wakes. The sockets are only
+ * counted if there is a row.
  */
 export const hasLostSessions = (ctx: DurableObjectState): boolean =>
   isUnmarked(ctx) && nextRow(ctx) !== undefined && ctx.getWebSockets().length === 0;
@@ -42,7 +42,7 @@ export class LostSessions {
     this.#host = host;
   }
 
-  /** Ends them, a few at a time. What doesn't settle stops holding what is new after a while. */
+  /** Ends them, a few at a time. An `onClose` that doesn't settle stops delaying new events after a while. */
   async end(): Promise<void> {
     const ending = this.#endAll();
     await inTime(ending);
@@ -62,21 +62,21 @@ export class LostSessions {
         const ending = inTime(this.#end(id, kept)).finally(() => running.delete(ending));
         running.add(ending);
       }
-      // What was read is freed when the event loop has turned: 57 MiB for 150 rows of 1 MB.
+      // The rows that were read are freed when the event loop has turned: 57 MiB for 150 rows of 1 MB.
       await scheduler.wait(0);
       if (running.size >= FEW) await Promise.race(running);
     }
     await Promise.all(running);
-    // One of these may have reset the object: each alone, the least tried first.
+    // One of these may have reset the object, so each runs alone, the least tried one first.
     for (const [id] of tried.toSorted(([, one], [, other]) => one - other)) await inTime(this.#end(id, this.#read(id)));
   }
 
-  /** Undefined, and told, for a row that storage refuses: it is found again in the object's next life. */
+  /** Undefined, and logged, for a row that storage can't read. It is found again when the object next wakes. */
   #read(id: string): Kept | undefined {
     const { ctx } = this.#host;
     try {
       const kept = readRow(ctx.storage, id);
-      // It had a row of its subscriptions alone.
+      // Only the row of its subscriptions was left.
       if (!kept) dropRow(ctx.storage, id, placeOf(ctx));
       return kept;
     } catch (error) {
@@ -97,7 +97,7 @@ export class LostSessions {
       if (kept[3] === true || !session.definition.config.trackSessions) return session.forget();
       if (triesOf(kept) >= TRIES) return giveUp(session);
       countTry(storage, id, kept);
-      // A crash must not forget it.
+      // A crash must not lose the count.
       await storage.sync();
       await session.lost(new CloseReason(1006), this.#host.read(session));
     } catch (error) {
@@ -107,10 +107,10 @@ export class LostSessions {
 
   #failed(error: unknown): void {
     if (error instanceof SessionVersionError) return this.#host.unreadable(error);
-    report("a lost session's onClose can't run", error, placeOf(this.#host.ctx));
+    report("onClose of a lost session can't run", error, placeOf(this.#host.ctx));
   }
 
-  /** Undefined, and told, for one whose endpoint is gone. */
+  /** Undefined, and reported, if the session can't be restored, such as one whose endpoint is gone. */
   #restored(kept: Kept, failed: (error: unknown) => void): ServerSession | undefined {
     try {
       return this.#host.restore(kept);
@@ -122,15 +122,15 @@ export class LostSessions {
 }
 
 function giveUp(session: ServerSession): void {
-  const error = new Error(`Its onClose was begun ${TRIES} times, and the object was reset each time.`);
+  const error = new Error(`Its onClose was started ${TRIES} times, and the object was reset each time.`);
   const reason = new CloseReason(1006);
-  report("a lost session is given up", error, session);
+  report("a lost session was given up", error, session);
   session.shut(reason);
   session.tell({ type: "error", session, error });
   session.forget(reason);
 }
 
-/** Settles with a promise, or after a while. */
+/** Settles with the promise, or after `PATIENCE`. */
 async function inTime(promise: Promise<void>): Promise<void> {
   const patience = new AbortController();
   const { signal } = patience;

@@ -1,5 +1,5 @@
-// `trackSessions`: each session has a row in storage, so that a crash leaves what its `onClose` needs. The attachment writes
-// the row, and lost-sessions.ts reads those that are left.
+// `trackSessions`: each session has a row in storage, so that its `onClose` has its data after a crash. attachment.ts
+// writes the row, and lost-sessions.ts reads those that are left.
 import { SWITCH } from "../check.ts";
 import type { Option } from "../option.ts";
 
