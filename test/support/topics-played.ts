@@ -251,10 +251,11 @@ export class PlayedObject {
   async agree(model: Reference): Promise<void> {
     model.settle();
     const state = () => this.#state(model);
-    const isSettled = () => {
+    const isSettled = async () => {
       // First, because the results show the names of the epochs.
       const results = this.#results(model);
       if (JSON.stringify(results) !== JSON.stringify(model.results)) return false;
+      await this.#nameEpochs(model);
       for (const session of model.sessions) this.#receive(session, model);
       const [mine, theirs] = state();
       return JSON.stringify(mine) === JSON.stringify(theirs);
@@ -277,6 +278,15 @@ export class PlayedObject {
     if (gone.length === 0) return;
     for (const { name } of gone) await this.#of(name).client!.client.closed;
     await this.agree(model);
+  }
+
+  /** Before the next clear: a slow client may be told of an epoch later. */
+  async #nameEpochs({ topics }: Reference): Promise<void> {
+    for (const { name, epoch, history } of Object.values(topics)) {
+      if (!history || !epoch || this.#epochs.knows(`${epoch}.0`)) continue;
+      const { position } = await this.#served.stub.topic(name);
+      this.#epochs.align(position, `${epoch}.0`);
+    }
   }
 
   #results(model: Reference): Record<string, string | undefined> {
