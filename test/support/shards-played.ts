@@ -106,6 +106,8 @@ export class PlayedPath {
   readonly log: string[] = [];
   /** What died or gave up since the last time everything was settled. */
   lately = { root: false, any: false, gaveUp: false };
+  /** The objects that have hibernated: they may have taken something whose answer was lost. */
+  readonly slept = new Set<string>();
   isFaultless = true;
   clears = 0;
   /** The positions of each topic that clients and calls were told, in order. */
@@ -158,7 +160,7 @@ export class PlayedPath {
     vi.spyOn(console, "error").mockImplementation((...line: unknown[]) => {
       const text = line.map(String).join(" ");
       this.log.push(text);
-      if (/can't be reached|is lost|is left|can't be read/.test(text)) this.lately.gaveUp = true;
+      if (/can't be reached|was lost|can't be read/.test(text)) this.lately.gaveUp = true;
     });
   }
 
@@ -355,9 +357,9 @@ export class PlayedPath {
 
   async #hibernate(where: Where): Promise<void> {
     this.#did(`${this.nameOf(where)} hibernates`);
-    await hibernate(this.stubOf(where), { timeoutMs: 2500 }).catch((error: Error) => {
-      this.#did(`it does not: ${error.message}`);
-    });
+    await hibernate(this.stubOf(where), { timeoutMs: 2500 })
+      .then(() => this.slept.add(this.nameOf(where)))
+      .catch((error: Error) => this.#did(`it does not: ${error.message}`));
   }
 
   /** Registers work that `settle` waits for, unless its object dies. */
