@@ -12,9 +12,10 @@ import { CHECKS } from "../../src/options/options.ts";
 const root = join(import.meta.dirname, "../..");
 const read = (path: string) => readFile(join(root, path), "utf8");
 
-/** All pages: README, CONTRIBUTING and those in docs. */
+/** All pages: those of the root, and those in docs. */
 const pages = [
   "README.md",
+  "AGENTS.md",
   "CONTRIBUTING.md",
   ...(await readdir(join(root, "docs"))).filter((name) => name.endsWith(".md")).map((name) => `docs/${name}`),
 ];

@@ -47,10 +47,15 @@ afterAll(() => rm(folder, { recursive: true, force: true }));
 describe("the package", () => {
   it("has only what users need", () => {
     const paths = packed.files.map(({ path }) => path);
-    expect(paths.filter((path) => !/^(dist|src)\/.*\.(ts|js|map)$/.test(path)).toSorted()).toEqual([
+    const others = paths.filter((path) => !/^((dist|src)\/.*\.(ts|js|map)|docs\/[\w-]+\.(md|svg))$/.test(path));
+    expect(others.toSorted()).toEqual([
+      "AGENTS.md",
       "CHANGELOG.md",
       "LICENSE",
       "README.md",
+      "SECURITY.md",
+      ...["memory", "ratios", "scale", "wake"].map((name) => `bench/results/${name}.svg`),
+      "llms.txt",
       "package.json",
     ]);
   });

@@ -143,13 +143,19 @@ export class Server {
  * Runs `wrangler dev`, and waits until it is ready.
  *
  * @param folder the folder of wrangler, to which the path of the configuration is relative
+ * @param node the Node that runs it
  */
-export async function wranglerDev(config: string, folder = root, date = DATE): Promise<Server> {
+export async function wranglerDev(
+  config: string,
+  folder = root,
+  date = DATE,
+  node = process.execPath,
+): Promise<Server> {
   const state = await mkdtemp(join(tmpdir(), "socle-e2e-"));
   const ports = ["--ip", "127.0.0.1", "--port", "0", "--inspector-port", "0"];
   const options = ["--config", config, ...ports, "--persist-to", state, "--compatibility-date", date];
   const wrangler = join(folder, "node_modules/wrangler/bin/wrangler.js");
-  const child = spawn(process.execPath, [wrangler, "dev", ...options], {
+  const child = spawn(node, [wrangler, "dev", ...options], {
     cwd: folder,
     // It leads a process group, so that the processes that it starts can be stopped with it.
     detached: true,
