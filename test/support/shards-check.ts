@@ -346,9 +346,9 @@ export class Check {
       const isEarly = session.step.acts.some((act) => act.do === "subscribe");
       const isReplayed = session.subscriptions.some(({ result }) => result?.replayed);
       const isOne = isFaultless && !session.wasSlow && !isEarly && !isReplayed;
-      return [bare, broadcasts, ...(isOne ? [messages] : [])].map((some) => [
-        ...new Set(some.map(({ content }) => content)),
-      ]);
+      return [bare, broadcasts, ...(isOne ? [messages] : [])].map((some) =>
+        Array.from(new Set(some.map(({ content }) => content))),
+      );
     });
     const after = new Map<string, Set<string>>();
     for (const sequence of sequences) {
