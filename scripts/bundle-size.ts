@@ -13,7 +13,7 @@ import { evaluation } from "../bench/evaluation.ts";
  */
 const WORKER_BYTES = 48_665;
 const CLIENT_BYTES = 3_072;
-const RETURNING_BYTES = 5_113;
+const RETURNING_BYTES = 5112;
 
 const WORKER = `
 import { ServerContainer, addEndpoint, onOpenStartWsConnection } from "socle";
