@@ -54,6 +54,8 @@ export default defineConfig({
         test: { name: "example", include: ["example-worker/*.test.ts"], ...patience(60_000) },
       },
       { test: { name: "e2e", include: ["test/e2e/*.test.ts"], ...patience(120_000) } },
+      // Builds with frameworks take a minute, where the machine is busy.
+      { test: { name: "frameworks", include: ["test/frameworks/*.test.ts"], ...patience(300_000) } },
       { test: { name: "browser", include: ["test/browser/*.test.ts"], ...patience(120_000) } },
     ],
   },

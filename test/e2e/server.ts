@@ -2,7 +2,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { get, type IncomingMessage } from "node:http";
+import { get, type IncomingHttpHeaders, type IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -27,6 +27,8 @@ export interface Closed {
 
 export class Client {
   readonly closed: Promise<Closed>;
+  /** The headers of the 101. */
+  headers: IncomingHttpHeaders = {};
   readonly #received: (string | Uint8Array)[] = [];
   #arrived = () => {};
 
@@ -35,6 +37,7 @@ export class Client {
       this.#received.push(isBinary ? new Uint8Array(data as Buffer) : (data as Buffer).toString());
       this.#arrived();
     });
+    socket.on("upgrade", ({ headers }) => (this.headers = headers));
     // What fails here is followed by the close.
     socket.on("error", () => {});
     this.closed = new Promise((resolve) => {
@@ -101,6 +104,8 @@ export class Server {
     readonly host: string,
     readonly stop: () => Promise<void>,
     readonly pid?: number,
+    /** What it has printed. */
+    readonly output: () => string = () => "",
   ) {}
 
   fetch(path: string, init?: RequestInit): Promise<Response> {
@@ -138,37 +143,46 @@ export class Server {
   }
 }
 
+/** What a tool that runs here is told: it asks nobody, tells nobody, and knows of no other Worker than its own. */
+export const quiet = (state: string) => ({
+  ...process.env,
+  CI: "1",
+  NODE_ENV: "",
+  NO_COLOR: "1",
+  CLOUDFLARE_CF_FETCH_ENABLED: "false",
+  WRANGLER_REGISTRY_PATH: join(state, "registry"),
+  WRANGLER_SEND_ERROR_REPORTS: "false",
+  WRANGLER_SEND_METRICS: "false",
+  WRANGLER_WRITE_LOGS: "false",
+});
+
 /**
- * Runs `wrangler dev`, and waits until it is ready.
+ * Runs a tool that serves Workers, and waits until it is ready.
  *
- * @param folder whose wrangler it is, and to which the configuration's path is relative
+ * @param args of Node: the tool's script, and its options
+ * @param folder in which it runs
+ * @param announcement what it prints when it is ready; its first group is the host
+ * @param state a folder that goes with it
  */
-export async function wranglerDev(config: string, folder = root, date = DATE): Promise<Server> {
-  const state = await mkdtemp(join(tmpdir(), "socle-e2e-"));
-  const ports = ["--ip", "127.0.0.1", "--port", "0", "--inspector-port", "0"];
-  const options = ["--config", config, ...ports, "--persist-to", state, "--compatibility-date", date];
-  const wrangler = join(folder, "node_modules/wrangler/bin/wrangler.js");
-  const child = spawn(process.execPath, [wrangler, "dev", ...options], {
+export async function launch(
+  args: readonly string[],
+  folder: string,
+  announcement: RegExp,
+  state: string,
+): Promise<Server> {
+  const child = spawn(process.execPath, args, {
     cwd: folder,
     // It leads a group of processes, so that those it starts can be stopped with it.
     detached: true,
     stdio: ["ignore", "pipe", "pipe"],
-    env: {
-      ...process.env,
-      CI: "1",
-      CLOUDFLARE_CF_FETCH_ENABLED: "false",
-      WRANGLER_REGISTRY_PATH: join(state, "registry"),
-      WRANGLER_SEND_ERROR_REPORTS: "false",
-      WRANGLER_SEND_METRICS: "false",
-      WRANGLER_WRITE_LOGS: "false",
-    },
+    env: quiet(state),
   });
   let output = "";
-  // The port is the one that wrangler took: one looked for beforehand may be another process's by then.
+  // The port is the one that the tool took: one looked for beforehand may be another process's by then.
   const ready = new Promise<string>((resolve) => {
     const read = (data: Buffer) => {
       output += data.toString();
-      const told = /Ready on http:\/\/(127\.0\.0\.1:\d+)/.exec(output);
+      const told = announcement.exec(output);
       if (told) resolve(told[1]!);
     };
     for (const stream of [child.stdout, child.stderr]) stream.on("data", read);
@@ -194,9 +208,30 @@ export async function wranglerDev(config: string, folder = root, date = DATE): P
   }
 
   const host = await Promise.race([ready, exited.then(() => undefined), pause(50_000, undefined, { ref: false })]);
-  if (host) return new Server(host, stop);
+  if (host) return new Server(host, stop, child.pid, () => output);
   await stop();
-  throw new Error(`wrangler dev is not ready:\n${output}`);
+  throw new Error(`${args.join(" ")} is not ready:\n${output}`);
+}
+
+/**
+ * Runs `wrangler dev`, and waits until it is ready.
+ *
+ * @param config that of the Worker to which requests go, then those of Workers beside it
+ * @param folder whose wrangler it is, and to which the configuration's path is relative
+ * @param more options of wrangler's
+ */
+export async function wranglerDev(
+  config: string | readonly string[],
+  folder = root,
+  date = DATE,
+  more: readonly string[] = [],
+): Promise<Server> {
+  const state = await mkdtemp(join(tmpdir(), "socle-e2e-"));
+  const configs = [config].flat().flatMap((one) => ["--config", one]);
+  const ports = ["--ip", "127.0.0.1", "--port", "0", "--inspector-port", "0"];
+  const options = [...configs, ...ports, "--persist-to", state, "--compatibility-date", date, ...more];
+  const wrangler = join(folder, "node_modules/wrangler/bin/wrangler.js");
+  return launch([wrangler, "dev", ...options], folder, /Ready on http:\/\/(127\.0\.0\.1:\d+)/, state);
 }
 
 /** A Worker as one module, and the names of the classes that it exports. */
