@@ -1,11 +1,13 @@
 // The recipes of docs/frameworks.md that need no installation of their own, with real tools and clients.
+import { readdir, readFile } from "node:fs/promises";
+import { join, relative } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 
 import { afterAll, beforeAll, describe, expect, it, onTestFailed, onTestFinished } from "vitest";
 import { WebSocket } from "ws";
 
 import { SocleClient } from "../../src/client/index.ts";
-import { Recipe } from "./recipe.ts";
+import { Recipe, recipes } from "./recipe.ts";
 import { Recorder } from "./recorder.ts";
 import { wranglerDev, type Server } from "./server.ts";
 
@@ -66,6 +68,18 @@ describe("Vite", () => {
     expect(ada.socket.readyState).toBe(WebSocket.OPEN);
     expect(bob.recovered).toEqual([false]);
 
+    // The sockets stay while the code doesn't compile. What comes meanwhile may be lost.
+    await recipe.edit("vite-dev/src/index.ts", "says ${text}", "says ${text");
+    await expect.poll(() => server.output()).toContain("Failed to reload");
+    await recipe.edit("vite-dev/src/index.ts", "says ${text", "still says ${text}");
+    await expect
+      .poll(() => {
+        ada.send("found");
+        return bob.texts;
+      })
+      .toContain("ada still says found");
+    expect(ada.socket.readyState).toBe(WebSocket.OPEN);
+
     // Another configuration is another process.
     await recipe.edit(
       "vite-dev/wrangler.jsonc",
@@ -75,7 +89,7 @@ describe("Vite", () => {
     expect(await ada.closed).toEqual({ code: 1006, reason: "" });
     await expect.poll(() => bob.recovered).toEqual([false, true]);
     bob.client.send("four");
-    await expect.poll(() => bob.texts.at(-1)).toBe("bob says four");
+    await expect.poll(() => bob.texts.at(-1)).toBe("bob still says four");
   });
 
   it.each([true, false])("builds, and previews, with minify: %s, and sessions survive hibernation", async (minify) => {
@@ -205,4 +219,39 @@ describe("OpenTelemetry", () => {
       .toMatch(/fetchHandler GET[^]*Durable Object Fetch|Durable Object Fetch[^]*fetchHandler GET/);
     await client.close(1000);
   });
+});
+
+/** The folder of a section's files, by its heading. */
+const folderOf = (heading: string) =>
+  heading
+    .toLowerCase()
+    .replaceAll(/[^\w\s-]/g, "")
+    .replaceAll(/\s+/g, "-");
+
+/** The folders of the recipes: those that this file runs, and those that `npm run test:frameworks` does. */
+const homes = [recipes, join(import.meta.dirname, "../frameworks")];
+
+it("docs/frameworks.md shows each file of each recipe, as it is, and no other", async () => {
+  const page = await readFile(join(import.meta.dirname, "../../docs/frameworks.md"), "utf8");
+  const shown = new Map<string, string>();
+  /** What the page shows once for all. */
+  let shared = "";
+  for (const section of page.split(/^## /m).slice(1)) {
+    const folder = folderOf(section.slice(0, section.indexOf("\n")));
+    for (const { 1: path, 2: text } of section.matchAll(/^`([^`\n]+)`:\n\n```\w+\n([^]*?)^```$/gm)) {
+      if (folder === "frameworks-that-render-pages") shared = text!;
+      else shown.set(`${folder}/${path}`, text!);
+    }
+  }
+  const files = new Map<string, string>();
+  for (const home of homes) {
+    for (const entry of await readdir(home, { recursive: true, withFileTypes: true })) {
+      const path = relative(home, join(entry.parentPath, entry.name));
+      if (!entry.isFile() || !path.includes("/") || /^build\/|(^|\/)node_modules\//.test(path)) continue;
+      const text = await readFile(join(home, path), "utf8");
+      files.set(path, text);
+    }
+  }
+  for (const path of files.keys()) if (path.endsWith("/chat.ts")) shown.set(path, shared);
+  expect(Object.fromEntries(shown)).toEqual(Object.fromEntries(files));
 });

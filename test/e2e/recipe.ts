@@ -86,10 +86,3 @@ export class Recipe {
     return rm(this.folder, { recursive: true, force: true });
   }
 }
-
-/** The folder of a section's files. */
-export const folderOf = (heading: string): string =>
-  heading
-    .toLowerCase()
-    .replace(/[^\w\s-]/g, "")
-    .replace(/\s+/g, "-");
