@@ -38,11 +38,11 @@ function subscriber(url: string): { client: SocleClient; texts: unknown[]; recov
   return { client, texts, recovered };
 }
 
-describe("Vite", () => {
-  const VITE = "vite/bin/vite.js";
-  const LOCAL = /Local:\s+http:\/\/(127\.0\.0\.1:\d+)/;
-  const PORT = ["--host", "127.0.0.1", "--port", "0"];
+const VITE = "vite/bin/vite.js";
+const LOCAL = /Local:\s+http:\/\/(127\.0\.0\.1:\d+)/;
+const PORT = ["--host", "127.0.0.1", "--port", "0"];
 
+describe("Vite", () => {
   it("serves the page, and sockets that stay open while the Worker is edited", async () => {
     await recipe.copy("vite", "vite-dev");
     const server = await during(recipe.serve(VITE, ["dev", ...PORT], "vite-dev", LOCAL));
@@ -118,6 +118,17 @@ describe("Vite", () => {
     do await pause(12_000);
     while ((await instance()) === first);
     await ada.close(1000);
+  });
+
+  it("P1: with minify: true renames the classes, so one that is registered without its binding is not found", async () => {
+    const folder = "vite-renamed";
+    await recipe.copy("vite", folder);
+    await recipe.edit(`${folder}/vite.config.ts`, "plugins:", "build: { minify: true }, plugins:");
+    await recipe.edit(`${folder}/src/index.ts`, `binding: "Chat",`, "");
+    await recipe.run(VITE, ["build"], folder);
+    const server = await during(recipe.serve(VITE, ["preview", ...PORT], folder, LOCAL));
+    await expect(server.connect("/chat/lobby")).rejects.toThrow("socket hang up");
+    await expect.poll(() => server.output()).toMatch(/No Durable Object \w+ for the class \w+: env has Chat/);
   });
 });
 
