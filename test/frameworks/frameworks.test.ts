@@ -1,7 +1,7 @@
 // The recipes of docs/frameworks.md whose frameworks are installed by `npm run test:frameworks` alone: each is built as its
 // documentation says, and served; sockets open, and the framework's own page is there.
 import { execFile } from "node:child_process";
-import { cp, mkdtemp, readdir, rm } from "node:fs/promises";
+import { cp, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -132,6 +132,40 @@ describe.each(frameworks)("$name", ({ name, build, serve: serving, dev }) => {
   it.runIf(dev)("does so in development too", async () => {
     await expectChat(await serve(dev!, folder));
   });
+});
+
+it("the entries have the types of their frameworks", async () => {
+  await run({ script: "@react-router/dev/bin.cjs", args: ["typegen"] }, join(built, "react-router"));
+  const config = {
+    compilerOptions: {
+      target: "es2024",
+      lib: ["es2024", "dom", "dom.iterable"],
+      module: "preserve",
+      moduleResolution: "bundler",
+      jsx: "react-jsx",
+      types: ["@cloudflare/workers-types", "vite/client"],
+      strict: true,
+      noImplicitOverride: true,
+      skipLibCheck: true,
+      noEmit: true,
+    },
+    files: [
+      "react-router/.react-router/types/+server-build.d.ts",
+      "react-router/workers/app.ts",
+      "react-router/vite.config.ts",
+      "tanstack-start/src/server.ts",
+      "tanstack-start/vite.config.ts",
+      "astro/src/worker.ts",
+      "nuxt/worker.ts",
+      "sveltekit/chat/src/index.ts",
+      "sveltekit/vite.config.ts",
+    ],
+  };
+  await writeFile(join(built, "tsconfig.json"), JSON.stringify(config));
+  const tsc = join(here, "../../node_modules/typescript/bin/tsc");
+  const checking = promisify(execFile)(process.execPath, [tsc, "-p", built, "--pretty", "false"]);
+  const { stdout } = await checking.catch((error: { stdout: string }) => error);
+  expect(stdout).toBe("");
 });
 
 it("each folder has its recipe here", async () => {
