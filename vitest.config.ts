@@ -57,6 +57,14 @@ export default defineConfig({
         test: { name: "example", include: ["example-worker/*.test.ts"], ...patience(60_000) },
       },
       { test: { name: "e2e", include: ["test/e2e/*.test.ts"], ...patience(120_000, "./test/e2e/setup.ts") } },
+      // Builds with frameworks take a minute on a busy machine.
+      {
+        test: {
+          name: "frameworks",
+          include: ["test/frameworks/*.test.ts"],
+          ...patience(300_000, "./test/e2e/setup.ts"),
+        },
+      },
       { test: { name: "browser", include: ["test/browser/*.test.ts"], ...patience(120_000, "./test/e2e/setup.ts") } },
     ],
   },

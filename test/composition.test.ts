@@ -1,5 +1,5 @@
 // Socle next to other things: in a Hono app, before static assets, and as one object for HTTP, RPC and WebSockets.
-// docs/composition.md shows the code of this file. The last test checks that.
+// docs/composition.md and docs/frameworks.md show the code of this file. The last test checks that.
 import { createExecutionContext, evictDurableObject } from "cloudflare:test";
 import * as workers from "cloudflare:workers";
 import { Hono, type MiddlewareHandler } from "hono";
@@ -279,16 +279,21 @@ describe("one's own way to the object", () => {
   });
 });
 
-it("docs/composition.md shows the code that these tests run", async () => {
-  const [page, ...code] = await Promise.all(
-    ["../docs/composition.md?raw", "./composition.test.ts?raw", "./support/board.ts?raw"].map(
-      async (file) => ((await import(file)) as { default: string }).default,
-    ),
+it("docs/composition.md and docs/frameworks.md show the code that these tests run", async () => {
+  const [page, frameworks, ...code] = await Promise.all(
+    [
+      "../docs/composition.md?raw",
+      "../docs/frameworks.md?raw",
+      "./composition.test.ts?raw",
+      "./support/board.ts?raw",
+    ].map(async (file) => ((await import(file)) as { default: string }).default),
   );
-  const blocks = [...page!.matchAll(/^```ts\n(.*?)^```$/gms)].map(([, block]) => block!);
+  // The blocks that are files of recipes have their names above them, and are run by test/e2e/frameworks.test.ts.
+  const text = page! + frameworks!.replaceAll(/^`[^`\n]+`:\n\n```\w+\n[^]*?^```$/gm, "");
+  const blocks = [...text.matchAll(/^```ts\n(.*?)^```$/gms)].map(([, block]) => block!);
   expect(blocks.length).toBeGreaterThan(6);
   // Here imports are at the top, a module has one default export, and the parts of a block may be in two files.
-  const bare = (text: string) => text.replace(/^(import|export default) .*\n+/gm, "").replace(/^export /gm, "");
+  const bare = (code: string) => code.replace(/^(import|export default) .*\n+/gm, "").replace(/^export /gm, "");
   const run = bare(code.join("\n"));
   for (const part of blocks.flatMap((block) => bare(block).trim().split("\n\n"))) expect(run).toContain(part);
 });

@@ -307,6 +307,16 @@ describe("connecting", () => {
     expect(seen).toEqual(["1"]);
   });
 
+  it("C1: speaks socle.v1 also where the first name that it offers is answered, as dev servers do", async () => {
+    const { client, clock, server } = started({}, { topics: ["a"], isFirstTold: true });
+    const seen: unknown[] = [];
+    client.topic("a").addEventListener("message", ({ data }) => void seen.push(data));
+    await clock.advance(1000);
+    server.publish("a", "1");
+    await clock.advance(100);
+    expect(seen).toEqual(["1"]);
+  });
+
   it("C1: plain: true connects to a server that isn't Socle's, with the application's subprotocols alone", async () => {
     const { client, clock } = started({}, { isForeign: true });
     await clock.advance(1000);

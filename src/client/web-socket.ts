@@ -137,10 +137,11 @@ export class SocleWebSocket extends (Target as new () => TargetOf<ClientEvents>)
       if (!isCalled) this.addEventListener(type, (event: Event) => this[`on${type}`]?.(event as never));
     }
     const names = [protocols].flat();
-    const offered = names.length > 0 ? names.flatMap((name) => [`${name}+${PROTOCOL}`, name]) : [PROTOCOL];
+    const offered = names.length ? names.flatMap((name) => [`${name}+${PROTOCOL}`, name]) : [PROTOCOL];
+    // A SocleClient needs to tell a server that agrees on nothing from a network that failed. Not the first: the dev server of
+    // Cloudflare's Vite plugin answers with the first, whichever the Worker has chosen.
+    if (this.#link) offered.push(PLAIN);
     offered.push(topicsName(positions));
-    // A SocleClient needs to tell a server that agrees on nothing from a network that failed.
-    if (this.#link) offered.unshift(PLAIN);
     this.#connect((offers) => new WebSocket(url as never, offers as never), plain ? names : offered);
   }
 
@@ -205,7 +206,7 @@ export class SocleWebSocket extends (Target as new () => TargetOf<ClientEvents>)
   #connect(open: (protocols: string[]) => PlatformWebSocket, protocols: string[]): void {
     const socket = (this.#socket = open(protocols));
     (socket as { binaryType?: string }).binaryType = "arraybuffer";
-    const mayRetry = () => protocols[0] === PROTOCOL && !this.#isOpened && !this.#isClosed;
+    const mayRetry = () => protocols[0] === PROTOCOL && !this.#link && !this.#isOpened && !this.#isClosed;
     const on = (type: string, listener: (event: never) => void) =>
       socket.addEventListener(type as never, listener as never);
     on("open", () => {

@@ -59,6 +59,7 @@ describe("the documentation", () => {
         if (
           info !== "ts" ||
           page === "docs/composition.md" ||
+          page === "docs/frameworks.md" ||
           page === "docs/streaming.md" ||
           isTest !== /from "(vitest|@cloudflare|socle\/testing)/.test(code)
         ) {

@@ -143,7 +143,7 @@ describe("the oldest versions", () => {
     let server: Server;
 
     beforeAll(async () => {
-      server = await wranglerDev("wrangler.json", folder, DATE, node);
+      server = await wranglerDev("wrangler.json", folder, DATE, [], node);
     });
     afterAll(() => server?.stop());
 

@@ -2,7 +2,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { get, type IncomingMessage } from "node:http";
+import { get, type IncomingHttpHeaders, type IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -28,6 +28,8 @@ export interface Closed {
 
 export class Client {
   readonly closed: Promise<Closed>;
+  /** The headers of the 101. */
+  headers: IncomingHttpHeaders = {};
   readonly #received: (string | Uint8Array)[] = [];
   #arrived = () => {};
 
@@ -37,6 +39,7 @@ export class Client {
       this.#arrived();
     });
     // A failure here is followed by the close.
+    socket.on("upgrade", ({ headers }) => (this.headers = headers));
     socket.on("error", () => {});
     this.closed = new Promise((resolve) => {
       socket.on("close", (code, reason) => resolve({ code, reason: reason.toString() }));
@@ -102,6 +105,8 @@ export class Server {
     readonly host: string,
     readonly stop: () => Promise<void>,
     readonly pid?: number,
+    /** What it has printed. */
+    readonly output: () => string = () => "",
   ) {}
 
   fetch(path: string, init?: RequestInit): Promise<Response> {
@@ -139,43 +144,48 @@ export class Server {
   }
 }
 
+/** What a tool that runs here is told: it asks nobody, tells nobody, and knows of no other Worker than its own. */
+export const quiet = (state: string) => ({
+  ...process.env,
+  CI: "1",
+  NODE_ENV: "",
+  NO_COLOR: "1",
+  CLOUDFLARE_CF_FETCH_ENABLED: "false",
+  WRANGLER_REGISTRY_PATH: join(state, "registry"),
+  WRANGLER_SEND_ERROR_REPORTS: "false",
+  WRANGLER_SEND_METRICS: "false",
+  WRANGLER_WRITE_LOGS: "false",
+});
+
 /**
- * Runs `wrangler dev`, and waits until it is ready.
+ * Runs a tool that serves Workers, and waits until it is ready.
  *
- * @param folder the folder of wrangler, to which the path of the configuration is relative
+ * @param args of Node: the tool's script, and its options
+ * @param folder in which it runs
+ * @param announcement what it prints when it is ready; its first group is the host
+ * @param state a folder that goes with it
  * @param node the Node that runs it
  */
-export async function wranglerDev(
-  config: string,
-  folder = root,
-  date = DATE,
+export async function launch(
+  args: readonly string[],
+  folder: string,
+  announcement: RegExp,
+  state: string,
   node = process.execPath,
 ): Promise<Server> {
-  const state = await mkdtemp(join(tmpdir(), "socle-e2e-"));
-  const ports = ["--ip", "127.0.0.1", "--port", "0", "--inspector-port", "0"];
-  const options = ["--config", config, ...ports, "--persist-to", state, "--compatibility-date", date];
-  const wrangler = join(folder, "node_modules/wrangler/bin/wrangler.js");
-  const child = spawn(node, [wrangler, "dev", ...options], {
+  const child = spawn(node, args, {
     cwd: folder,
     // It leads a process group, so that the processes that it starts can be stopped with it.
     detached: true,
     stdio: ["ignore", "pipe", "pipe"],
-    env: {
-      ...process.env,
-      CI: "1",
-      CLOUDFLARE_CF_FETCH_ENABLED: "false",
-      WRANGLER_REGISTRY_PATH: join(state, "registry"),
-      WRANGLER_SEND_ERROR_REPORTS: "false",
-      WRANGLER_SEND_METRICS: "false",
-      WRANGLER_WRITE_LOGS: "false",
-    },
+    env: quiet(state),
   });
   let output = "";
-  // The port is the one that wrangler took. A port that was looked for beforehand may be another process's by then.
+  // The port is the one that the tool took. A port that was looked for beforehand may be another process's by then.
   const ready = new Promise<string>((resolve) => {
     const read = (data: Buffer) => {
       output += data.toString();
-      const told = /Ready on http:\/\/(127\.0\.0\.1:\d+)/.exec(output);
+      const told = announcement.exec(output);
       if (told) resolve(told[1]!);
     };
     for (const stream of [child.stdout, child.stderr]) stream.on("data", read);
@@ -201,9 +211,32 @@ export async function wranglerDev(
   }
 
   const host = await Promise.race([ready, exited.then(() => undefined), pause(50_000, undefined, { ref: false })]);
-  if (host) return new Server(host, stop);
+  if (host) return new Server(host, stop, child.pid, () => output);
   await stop();
-  throw new Error(`wrangler dev is not ready:\n${output}`);
+  throw new Error(`${args.join(" ")} is not ready:\n${output}`);
+}
+
+/**
+ * Runs `wrangler dev`, and waits until it is ready.
+ *
+ * @param config that of the Worker to which requests go, then those of Workers beside it
+ * @param folder the folder of wrangler, to which the path of the configuration is relative
+ * @param more options of wrangler's
+ * @param node the Node that runs it
+ */
+export async function wranglerDev(
+  config: string | readonly string[],
+  folder = root,
+  date = DATE,
+  more: readonly string[] = [],
+  node?: string,
+): Promise<Server> {
+  const state = await mkdtemp(join(tmpdir(), "socle-e2e-"));
+  const configs = [config].flat().flatMap((one) => ["--config", one]);
+  const ports = ["--ip", "127.0.0.1", "--port", "0", "--inspector-port", "0"];
+  const options = [...configs, ...ports, "--persist-to", state, "--compatibility-date", date, ...more];
+  const wrangler = join(folder, "node_modules/wrangler/bin/wrangler.js");
+  return launch([wrangler, "dev", ...options], folder, /Ready on http:\/\/(127\.0\.0\.1:\d+)/, state, node);
 }
 
 /** A Worker as one module, and the names of the classes that it exports. */

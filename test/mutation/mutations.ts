@@ -1452,10 +1452,24 @@ export const mutations: readonly Mutation[] = [
   ),
   mutation(
     "C1",
+    "a client never opens at an endpoint that doesn't speak socle.v1",
+    "client/web-socket.ts",
+    "if (this.#link) offered.push(PLAIN);",
+    "",
+  ),
+  mutation(
+    "C1",
     "a network that failed is taken for a server that doesn't speak socle.v1",
     "client/web-socket.ts",
+    "protocols[0] === PROTOCOL && !this.#link && ",
+    "protocols[0] === PROTOCOL && ",
+  ),
+  mutation(
+    "C1",
+    "a server that agrees on the first name that is offered does not speak socle.v1 with its clients",
+    "client/web-socket.ts",
+    "if (this.#link) offered.push(PLAIN);",
     "if (this.#link) offered.unshift(PLAIN);",
-    "",
   ),
   mutation(
     "C1",

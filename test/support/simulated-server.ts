@@ -23,6 +23,8 @@ export interface ServerOptions {
   isTacit?: boolean;
   /** The server does not answer heartbeats. */
   isMute?: boolean;
+  /** What stands between tells the client the first name that it offered, whichever the server chose. */
+  isFirstTold?: boolean;
 }
 
 interface History {
@@ -54,6 +56,7 @@ export class SimulatedServer {
       isPlain,
       isTacit,
       isMute,
+      isFirstTold,
       request = "",
       response = "",
       maxPendingMessages,
@@ -84,7 +87,7 @@ export class SimulatedServer {
       const positions = positionsOf(peer.protocols.find((name) => name.startsWith("socle.topics.")) ?? "");
       for (const topic of topics) this.#subscribe(peer, topic, positions[topic]);
     });
-    return { protocol: "socle.v1" };
+    return { protocol: isFirstTold ? peer.protocols[0]! : "socle.v1" };
   };
 
   publish(topic: string, text: string): void {

@@ -1,0 +1,9 @@
+// @ts-ignore `nuxt build` makes it
+import nuxt from "./.output/server/index.mjs";
+import { container, type Env } from "./chat";
+
+export { Chat } from "./chat";
+
+export default {
+  fetch: async (request, env, ctx) => (await container.handle(request, env, ctx)) ?? nuxt.fetch(request, env, ctx),
+} satisfies ExportedHandler<Env>;
