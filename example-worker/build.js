@@ -1,6 +1,6 @@
 // What wrangler runs before the Worker is bundled: it puts the client of `socle/client` where the pages can import it, and the
-// source of the crowd where its page can show it.
-import { readFile, writeFile } from "node:fs/promises";
+// code of the Worker where they can show it.
+import { readdir, readFile, writeFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 
 import { build } from "esbuild";
@@ -13,6 +13,27 @@ async function put(name, text) {
   if (text !== (await readFile(target, "utf8").catch(() => ""))) await writeFile(target, text);
 }
 
+/**
+ * The lines between `// #region name` and `// #endregion`, without the indentation that all of them share. A name may have several
+ * regions of a file.
+ */
+async function regions() {
+  const found = {};
+  for (const file of (await readdir(path("."))).filter((name) => /^[\w-]+\.ts$/.test(name))) {
+    const text = await readFile(path(file), "utf8");
+    for (const [, name, code] of text.matchAll(/^ *\/\/ #region (\S+)\n([^]*?)^ *\/\/ #endregion$/gm)) {
+      found[name] ??= { file, parts: [] };
+      found[name].parts.push(code.trimEnd().split("\n"));
+    }
+  }
+  for (const region of Object.values(found)) {
+    const lines = region.parts.flat().filter(Boolean);
+    const indent = Math.min(...lines.map((line) => line.search(/\S/)));
+    region.parts = region.parts.map((part) => part.map((line) => line.slice(indent)).join("\n"));
+  }
+  return found;
+}
+
 const { outputFiles } = await build({
   entryPoints: [path("../src/client/index.ts")],
   bundle: true,
@@ -22,3 +43,4 @@ const { outputFiles } = await build({
 });
 await put("socle-client.js", outputFiles[0].text);
 await put("crowd-source.txt", await readFile(path("crowd.ts"), "utf8"));
+await put("regions.js", `export const regions = ${JSON.stringify(await regions(), undefined, 2)};\n`);

@@ -27,9 +27,11 @@ const isHall = (name: string | undefined): boolean => /^[a-z0-9-]{1,40}$/.test(n
 const json = (message: CrowdMessage): string => JSON.stringify(message);
 const refuse = (status: number, text: string): Response => new Response(text, { status });
 
+// #region crowd
 export class Crowd extends Endpoint<Env, undefined, "/crowd/{hall}"> {
   static override options: EndpointOptions = {
     shards: { max: 8, sessions: 25 },
+    // #endregion
     topics: { history: { messages: 1000 } },
     allowedOrigins: sameOrigin,
     onHandshake: (_request, { pathParameters: { hall } }) =>
@@ -50,18 +52,19 @@ export class Crowd extends Endpoint<Env, undefined, "/crowd/{hall}"> {
     void session.asyncRemote.sendText(json({ type: "welcome", shard: this.shard! }));
   }
 
-  /** In a shard. The number is one that all shards share: the root counts. */
-  override async onText(_: undefined, round: string): Promise<void> {
-    await this.root.cheer(this.shard!, round);
+  // #region crowd
+  override async onText(_: undefined, round: string) {
+    await this.root.cheer(this.shard!, round); // in a shard
   }
 
-  /** In the root, by RPC. It counts and publishes at once, so that the numbers are in the topic's order. */
-  async cheer(shard: number, round: string): Promise<void> {
+  async cheer(shard: number, round: string) {
+    // In the root, by RPC: one count for all shards.
     const { kv } = this.ctx.storage;
     const number = (kv.get<number>("cheers") ?? 0) + 1;
     kv.put("cheers", number);
     await this.publish(CHEERS, json({ type: "cheer", number, shard, round }));
   }
+  // #endregion
 
   /** In the root, for what is no WebSocket. Nothing was checked before. */
   override async onRequest(request: Request): Promise<Response> {

@@ -1,13 +1,18 @@
-// The Worker: an echo as a map, chat rooms, tickers and crowds as classes, what a room knows by RPC, and the pages.
+// The Worker: an echo as a map, everything else as classes, what a room knows by RPC, and the pages.
 import { addEndpoints, onOpenStartWsConnection, ServerContainer } from "socle";
 
+import { BareOrder } from "./bare-order.ts";
 import { Chat } from "./chat.ts";
 import { Crowd } from "./crowd.ts";
 import type { Env } from "./env.ts";
+import { Order } from "./order.ts";
 import { sameOrigin } from "./origin.ts";
+import { Relay } from "./relay.ts";
+import { Sleeper } from "./sleeper.ts";
 import { Ticker } from "./ticker.ts";
+import { isVisitor } from "./visitor.ts";
 
-export { Chat, Crowd, Ticker };
+export { BareOrder, Chat, Crowd, Order, Relay, Sleeper, Ticker };
 
 export const container = new ServerContainer<Env>();
 
@@ -17,7 +22,7 @@ addEndpoints(container, {
     onText: (send, text) => send.put(`echo: ${text}`),
     onBinary: (send, data) => send.put(data),
     allowedOrigins: sameOrigin,
-    // So it speaks socle.v1, as the page's client does.
+    // For clients of socle.v1, such as that of socle/client. Any other notices nothing.
     flowControl: true,
     maxTextMessageBufferSize: 65_536,
     maxBinaryMessageBufferSize: 65_536,
@@ -26,6 +31,9 @@ addEndpoints(container, {
   "/chat/{room}": Chat,
   "/ticker/{symbol}": Ticker,
   "/crowd/{hall}": Crowd,
+  "/order/{visitor}": Order,
+  "/sleeper/{visitor}": Sleeper,
+  "/relay/{visitor}": Relay,
 });
 
 /** The objects behind the container's maps. */
@@ -41,11 +49,23 @@ async function facts(env: Env, room: string): Promise<Response> {
   }
 }
 
+/** What Socle does for an endpoint, by hand: to check the handshake, and to find the object behind the path. */
+function bareOrder(env: Env, visitor: string, request: Request): Response | Promise<Response> {
+  const { headers } = request;
+  const origin = headers.get("Origin");
+  if (!isVisitor(visitor)) return new Response("Not found", { status: 404 });
+  if (headers.get("Upgrade")?.toLowerCase() !== "websocket") return new Response("Upgrade", { status: 426 });
+  if (origin !== null && !sameOrigin(origin, request)) return new Response("Forbidden", { status: 403 });
+  return env.BareOrder.getByName(visitor).fetch(request);
+}
+
 export default {
   async fetch(request, env, ctx) {
     const url = new URL(request.url);
     const [, room] = /^\/facts\/([^/]+)$/.exec(url.pathname) ?? [];
     if (room && request.method === "GET") return facts(env, room);
+    const [, visitor] = /^\/bare-order\/([^/]+)$/.exec(url.pathname) ?? [];
+    if (visitor) return bareOrder(env, visitor, request);
     // A room has a page of its own address, which is the same page.
     if (/^\/rooms\/[^/]+$/.test(url.pathname)) return env.ASSETS.fetch(new Request(new URL("/", url), request));
     return (await container.handle(request, env, ctx)) ?? env.ASSETS.fetch(request);

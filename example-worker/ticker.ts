@@ -38,30 +38,27 @@ export class Ticker extends Endpoint<Env, SendChannel, "/ticker/{symbol}"> {
         : new Response("A symbol has one to five capital letters", { status: 400 }),
     // It listens to nobody.
     maxTextMessageBufferSize: 1,
-    // Whatever its size, one price at a time is under way to a subscriber.
+    // #region ticker
+    // One price at a time is under way to a client.
     flowControl: { window: 1 },
+    // #endregion
   };
 
-  override async onOpen(session: Session<"/ticker/{symbol}">): Promise<SendChannel> {
-    const { kv } = this.ctx.storage;
-    kv.put("symbol", session.pathParameters.symbol);
-    // What the subscriber has not taken when the next price comes is out of date.
+  // #region ticker
+  override async onOpen(session: Session<"/ticker/{symbol}">) {
+    // An older price gives way to a newer one.
     const send = startWsConnection(session, { sendBufferOrN: slidingBuffer(1) });
-    give(send, this.#price);
+    give(send, this.#price(session.pathParameters.symbol));
     if (!(await this.isTicking())) await this.#tick();
     return send;
   }
 
-  override async onAlarm(): Promise<void> {
-    const { kv } = this.ctx.storage;
-    const { number, price } = this.#price;
-    kv.put("number", number + 1);
-    // A random walk, in cents.
-    kv.put("price", Math.max(1, Math.round(price * 100 * (1 + (Math.random() - 0.5) / 50))) / 100);
-    const newest = this.#price;
-    for (const { sessionObject } of this.openSessions()) give(sessionObject, newest);
+  override async onAlarm() {
+    const price = this.#next();
+    for (const { sessionObject: send } of this.openSessions()) give(send, price);
     if (this.openSessionCount() > 0) await this.#tick();
   }
+  // #endregion
 
   override async onClose(): Promise<void> {
     if (this.openSessionCount() === 0) await this.ctx.storage.deleteAlarm();
@@ -76,13 +73,19 @@ export class Ticker extends Endpoint<Env, SendChannel, "/ticker/{symbol}"> {
     return this.ctx.storage.setAlarm(Date.now() + PERIOD);
   }
 
-  get #price(): Price {
+  /** The newest price. The symbol is kept, for the alarm. */
+  #price(symbol: string): Price {
     const { kv } = this.ctx.storage;
-    return {
-      symbol: kv.get<string>("symbol") ?? "",
-      number: kv.get<number>("number") ?? 1,
-      price: kv.get<number>("price") ?? 100,
-      at: Date.now(),
-    };
+    kv.put("symbol", symbol);
+    return { symbol, number: kv.get<number>("number") ?? 1, price: kv.get<number>("price") ?? 100, at: Date.now() };
+  }
+
+  #next(): Price {
+    const { kv } = this.ctx.storage;
+    const { number, price } = this.#price(kv.get<string>("symbol") ?? "");
+    kv.put("number", number + 1);
+    // A random walk, in cents.
+    kv.put("price", Math.max(1, Math.round(price * 100 * (1 + (Math.random() - 0.5) / 50))) / 100);
+    return this.#price(kv.get<string>("symbol") ?? "");
   }
 }

@@ -15,9 +15,10 @@ function words(status, hasBeenOpen, { code, reason }) {
  * A client of a path of the page's host.
  *
  * @param tell is told each status in words, and whether it is open
+ * @param options those of the client
  */
-export function connect(path, tell) {
-  const client = new SocleClient(new URL(path, location.origin.replace(/^http/, "ws")));
+export function connect(path, tell, options) {
+  const client = new SocleClient(new URL(path, location.origin.replace(/^http/, "ws")), options);
   let hasBeenOpen = false;
   const say = (event) => {
     const isOpen = client.status === "open";

@@ -1,0 +1,40 @@
+// An object that tells what it remembers: it hibernates ten seconds after its last event, and a field starts again then.
+import { Endpoint, type EndpointOptions, type Session } from "socle";
+
+import type { Env } from "./env.ts";
+import { forVisitor } from "./visitor.ts";
+
+/** What a sleeper answers to each message, as JSON: how many messages are counted in each place. */
+export interface Memory {
+  field: number;
+  session: number;
+  history: number;
+}
+
+// #region sleeper
+export class Sleeper extends Endpoint<Env, { count: number }, "/sleeper/{visitor}"> {
+  #field = 0; // in memory only
+  // #endregion
+
+  static override options: EndpointOptions = {
+    ...forVisitor,
+    topics: { history: { messages: 100, ageMs: 3_600_000 } },
+    // The platform answers the client's heartbeats, so they don't wake the object.
+    autoResponse: { request: "ping", response: "pong" },
+  };
+
+  // #region sleeper
+  override onOpen() {
+    return { count: 0 }; // the session object
+  }
+
+  override async onText(visit: { count: number }, text: string, session: Session) {
+    visit.count++;
+    this.#field++;
+    await session.publish("notes", text); // into the history
+    const { length: history } = await this.publications("notes");
+    const memory: Memory = { field: this.#field, session: visit.count, history };
+    await session.asyncRemote.sendText(JSON.stringify(memory));
+  }
+}
+// #endregion
