@@ -105,11 +105,12 @@ export class Chat extends Endpoint<Env, string, "/chat/{room}"> {
   // #region chat
   override async onText(name: string, text: string, session: Session) {
     const message = said(text);
-    if (!message) return session.close(1003, "A room takes JSON: a message or typing");
+    if (!message) return session.close(1003, "A room takes JSON");
     if (message.type === "typing") {
       this.broadcast(json({ type: "typing", name }), { except: session });
     } else {
-      await session.publish(LINES, json({ ...message, name, at: Date.now() }));
+      const line: Line = { ...message, name, at: Date.now() };
+      await session.publish(LINES, json(line));
     }
   }
 

@@ -62,7 +62,8 @@ export class Crowd extends Endpoint<Env, undefined, "/crowd/{hall}"> {
     const { kv } = this.ctx.storage;
     const number = (kv.get<number>("cheers") ?? 0) + 1;
     kv.put("cheers", number);
-    await this.publish(CHEERS, json({ type: "cheer", number, shard, round }));
+    const cheer: CrowdMessage = { type: "cheer", number, shard, round };
+    await this.publish(CHEERS, json(cheer));
   }
   // #endregion
 

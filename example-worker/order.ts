@@ -6,7 +6,7 @@ import { forVisitor } from "./visitor.ts";
 import { work } from "./work.ts";
 
 // #region order
-export class Order extends Endpoint<Env, undefined, "/order/{visitor}"> {
+export class Order extends Endpoint<Env, undefined> {
   static override options = forVisitor;
 
   override async onText(_: undefined, text: string, session: Session) {

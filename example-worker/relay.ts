@@ -5,7 +5,7 @@ import type { Env } from "./env.ts";
 import { forVisitor } from "./visitor.ts";
 
 // #region relay
-export class Relay extends Endpoint<Env, undefined, "/relay/{visitor}"> {
+export class Relay extends Endpoint<Env, undefined> {
   static override options: EndpointOptions = {
     ...forVisitor,
     topics: { history: { messages: 1000, ageMs: 3_600_000 } },
@@ -16,8 +16,8 @@ export class Relay extends Endpoint<Env, undefined, "/relay/{visitor}"> {
     await session.subscribe("numbers", { since: "client" });
   }
 
-  override async onText(_: undefined, number: string, session: Session) {
-    await session.publish("numbers", number);
+  override async onText(_: undefined, text: string, session: Session) {
+    await session.publish("numbers", text);
   }
 }
 // #endregion

@@ -11,8 +11,12 @@ export interface Memory {
   history: number;
 }
 
+interface Visit {
+  count: number;
+}
+
 // #region sleeper
-export class Sleeper extends Endpoint<Env, { count: number }, "/sleeper/{visitor}"> {
+export class Sleeper extends Endpoint<Env, Visit> {
   #field = 0; // in memory only
   // #endregion
 
@@ -24,16 +28,16 @@ export class Sleeper extends Endpoint<Env, { count: number }, "/sleeper/{visitor
   };
 
   // #region sleeper
-  override onOpen() {
+  override onOpen(): Visit {
     return { count: 0 }; // the session object
   }
 
-  override async onText(visit: { count: number }, text: string, session: Session) {
-    visit.count++;
-    this.#field++;
+  override async onText(visit: Visit, text: string, session: Session) {
+    visit.count += 1;
+    const field = (this.#field += 1);
     await session.publish("notes", text); // into the history
     const { length: history } = await this.publications("notes");
-    const memory: Memory = { field: this.#field, session: visit.count, history };
+    const memory: Memory = { field, session: visit.count, history };
     await session.asyncRemote.sendText(JSON.stringify(memory));
   }
 }

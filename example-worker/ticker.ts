@@ -29,8 +29,11 @@ const PERIOD = 250;
 const give = (send: SendChannel, price: Price): void => void send.send(JSON.stringify(price));
 
 /** The session object is the channel to the subscriber. */
-export class Ticker extends Endpoint<Env, SendChannel, "/ticker/{symbol}"> {
+// #region ticker
+export class Ticker extends Endpoint<Env, SendChannel> {
   static override options: EndpointOptions = {
+    flowControl: { window: 1 }, // one price at a time is under way
+    // #endregion
     allowedOrigins: sameOrigin,
     onHandshake: (_request, { pathParameters: { symbol = "" } }) =>
       /^[A-Z]{1,5}$/.test(symbol)
@@ -38,16 +41,12 @@ export class Ticker extends Endpoint<Env, SendChannel, "/ticker/{symbol}"> {
         : new Response("A symbol has one to five capital letters", { status: 400 }),
     // It listens to nobody.
     maxTextMessageBufferSize: 1,
-    // #region ticker
-    // One price at a time is under way to a client.
-    flowControl: { window: 1 },
-    // #endregion
   };
 
   // #region ticker
-  override async onOpen(session: Session<"/ticker/{symbol}">) {
-    // An older price gives way to a newer one.
-    const send = startWsConnection(session, { sendBufferOrN: slidingBuffer(1) });
+  override async onOpen(session: Session) {
+    const sendBufferOrN = slidingBuffer(1); // the newest price
+    const send = startWsConnection(session, { sendBufferOrN });
     give(send, this.#price(session.pathParameters.symbol));
     if (!(await this.isTicking())) await this.#tick();
     return send;
@@ -55,7 +54,9 @@ export class Ticker extends Endpoint<Env, SendChannel, "/ticker/{symbol}"> {
 
   override async onAlarm() {
     const price = this.#next();
-    for (const { sessionObject: send } of this.openSessions()) give(send, price);
+    for (const { sessionObject: send } of this.openSessions()) {
+      give(send, price);
+    }
     if (this.openSessionCount() > 0) await this.#tick();
   }
   // #endregion
@@ -74,7 +75,7 @@ export class Ticker extends Endpoint<Env, SendChannel, "/ticker/{symbol}"> {
   }
 
   /** The newest price. The symbol is kept, for the alarm. */
-  #price(symbol: string): Price {
+  #price(symbol = ""): Price {
     const { kv } = this.ctx.storage;
     kv.put("symbol", symbol);
     return { symbol, number: kv.get<number>("number") ?? 1, price: kv.get<number>("price") ?? 100, at: Date.now() };
@@ -82,10 +83,10 @@ export class Ticker extends Endpoint<Env, SendChannel, "/ticker/{symbol}"> {
 
   #next(): Price {
     const { kv } = this.ctx.storage;
-    const { number, price } = this.#price(kv.get<string>("symbol") ?? "");
+    const { number, price } = this.#price(kv.get("symbol"));
     kv.put("number", number + 1);
     // A random walk, in cents.
     kv.put("price", Math.max(1, Math.round(price * 100 * (1 + (Math.random() - 0.5) / 50))) / 100);
-    return this.#price(kv.get<string>("symbol") ?? "");
+    return this.#price(kv.get("symbol"));
   }
 }

@@ -67,7 +67,7 @@ export class Lane {
     }
     items(
       this.#answers,
-      MESSAGES.map((_, index) => received[index] ?? ""),
+      MESSAGES.map((_, index) => received[index] ?? "·"),
     );
     for (const [index, item] of [...this.#answers.children].entries()) {
       item.className = received[index] === undefined ? "due" : received[index] === MESSAGES[index] ? "right" : "wrong";

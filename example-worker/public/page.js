@@ -20,3 +20,4 @@ onceSeen(section("crowd"), (crowd) => {
   startCheers(crowd.querySelector(".cheers"), hall);
 });
 startChat(section("chat"));
+document.querySelector("footer code").textContent = `npx wscat -c ${location.origin.replace(/^http/, "ws")}/echo`;

@@ -5,11 +5,11 @@ import { painted, say } from "./painted.js";
 import { visitor } from "./visitor.js";
 
 /** How many numbers are shown, and in milliseconds how often one is published. */
-const SHOWN = 24;
+const SHOWN = 12;
 const PERIOD = 350;
 
 /** How many are published at first, while the network is cut, and after it. */
-const [FIRST, CUT, AFTER] = [6, 9, 3];
+const [FIRST, CUT, AFTER] = [6, 7, 3];
 
 const pause = (time) => new Promise((resolve) => setTimeout(resolve, time));
 
