@@ -54,9 +54,7 @@ export class Ticker extends Endpoint<Env, SendChannel> {
 
   override async onAlarm() {
     const price = this.#next();
-    for (const { sessionObject: send } of this.openSessions()) {
-      give(send, price);
-    }
+    for (const one of this.openSessions()) give(one.sessionObject, price);
     if (this.openSessionCount() > 0) await this.#tick();
   }
   // #endregion
