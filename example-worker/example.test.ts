@@ -8,6 +8,7 @@ import type { Chat, ChatMessage } from "./chat.ts";
 import type { Crowd, CrowdMessage } from "./crowd.ts";
 import type { Env } from "./env.ts";
 import { container } from "./index.ts";
+import type { Memory, Sleeper } from "./sleeper.ts";
 import type { Price, Ticker } from "./ticker.ts";
 
 const env = bindings as unknown as Env;
@@ -96,6 +97,45 @@ describe("a ticker", () => {
     take(1);
     expect(await number()).toBeGreaterThanOrEqual(9);
     await client.close(1000);
+  });
+});
+
+describe("what a page shows to its visitor", () => {
+  it("R11: is a slow handler that answers in order", async () => {
+    const client = await connect(exports.default, "/order/visitor1");
+    const messages = ["1", "2", "3", "4", "5"];
+    for (const message of messages) client.send(message);
+    for (const message of messages) expect(await client.next()).toBe(message);
+    await client.close(1000);
+  });
+
+  it("R20: is an object that forgets its fields as it sleeps, and neither the session object nor the history", async () => {
+    const sleeper = container.stub<Sleeper>(env, "/sleeper/visitor1");
+    const client = await connect(exports.default, "/sleeper/visitor1");
+    const ask = async () => JSON.parse((await client.ask("note")) as string) as Memory;
+    expect(await ask()).toEqual({ field: 1, session: 1, history: 1 });
+    expect(await ask()).toEqual({ field: 2, session: 2, history: 2 });
+    await hibernate(sleeper);
+    expect(await ask()).toEqual({ field: 1, session: 3, history: 3 });
+    await client.close(1000);
+  });
+
+  it("T7: is a topic that gives who comes back what was missed", async () => {
+    const relay = container.stub(env, "/relay/visitor1");
+    const publisher = await connect(exports.default, "/relay/visitor1");
+    expect(await publisher.ask("one")).toBe("one");
+    const { position } = await relay.topic("numbers");
+    for (const number of ["two", "three"]) expect(await publisher.ask(number)).toBe(number);
+    const seen = btoa(JSON.stringify({ numbers: position })).replaceAll("=", "");
+    const protocols = ["socle.v1", `socle.topics.${seen}`];
+    const client = await connect(exports.default, "/relay/visitor1", { protocols });
+    const texts: string[] = [];
+    while (!texts.at(-1)?.includes("three")) {
+      const message = await client.next();
+      texts.push(typeof message === "string" ? message : new TextDecoder().decode(message));
+    }
+    expect(texts.join().match(/one|two|three/g)).toEqual(["two", "three"]);
+    await Promise.all([publisher.close(1000), client.close(1000)]);
   });
 });
 
