@@ -26,7 +26,6 @@ export function startSleeper(section) {
     ".status",
   ].map(find);
   let connections = 0;
-  let words = "";
   let lastAt;
   let isAsleep = false;
 
@@ -55,10 +54,9 @@ export function startSleeper(section) {
     show();
   }
 
-  const client = connect(`/sleeper/${visitor}`, (text, isOpen) => {
-    words = text;
+  const client = connect(`/sleeper/${visitor}`, (words, isOpen) => {
     if (isOpen) connections++;
-    else say(status, words);
+    say(status, words);
   });
   client.addEventListener("message", take);
   const send = () => client.send("note");
