@@ -16,7 +16,7 @@ function addShard(list, shard) {
   return (sessions) => {
     // Where all are full they share what comes.
     for (const [index, seat] of [...seats.children].entries()) seat.className = index < sessions ? "taken" : "";
-    number.textContent = sessions || "none";
+    number.textContent = sessions;
   };
 }
 
