@@ -126,6 +126,7 @@ export function startChat(section) {
   function showState() {
     find(".status").textContent = shown.status;
     find("#members").textContent = shown.members.join(", ");
+    find("#members").parentElement.hidden = shown.members.length === 0;
     // A client that is closed sends nothing any more.
     const hadFocus = shown.isClosed && say.contains(document.activeElement);
     say.hidden = shown.isClosed;

@@ -11,7 +11,7 @@ const WORDS = {
   new: "The object has heard its first message.",
   awake: "The object was awake, so its field counts on.",
   woke: "The object woke: its field began again, and the rest was there.",
-  asleep: "The object is asleep. Your next message wakes it.",
+  asleep: "The object should be asleep now. Your next message wakes it.",
 };
 
 export function startSleeper(section) {
