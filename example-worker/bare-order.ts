@@ -1,4 +1,4 @@
-// The same slow handler without Socle: while it awaits something, the platform calls it for the next message.
+// The same slow handler without Socle. While one call awaits something, the platform calls it for the next message.
 import { DurableObject } from "cloudflare:workers";
 
 import { work } from "./work.ts";

@@ -1,5 +1,5 @@
-// What wrangler runs before the Worker is bundled: it puts the client of `socle/client` where the pages can import it, and the
-// code of the Worker where they can show it.
+// Wrangler runs this before it bundles the Worker. It bundles `socle/client` for the pages, and copies the Worker's code for them to
+// show.
 import { readdir, readFile, writeFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 
@@ -7,15 +7,15 @@ import { build } from "esbuild";
 
 const path = (name) => fileURLToPath(new URL(name, import.meta.url));
 
-/** To write what is there already would have wrangler dev, which watches this folder, build for ever. */
+/** Writes only what has changed: wrangler dev watches this folder, and would build again and again. */
 async function put(name, text) {
   const target = path(`public/${name}`);
   if (text !== (await readFile(target, "utf8").catch(() => ""))) await writeFile(target, text);
 }
 
 /**
- * The lines between `// #region name` and `// #endregion`, without the indentation that all of them share. A name may have several
- * regions of a file.
+ * The lines between `// #region name` and `// #endregion`, without the indentation that they share. A file may have several regions of
+ * one name.
  */
 async function regions() {
   const found = {};

@@ -1,4 +1,4 @@
-// How one's own endpoints are tested: in workerd, through the Worker, with `socle/testing`.
+// How you test your own endpoints: in workerd, through the Worker, with `socle/testing`.
 import { runDurableObjectAlarm } from "cloudflare:test";
 import { env as bindings, exports } from "cloudflare:workers";
 import { connect, drop, hibernate, type Client } from "socle/testing";
@@ -46,7 +46,7 @@ describe("a room", () => {
 
     await hibernate(room);
 
-    /** Whom the room gives these lines, and then the welcome. */
+    /** Joins, and expects these lines and then the welcome. */
     const back = async (since: string, texts: string[], recovered: boolean) => {
       const bob = await connect(exports.default, `/chat/annals?name=Bob&since=${since}`);
       for (const text of texts) expect(parse(await bob.next())).toMatchObject({ type: "message", text });
@@ -89,7 +89,7 @@ describe("a ticker", () => {
     const client = await connect(exports.default, "/ticker/SLOW", { protocols: "socle.v1" });
     const number = async () => (JSON.parse((await client.next()) as string) as Price).number;
     const take = (count: number) => client.send(new Uint8Array([2, count]));
-    // The settings, of which the first is one price at a time.
+    // The settings. The first one is the window: one price at a time.
     const settings = new Uint8Array((await client.next()) as ArrayBuffer);
     expect([...settings.subarray(0, 2)]).toEqual([3, 1]);
     expect(await number()).toBe(1);
@@ -142,7 +142,7 @@ describe("what a page shows to its visitor", () => {
 describe("a crowd", () => {
   const heard = async (client: Client) => JSON.parse((await client.next()) as string) as CrowdMessage;
 
-  /** So many listeners of a hall, each with the shard that it was told. */
+  /** Connects listeners to a hall. Each knows its shard. */
   const gather = (hall: string, count: number) =>
     Promise.all(
       Array.from({ length: count }, async () => {
@@ -163,7 +163,7 @@ describe("a crowd", () => {
     expect(Math.max(...Object.values(places))).toBeLessThanOrEqual(25);
     expect(await container.stub<Crowd>(env, "/crowd/arena").openSessionCount()).toBe(60);
 
-    // Of listeners of all shards at once.
+    // Listeners in all shards cheer at once.
     for (const { client } of listeners) client.send("round");
     const all = await Promise.all(
       listeners.map(async ({ client }) => {

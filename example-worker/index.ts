@@ -1,4 +1,4 @@
-// The Worker: an echo as a map, everything else as classes, what a room knows by RPC, and the pages.
+// The Worker: an echo as a map, the other endpoints as classes, facts about a room by RPC, and the pages.
 import { addEndpoints, onOpenStartWsConnection, ServerContainer } from "socle";
 
 import { BareOrder } from "./bare-order.ts";
@@ -22,7 +22,7 @@ addEndpoints(container, {
     onText: (send, text) => send.put(`echo: ${text}`),
     onBinary: (send, data) => send.put(data),
     allowedOrigins: sameOrigin,
-    // For clients of socle.v1, such as that of socle/client. Any other notices nothing.
+    // This is for clients that speak socle.v1, such as that of socle/client. Other clients notice nothing.
     flowControl: true,
     maxTextMessageBufferSize: 65_536,
     maxBinaryMessageBufferSize: 65_536,
@@ -36,10 +36,10 @@ addEndpoints(container, {
   "/relay/{visitor}": Relay,
 });
 
-/** The objects behind the container's maps. */
+/** The class of the objects that serve the container's maps. */
 export class Endpoints extends container.Endpoint {}
 
-/** What the object behind a room knows, as JSON. */
+/** Answers with what the object behind a room knows, as JSON. */
 async function facts(env: Env, room: string): Promise<Response> {
   try {
     return Response.json(await container.stub<Chat>(env, `/chat/${room}`).facts());
@@ -49,7 +49,7 @@ async function facts(env: Env, room: string): Promise<Response> {
   }
 }
 
-/** What Socle does for an endpoint, by hand: to check the handshake, and to find the object behind the path. */
+/** Does by hand what Socle does for an endpoint: it checks the handshake and finds the object behind the path. */
 function bareOrder(env: Env, visitor: string, request: Request): Response | Promise<Response> {
   const { headers } = request;
   const origin = headers.get("Origin");
@@ -66,7 +66,7 @@ export default {
     if (room && request.method === "GET") return facts(env, room);
     const [, visitor] = /^\/bare-order\/([^/]+)$/.exec(url.pathname) ?? [];
     if (visitor) return bareOrder(env, visitor, request);
-    // A room has a page of its own address, which is the same page.
+    // Each room has an address of its own, with the same page.
     if (/^\/rooms\/[^/]+$/.test(url.pathname)) return env.ASSETS.fetch(new Request(new URL("/", url), request));
     return (await container.handle(request, env, ctx)) ?? env.ASSETS.fetch(request);
   },

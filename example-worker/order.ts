@@ -1,4 +1,4 @@
-// A slow handler: Socle calls it for one message of a session at a time, in the order in which they came.
+// A slow handler. Socle calls it for one message of a session at a time, in the order in which the messages arrive.
 import { Endpoint, type Session } from "socle";
 
 import type { Env } from "./env.ts";

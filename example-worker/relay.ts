@@ -1,4 +1,4 @@
-// Publishes what it is sent on a topic with a history: a client that reconnects is sent what it missed.
+// Publishes each message on a topic with a history. A client that reconnects gets what it missed.
 import { Endpoint, type EndpointOptions, type Session } from "socle";
 
 import type { Env } from "./env.ts";

@@ -1,10 +1,10 @@
-// An object that tells what it remembers: it hibernates ten seconds after its last event, and a field starts again then.
+// An object that tells what it remembers. When it wakes from hibernation, a field starts again.
 import { Endpoint, type EndpointOptions, type Session } from "socle";
 
 import type { Env } from "./env.ts";
 import { forVisitor } from "./visitor.ts";
 
-/** What a sleeper answers to each message, as JSON: how many messages are counted in each place. */
+/** The answer to each message, as JSON: how many messages each place has counted. */
 export interface Memory {
   field: number;
   session: number;

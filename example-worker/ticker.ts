@@ -1,5 +1,5 @@
-// A made-up price that an alarm pushes: subscribers start the alarm, and the last one to go stops it. One that is slow to
-// take prices is not given all of them, but the newest.
+// An alarm pushes made-up prices. The first subscriber starts it, and the last one to leave stops it. A slow subscriber skips prices
+// and gets the newest.
 import {
   Endpoint,
   slidingBuffer,
@@ -15,20 +15,20 @@ import { sameOrigin } from "./origin.ts";
 /** What a ticker sends, as JSON. */
 export interface Price {
   symbol: string;
-  /** One more than the last price's, so that a subscriber knows how many it was not given. */
+  /** Counts the prices, so that a subscriber knows how many it skipped. */
   number: number;
   price: number;
   /** In milliseconds since 1970. */
   at: number;
 }
 
-/** Between two prices, in milliseconds. */
+/** The time between two prices, in milliseconds. */
 const PERIOD = 250;
 
-/** Asks for the result, which nobody reads: that a price was skipped is not for the log. */
+/** Uses `send`, and ignores its result: `put` would log each price that is skipped. */
 const give = (send: SendChannel, price: Price): void => void send.send(JSON.stringify(price));
 
-/** The session object is the channel to the subscriber. */
+/** The session object is the subscriber's channel. */
 // #region ticker
 export class Ticker extends Endpoint<Env, SendChannel> {
   static override options: EndpointOptions = {
@@ -39,7 +39,7 @@ export class Ticker extends Endpoint<Env, SendChannel> {
       /^[A-Z]{1,5}$/.test(symbol)
         ? undefined
         : new Response("A symbol has one to five capital letters", { status: 400 }),
-    // It listens to nobody.
+    // Subscribers have nothing to send.
     maxTextMessageBufferSize: 1,
   };
 
@@ -63,7 +63,7 @@ export class Ticker extends Endpoint<Env, SendChannel> {
     if (this.openSessionCount() === 0) await this.ctx.storage.deleteAlarm();
   }
 
-  /** By RPC: whether the alarm is set. */
+  /** Called by RPC: whether the alarm is set. */
   async isTicking(): Promise<boolean> {
     return (await this.ctx.storage.getAlarm()) !== null;
   }
@@ -72,7 +72,7 @@ export class Ticker extends Endpoint<Env, SendChannel> {
     return this.ctx.storage.setAlarm(Date.now() + PERIOD);
   }
 
-  /** The newest price. The symbol is kept, for the alarm. */
+  /** The newest price. It stores the symbol, which the alarm needs. */
   #price(symbol = ""): Price {
     const { kv } = this.ctx.storage;
     kv.put("symbol", symbol);

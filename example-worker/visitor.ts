@@ -1,4 +1,4 @@
-// The options of the demonstrations of which each open page has an object of its own, under a name that the page makes up.
+// The options of the demonstrations that have an object for each open page. The page makes up the name.
 import type { EndpointOptions } from "socle";
 
 import { sameOrigin } from "./origin.ts";
@@ -9,7 +9,7 @@ export const forVisitor: EndpointOptions = {
   allowedOrigins: sameOrigin,
   onHandshake: (_request, { pathParameters: { visitor } }) =>
     isVisitor(visitor) ? undefined : new Response("A visitor has 8 to 24 small letters and digits", { status: 400 }),
-  // A page sends numbers.
+  // The page sends only short numbers.
   maxTextMessageBufferSize: 8,
   rateLimit: { messages: 100, perMs: 10_000 },
 };

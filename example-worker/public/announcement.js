@@ -1,4 +1,4 @@
-// What is announced to a hall, and how many listeners have heard it.
+// Announcements to a hall, and how many listeners have heard the newest.
 import { painted, say } from "./painted.js";
 
 export function startAnnouncement(section, hall) {

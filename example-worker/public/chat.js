@@ -1,9 +1,9 @@
-// Chat: several rooms at once, one of them shown. Each has its client, which comes back by itself.
+// The chat: several rooms at once, one of them shown. Each has its client, which reconnects by itself.
 import { connect } from "./client.js";
 import { appendLine } from "./log.js";
 import { Typing, TYPING } from "./typing.js";
 
-/** Said by a room that was away for too long. */
+/** Shown where the history no longer has all that was missed. */
 const GAP = "Some lines are missing here: the room keeps only the newest.";
 
 const title = document.title;
@@ -13,10 +13,10 @@ class Room {
   member;
   status = "";
   members = [];
-  /** What its log shows: parts and kinds. */
+  /** The lines of its log, each with its parts and its kind. */
   lines = [];
   unread = 0;
-  /** Who is typing, and until when. */
+  /** Until when each member is shown as typing. */
   typing = new Map();
   #typing = new Typing();
   #client;
@@ -28,7 +28,7 @@ class Room {
     this.#changed = changed;
     this.#client = connect(`/chat/${encodeURIComponent(name)}?name=${encodeURIComponent(member)}`, (text) => {
       this.status = text;
-      // Not before there is a client.
+      // The first status comes while the client is constructed.
       if (this.#client) changed(this);
     });
     this.#client.addEventListener("message", ({ data, topic }) => {
@@ -37,17 +37,17 @@ class Room {
     const said = this.#client.topic("lines");
     said.addEventListener("message", ({ data }) => this.#show(JSON.parse(data)));
     said.addEventListener("recovery", ({ recovered }) => {
-      // Who was never here has missed nothing.
+      // On a first visit nothing is missing.
       if (!recovered && this.members.length > 0) this.#add(GAP);
     });
   }
 
-  /** The server has closed it for good. */
+  /** Whether the connection has ended for good. The client doesn't reconnect then. */
   get isClosed() {
     return this.#client.status === "closed";
   }
 
-  /** What can't be sent now waits. */
+  /** Without a connection the client queues the line. */
   say(text) {
     this.#client.send(JSON.stringify({ type: "message", text }));
   }
@@ -60,7 +60,7 @@ class Room {
     this.#client.close();
   }
 
-  /** Takes a message of this moment. */
+  /** Handles a message that is not a line. */
   #take({ type, name, members }) {
     switch (type) {
       case "welcome":
@@ -127,7 +127,7 @@ export function startChat(section) {
     find(".status").textContent = shown.status;
     find("#members").textContent = shown.members.join(", ");
     find("#members").parentElement.hidden = shown.members.length === 0;
-    // A client that is closed sends nothing any more.
+    // A closed client can send nothing.
     const hadFocus = shown.isClosed && say.contains(document.activeElement);
     say.hidden = shown.isClosed;
     rejoin.hidden = !shown.isClosed;
@@ -150,7 +150,7 @@ export function startChat(section) {
     showTabs();
   }
 
-  /** Something has come, or the connection is another. */
+  /** Called for each new line, and when the state of a room changes. */
   function changed(room, line) {
     if (line?.kind === "message" && !isSeen(room)) room.unread++;
     if (room === shown) {
@@ -161,7 +161,7 @@ export function startChat(section) {
   }
 
   function enter(key, name) {
-    // One that was closed for good is entered anew, and gives its newest lines again.
+    // A room whose connection has ended for good is joined anew. It sends its newest lines again.
     if (!rooms.has(key) || rooms.get(key).isClosed) rooms.set(key, new Room(key, name, changed));
     show(rooms.get(key));
   }
@@ -178,7 +178,7 @@ export function startChat(section) {
   say.addEventListener("submit", (event) => {
     event.preventDefault();
     const { text } = say.elements;
-    // The room takes no blank line.
+    // The server closes a session that sends a blank line.
     if (text.value.trim()) shown.say(text.value);
     text.value = "";
     text.focus();

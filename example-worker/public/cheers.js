@@ -1,4 +1,4 @@
-// Rounds of cheers: whether all listeners hear all of them, in one order, and when the last one has.
+// Rounds of cheers: whether all listeners hear all cheers in one order, and how long that takes.
 import { describe } from "./describe.js";
 import { painted, say } from "./painted.js";
 import { Round } from "./round.js";
@@ -37,14 +37,14 @@ export function startCheers(section, hall) {
   hall.addEventListener("change", show);
   hall.addEventListener("cheer", ({ detail: { listener, message } }) => {
     counted = message.number;
-    // Another page may cheer in the same hall.
+    // Other pages may cheer in the same hall.
     if (message.round === round?.id) round.take(listener, message);
     show();
   });
   hall.addEventListener("leave", ({ detail: { listener } }) => {
     round?.leave(listener);
     if (round?.size !== 0) return;
-    // Who comes next may be in another hall.
+    // The next listeners may be in another hall.
     [round, counted] = [undefined, 0];
     progress.value = 0;
     list?.replaceChildren();
@@ -56,7 +56,7 @@ export function startCheers(section, hall) {
     const listeners = hall.welcomed;
     const cheers = Number(form.elements.cheers.value);
     round = new Round(listeners, cheers);
-    // From the first listener to the last, so from all shards.
+    // Spread over all listeners, and so over all shards.
     for (let cheer = 0; cheer < cheers; cheer++) {
       listeners[Math.floor((cheer * listeners.length) / cheers)].client.send(round.id);
     }

@@ -1,7 +1,7 @@
-// The page's clients: where they connect to, and what they say of it.
+// The page's clients, and their status in words.
 import { SocleClient } from "./socle-client.js";
 
-/** What each status is called: at first, and once it has been open. */
+/** The words for a status: at first, and after the client was open before. */
 const WORDS = { connecting: ["Connecting", "Reconnecting"], open: ["Connected", "Connected again"] };
 
 function words(status, hasBeenOpen, { code, reason }) {
@@ -12,10 +12,10 @@ function words(status, hasBeenOpen, { code, reason }) {
 }
 
 /**
- * A client of a path of the page's host.
+ * Makes a client for a path of the page's host.
  *
- * @param tell is told each status in words, and whether it is open
- * @param options those of the client
+ * @param tell is called with each status in words, and whether the client is open
+ * @param options the options of the client
  */
 export function connect(path, tell, options) {
   const client = new SocleClient(new URL(path, location.origin.replace(/^http/, "ws")), options);

@@ -1,10 +1,10 @@
-// The Worker's code beside what it does, from the files that run: build.js takes it from there.
+// Shows the Worker's code. build.js takes it from the files that run.
 import { regions } from "./regions.js";
 
 const TOKENS =
   /(?<comment>\/\/.*|\/\*[^]*?\*\/|^ *…$)|(?<string>"[^"\n]*"|`[^`]*`)|(?<keyword>\b(?:async|await|class|const|export|extends|for|if|in|new|of|override|return|static|super|this|undefined|void)\b)|(?<type>\b[A-Z]\w*)|(?<number>\b\d[\d_]*\b)/gm;
 
-/** The code, with a span around each word that has a colour. */
+/** The code, with a span around each token that has a colour. */
 function* coloured(text) {
   let end = 0;
   for (const { 0: token, index, groups } of text.matchAll(TOKENS)) {

@@ -1,4 +1,4 @@
-// Five messages to one path, and their answers in the order in which they come.
+// Five messages to one path, and the answers in the order in which they arrive.
 import { connect } from "./client.js";
 
 const MESSAGES = ["1", "2", "3", "4", "5"];
@@ -26,7 +26,7 @@ export class Lane {
   constructor(element, path, options) {
     const find = (selector) => element.querySelector(selector);
     [this.#messages, this.#answers, this.#verdict] = [".messages", ".answers", ".verdict"].map(find);
-    // A bare Durable Object speaks no protocol of Socle's.
+    // A bare Durable Object doesn't speak Socle's protocol, and runs the handler for all messages at once.
     this.#isSequential = !options.plain;
     items(this.#messages, MESSAGES);
     this.#client = connect(
@@ -41,7 +41,7 @@ export class Lane {
     this.#client.addEventListener("message", ({ data }) => this.#take(data));
   }
 
-  /** Resolves when all answers have come, or the connection is lost. */
+  /** Resolves when all answers have arrived, or when the connection is lost. */
   async round() {
     await this.#client.ready;
     this.#received = [];

@@ -2,7 +2,7 @@
 import { Hall } from "./hall.js";
 import { painted, say } from "./painted.js";
 
-/** As crowd.ts has them. */
+/** The same numbers as in crowd.ts. */
 const SHARDS = 8;
 const FULL = 25;
 
@@ -14,7 +14,7 @@ function addShard(list, shard) {
   item.append(name, seats, number);
   list.append(item);
   return (sessions) => {
-    // Where all are full they share what comes.
+    // If all shards are full, each takes more than it has seats.
     for (const [index, seat] of [...seats.children].entries()) seat.className = index < sessions ? "taken" : "";
     number.textContent = sessions;
   };
@@ -30,8 +30,8 @@ function words(hall, shards) {
 }
 
 /**
- * @param name of the hall: where there is a form, its field says it
- * @param count how many come at once
+ * @param name the hall's name, if the section has no form for it
+ * @param count how many listeners join at once
  * @returns the hall
  */
 export function startListeners(section, name, count = 0) {
@@ -48,7 +48,7 @@ export function startListeners(section, name, count = 0) {
   hall.addEventListener("change", show);
 
   slider.addEventListener("input", () => (wanted.textContent = slider.value));
-  // Not on the way there: each listener is a connection.
+  // `change`, not `input`: each listener is a connection.
   slider.addEventListener("change", () => hall.gather(Number(slider.value)));
   wanted.textContent = slider.value = count;
   hall.gather(count);

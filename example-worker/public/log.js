@@ -1,4 +1,4 @@
-// A list of lines, of which each is parts. What comes over a socket is only ever inserted as text.
+// A log of lines, each of several parts. What arrives over a socket is inserted as text, never as HTML.
 export function appendLine(lines, parts, kind) {
   const isAtEnd = lines.scrollHeight - lines.scrollTop - lines.clientHeight < 8;
   const line = document.createElement("p");

@@ -1,4 +1,4 @@
-// A network that can be cut: what is on its way then is lost, and nobody can connect until it is restored.
+// A network that can be cut. Messages that are on their way are lost then, and no socket can connect until it is restored.
 class CutEvent extends Event {
   code = 1006;
   reason = "";
@@ -19,7 +19,7 @@ export class Network {
     this.isCut = false;
   }
 
-  /** The class of its WebSockets. */
+  /** A WebSocket class whose connections go through this network. */
   get WebSocket() {
     // oxlint-disable-next-line typescript/no-this-alias, unicorn/no-this-assignment -- each socket has its own
     const network = this;

@@ -1,8 +1,8 @@
-// The same messages to a bare Durable Object and to Socle, again and again.
+// Sends the same messages to a bare Durable Object and to Socle, again and again.
 import { Lane } from "./lane.js";
 import { visitor } from "./visitor.js";
 
-/** Between two rounds, in milliseconds. */
+/** The time between two rounds, in milliseconds. */
 const PAUSE = 2500;
 
 const isStill = matchMedia("(prefers-reduced-motion: reduce)").matches;
@@ -21,7 +21,7 @@ export function startOrder(section) {
     if (isUnderWay) return;
     isUnderWay = true;
     send.ariaDisabled = "true";
-    // A client that was closed for good has nobody to send to.
+    // A client that has closed for good rejects.
     await Promise.allSettled(lanes.map((lane) => lane.round()));
     isUnderWay = false;
     send.ariaDisabled = "false";

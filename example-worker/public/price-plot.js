@@ -1,7 +1,7 @@
-// The prices that two clients have taken, as two lines over the last seconds.
+// Draws the prices that two clients have taken in the last seconds, as two lines.
 const WIDTH = 600;
 const [TOP, BOTTOM] = [20, 200];
-/** How much time is shown, in milliseconds, and where its end is. */
+/** The time that is shown, in milliseconds, and the x of now. */
 const SHOWN = 20_000;
 const END = 585;
 
@@ -20,7 +20,7 @@ export class PricePlot {
   draw() {
     const now = performance.now();
     for (const [name, taken] of Object.entries(this.#lines)) {
-      // The last one before is where the line begins.
+      // The line begins with the last price before that time.
       const first = taken.findLastIndex(({ at }) => at < now - SHOWN);
       this.#lines[name] = taken.slice(Math.max(first, 0));
     }
@@ -31,7 +31,7 @@ export class PricePlot {
     const x = (at) => Math.max(0, END - ((now - at) / SHOWN) * WIDTH).toFixed(1);
     for (const [name, taken] of Object.entries(this.#lines)) {
       if (taken.length === 0) continue;
-      // A price holds until the next one is taken.
+      // Each price holds until the client takes the next one.
       const points = taken.flatMap(({ at, price }, index) => [
         ...(index > 0 ? [`${x(at)},${y(taken[index - 1].price)}`] : []),
         `${x(at)},${y(price)}`,

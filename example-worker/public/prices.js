@@ -1,8 +1,8 @@
-// One object's prices, taken by two clients: one takes each at once, and one takes its time.
+// Two clients take the prices of one object. One takes each at once, and the other one waits between two prices.
 import { connect } from "./client.js";
 import { PricePlot } from "./price-plot.js";
 
-/** Resolves after the time that the slider says, or as soon as it is moved. */
+/** Resolves after the slider's time, or when the slider moves. */
 const pause = (slider) =>
   new Promise((resolve) => {
     const done = () => {
@@ -14,7 +14,7 @@ const pause = (slider) =>
     slider.addEventListener("input", done);
   });
 
-/** @param rest is awaited after each price @returns what closes the client */
+/** @param rest is awaited after each price @returns a function that closes the client */
 function subscribe(output, taken, rest) {
   const client = connect("/ticker/SOCLE", (words, isOpen) => {
     if (!isOpen) output.textContent = words;
@@ -40,7 +40,7 @@ export function startPrices(section) {
   let stops = [];
   let timer;
 
-  // A page that nobody sees takes no prices.
+  // A hidden page takes no prices.
   function turn() {
     for (const stop of stops) stop();
     clearInterval(timer);

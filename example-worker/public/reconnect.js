@@ -1,25 +1,25 @@
-// Numbers that one client publishes, and what it and another one receive, while the other's network is cut.
+// One client publishes numbers, which it and another client receive. The other client's network can be cut.
 import { connect } from "./client.js";
 import { Network } from "./network.js";
 import { painted, say } from "./painted.js";
 import { visitor } from "./visitor.js";
 
-/** How many numbers are shown, and in milliseconds how often one is published. */
+/** How many numbers are shown, and the time between two of them in milliseconds. */
 const SHOWN = 12;
 const PERIOD = 350;
 
-/** How many are published at first, while the network is cut, and after it. */
+/** How many numbers are published at first, while the network is cut, and afterwards. */
 const [FIRST, CUT, AFTER] = [6, 7, 3];
 
 const pause = (time) => new Promise((resolve) => setTimeout(resolve, time));
 
-/** What one client has received. */
+/** The numbers that one client has received, in the order of their arrival. */
 class Received {
   numbers = [];
   late = new Set();
-  /** The newest that was published when it came back last: up to it all are late. */
-  #lateUntil = 0;
+  /** The newest number when the network was cut, and when it was restored. Those between them arrive late. */
   #lateFrom = 0;
+  #lateUntil = 0;
 
   take(number) {
     this.numbers.push(number);
@@ -74,7 +74,7 @@ export function startReconnect(section) {
       counts[index].textContent = `${all[index].numbers.length} of ${published}`;
     }
     const isWhole = all.every(({ numbers }) => numbers.length >= published);
-    // Not each number is read aloud: where it is cut, and where it is whole again.
+    // The status is a live region: it changes when the network is cut, and when all numbers have arrived.
     if (network.isCut) say(status, "The network is cut, and the numbers go on.");
     else if (isWhole && !isBusy) say(status, words());
   });

@@ -1,4 +1,4 @@
-/** Starts something when its section is seen for the first time: a demonstration that nobody looks at opens no connection. */
+/** Starts a demonstration when a third of it first comes into view, so that it opens no connection before. */
 export function onceSeen(section, start) {
   const observer = new IntersectionObserver(
     (entries) => {
@@ -6,7 +6,7 @@ export function onceSeen(section, start) {
       observer.disconnect();
       start(section);
     },
-    { rootMargin: "120px" },
+    { threshold: 0.3 },
   );
-  observer.observe(section);
+  observer.observe(section.querySelector(".demonstration"));
 }

@@ -1,10 +1,10 @@
-// An object that hibernates, and what it knows when it wakes. To ask whether it sleeps would wake it: the page counts the time since
-// the last event.
+// An object that hibernates, and what it knows when it wakes. A request would wake it, so the page itself counts the time since the last
+// event.
 import { connect } from "./client.js";
 import { painted, say } from "./painted.js";
 import { visitor } from "./visitor.js";
 
-/** After how many milliseconds without an event it is taken to sleep: the platform says about ten seconds. */
+/** After how many milliseconds the page takes it to be asleep. The platform lets go of an idle object after about ten seconds. */
 const SLEEPS_AFTER = 12_000;
 
 const WORDS = {

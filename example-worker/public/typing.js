@@ -1,7 +1,7 @@
-/** How long somebody is said to be typing, and how often one says it at most, in milliseconds. */
+/** How long a member is shown as typing, and the least time between two notices, in milliseconds. */
 export const TYPING = 3000;
 
-/** Whether it is to be said that one types: each keystroke asks. What is sent in between doesn't have it said more often. */
+/** Decides for each keystroke whether a notice is due. A line that is sent in between doesn't make one due earlier. */
 export class Typing {
   #saidAt = -Infinity;
 
