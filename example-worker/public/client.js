@@ -8,7 +8,7 @@ function words(status, hasBeenOpen, { code, reason }) {
   if (status in WORDS) return WORDS[status][Number(hasBeenOpen)];
   if (status === "closed")
     return code === 1000 ? "Not connected" : `The server has closed the connection: ${reason || code}`;
-  return navigator.onLine ? "Connection lost. It tries again." : "You are offline. It goes on when you are back.";
+  return navigator.onLine ? "Connection lost. The client reconnects." : "You are offline. The client reconnects later.";
 }
 
 /**

@@ -1,4 +1,4 @@
-/** Starts a demonstration when a third of it first comes into view, so that it opens no connection before. */
+/** Starts a demonstration when it first reaches the middle of the window, so that it opens no connection before. */
 export function onceSeen(section, start) {
   const observer = new IntersectionObserver(
     (entries) => {
@@ -6,7 +6,7 @@ export function onceSeen(section, start) {
       observer.disconnect();
       start(section);
     },
-    { threshold: 0.3 },
+    { rootMargin: "-30% 0px" },
   );
   observer.observe(section.querySelector(".demonstration"));
 }

@@ -1,4 +1,4 @@
-// What the example's page shows: each promise as it happens, beside the code that runs.
+// The demonstrations of the example's page, in a real browser.
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 
@@ -16,12 +16,12 @@ const status = (page: Page, id: string): Locator => part(page, id).getByRole("st
 const button = (page: Page, id: string): Locator => part(page, id).locator(".demonstration button").last();
 const number = async (locator: Locator): Promise<number> => Number(await locator.textContent());
 
-/** Starts a demonstration, which is when it is seen. */
+/** Scrolls to a demonstration, which starts it. */
 async function show(page: Page, id: string): Promise<void> {
   await part(page, id).locator(".demonstration").scrollIntoViewIfNeeded();
 }
 
-/** Keeps all that an element says from now on. */
+/** Records each text of an element from now on. */
 const listen = (page: Page, selector: string): Promise<void> =>
   page.evaluate(`{
     globalThis.heard = [];
@@ -30,7 +30,7 @@ const listen = (page: Page, selector: string): Promise<void> =>
   }`);
 const heard = (page: Page): Promise<string[]> => page.evaluate<string[]>("heard");
 
-/** Presses Tab until that has the focus. */
+/** Presses Tab until the target has the focus. */
 async function tabTo(page: Page, target: Locator): Promise<void> {
   await target.evaluate((element) => ((globalThis as { target?: unknown }).target = element));
   for (let presses = 0; presses < 60; presses++) {
@@ -48,23 +48,21 @@ describe("order", () => {
     await listen(page, '[data-path="/order/"] .verdict');
     await expectText(verdict(page, "/bare-order/"), /^Out of order: (?!1 2 3 4 5)/);
     await expectText(verdict(page, "/order/"), "In order: 1 2 3 4 5");
-    // By itself, again and again, until it is paused.
+    // It starts the next round by itself.
     const rounds = async () => (await heard(page)).filter((text) => text.startsWith("In order"));
     await expect.poll(async () => (await rounds()).length).toBeGreaterThan(1);
     expect((await heard(page)).filter((text) => text.startsWith("Out of order"))).toEqual([]);
-    await part(page, "order").getByRole("button", { name: "Pause" }).click();
+  });
+
+  it("sends once, and again when told to, where reduced motion is preferred", async () => {
+    const page = await open("/", { reducedMotion: "reduce" });
+    await expectText(verdict(page, "/order/"), "In order");
+    await expectText(part(page, "order").locator(".pause"), "Play");
+    expect(await page.evaluate<number>("document.getAnimations().length")).toBe(0);
     await expect.poll(() => button(page, "order").getAttribute("aria-disabled")).toBe("false");
     await listen(page, '[data-path="/order/"] .verdict');
     await button(page, "order").click();
     await expect.poll(async () => (await heard(page)).at(-1)).toBe("In order: 1 2 3 4 5");
-  });
-
-  it("moves once and no more for those who want less motion", async () => {
-    const page = await open("/", { reducedMotion: "reduce" });
-    await expectText(verdict(page, "/order/"), "In order");
-    await expectText(part(page, "order").locator(".pause"), "Play");
-    const animations = page.evaluate<number>("document.getAnimations().length");
-    expect(await animations).toBe(0);
   });
 });
 
@@ -74,7 +72,7 @@ describe("hibernation", () => {
     await show(page, "hibernation");
     await expectText(status(page, "hibernation"), "its first message");
     const state = part(page, "hibernation").locator(".state");
-    /** Whether the object had left memory. Nothing outside tells: the page says when that is likely. */
+    /** Sends a message when the page takes the object to be asleep. @returns whether it was */
     const wake = async (): Promise<boolean> => {
       await expectText(state, "Asleep");
       await button(page, "hibernation").click();
@@ -94,7 +92,7 @@ describe("hibernation", () => {
   });
 });
 
-/** Keeps each price that the slow client shows, with the newest that a socket without flow control has brought by then. */
+/** Records each price that the slow client takes, with the newest price that a socket without flow control has received by then. */
 const WATCH = `
   globalThis.shown = [];
   let newest = 0;
@@ -111,7 +109,7 @@ describe("slow clients", () => {
   const output = (page: Page, name: string) => part(page, "slow").locator(`output.${name}`);
   const skipped = async (page: Page, name: string) =>
     Number(/(\d+) skipped/.exec((await output(page, name).textContent())!)?.[1]);
-  /** At how many different prices a line stands. */
+  /** How many different prices a line shows. */
   const steps = async (page: Page, name: string) => {
     const points = (await part(page, "slow").locator(`polyline.${name}`).getAttribute("points"))!;
     expect(points).toMatch(/^[\d.]+,[\d.]+( [\d.]+,[\d.]+)*$/);
@@ -124,7 +122,7 @@ describe("slow clients", () => {
     await expectText(output(page, "slow"), /skipped$/);
     await page.evaluate(WATCH);
     const shown = () => page.evaluate<{ number: number; skipped: number; newest: number }[]>("shown");
-    /** How many were skipped between the last ones. */
+    /** How many prices were skipped between the last ones. */
     const skips = async (last: number) => {
       const all = (await shown()).slice(-last - 1);
       return all.slice(1).map((one, index) => one.skipped - all[index]!.skipped);
@@ -140,7 +138,7 @@ describe("slow clients", () => {
     for (const [index, { number: price, skipped: sum }] of all.slice(1).entries()) {
       expect(price - all[index]!.number - 1).toBe(sum - all[index]!.skipped);
     }
-    // When a price is taken, the next may be there already: the one after that is as new as the newest was.
+    // The next price may have arrived when one is taken. The one after it is at least as new as the newest was then.
     for (const [index, one] of all.slice(2).entries()) expect(one.number).toBeGreaterThanOrEqual(all[index]!.newest);
   });
 });
@@ -194,7 +192,7 @@ describe("the code", () => {
       expect(lines.length, file).toBeLessThanOrEqual(18);
       const flat = source.replaceAll(/^ +/gm, "");
       for (const shown of code.split("\n  …\n")) expect(flat, file).toContain(shown.replaceAll(/^ +/gm, ""));
-      // On a desktop all of it is seen.
+      // On a desktop the code needs no scrolling.
       const isWide = await figure
         .locator("pre")
         .evaluate((pre: { scrollWidth: number; clientWidth: number }) => pre.scrollWidth > pre.clientWidth);

@@ -93,7 +93,7 @@ export async function violations(page: Page): Promise<string[]> {
   return found.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join()}`);
 }
 
-/** What is drawn and has nothing in it: a list, a plot, a line, a progress that is none. */
+/** Elements that are shown without content: lists, lines of a plot, texts, a progress bar at 0. */
 export const emptyBoxes = (page: Page): Promise<string[]> =>
   page.evaluate<string[]>(`
     [...document.querySelectorAll("h1, h2, h3, p, ol, ul, li, dl, dt, dd, pre, output, figcaption, figure, form, [role=log], polyline, progress")]
@@ -106,7 +106,7 @@ export const emptyBoxes = (page: Page): Promise<string[]> =>
       .map(({ outerHTML }) => outerHTML.slice(0, 200));
   `);
 
-/** What is written over more than two lines. */
+/** Texts that take more than two lines. */
 export const longSentences = (page: Page): Promise<string[]> =>
   page.evaluate<string[]>(`
     [...document.querySelectorAll("h1, h2, h3, p, li, dt, dd, label, figcaption, summary, a, button")]
