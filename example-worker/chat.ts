@@ -1,4 +1,4 @@
-// A chat room: each path `/chat/{room}` is an object of its own, and what is said is published on a topic of it, with a history.
+// A chat room. Each path `/chat/{room}` is an object of its own, which publishes the lines on a topic with a history.
 import { Endpoint, type EndpointOptions, type HandshakeContext, type Session } from "socle";
 
 import type { Env } from "./env.ts";
@@ -7,7 +7,7 @@ import { sameOrigin } from "./origin.ts";
 /** What a client sends, as JSON. */
 type Said = { type: "message"; text: string } | { type: "typing" };
 
-/** What somebody has said. */
+/** A line of the chat. */
 export interface Line {
   type: "message";
   name: string;
@@ -16,35 +16,35 @@ export interface Line {
   at: number;
 }
 
-/** What a room sends, as JSON: first the lines of the history, then the welcome, then what happens. */
+/** What a room sends, as JSON: first the lines of the history, then the welcome, then each event. */
 export type ChatMessage =
-  /** `recovered` says whether the lines before it are all that a client has missed, `position` where they end. */
+  /** `recovered` is true if the lines before it are all that the client missed. `position` is that of the last line. */
   | { type: "welcome"; name: string; members: string[]; recovered: boolean; position: string }
   | { type: "joined" | "returned" | "left" | "typing"; name: string }
-  /** With the last position that it has seen a client comes back. */
+  /** A client that reconnects sends the last position that it has seen. */
   | (Line & { position: string });
 
-/** What the object behind a room knows of itself. */
+/** What the object behind a room knows about itself. */
 export interface RoomFacts {
   sessions: number;
-  /** Kept in the history. */
+  /** How many lines are in the history. */
   messages: number;
-  /** How often the object was made: at first, and each time that something woke it. */
+  /** How often the object was constructed: at first, and each time that it woke. */
   wakes: number;
-  /** Since when it is in memory, in milliseconds since 1970. */
+  /** When the object was last constructed, in milliseconds since 1970. */
   awakeSince: number;
 }
 
-/** The topic of the lines. Joining, leaving and typing are of this moment: they are broadcast, and nobody catches up on them. */
+/** The topic of the lines. Notices of joining, leaving and typing are broadcast instead: nobody needs them later. */
 const LINES = "lines";
 
-/** How many lines a room keeps, and how many of them one who joins is given. */
+/** How many lines a room keeps, and how many of them a new member gets. */
 const KEPT = 500;
 const GIVEN = 50;
 
 const json = (message: ChatMessage | Line): string => JSON.stringify(message);
 
-/** What a text of a client's says; undefined if it is nothing that a room knows. */
+/** Parses a client's message. It returns undefined for anything that a room doesn't know. */
 function said(text: string): Said | undefined {
   try {
     const { type, text: line } = JSON.parse(text) as Partial<Record<string, unknown>>;
@@ -55,7 +55,7 @@ function said(text: string): Said | undefined {
   }
 }
 
-/** Nobody comes without a name. It is asked in the Worker: no object wakes for one who is refused. */
+/** Refuses a client without a name. This runs in the Worker, so no object wakes for a refused client. */
 function wantName(request: Request, _context: HandshakeContext): Response | { userPrincipal: string } {
   const name = new URL(request.url).searchParams.get("name")?.trim();
   if (!name || name.length > 40) return new Response("Give a name of at most 40 characters", { status: 400 });
@@ -68,15 +68,16 @@ export class Chat extends Endpoint<Env, string, "/chat/{room}"> {
     allowedOrigins: sameOrigin,
     onHandshake: wantName,
     maxTextMessageBufferSize: 4096,
-    rateLimit: { messages: 30, perMs: 10_000 },
-    // A page that has gone to sleep doesn't answer; one that is there sends a ping.
+    // The page sends at most one notice of typing in 3 s, which is 4 in 10 s. That leaves 36 for lines.
+    rateLimit: { messages: 40, perMs: 10_000 },
+    // A page that is suspended sends no ping.
     clientTimeoutMs: 120_000,
     autoResponse: { request: "ping", response: "pong" },
-    // After a crash or a deploy the others are told who is gone.
+    // After a crash or a deploy the others learn who is gone.
     trackSessions: true,
     topics: {
       history: { messages: KEPT },
-      // For plain clients, such as wscat: with each line they are told the position.
+      // Plain clients, such as wscat, get the position with each line.
       envelope: ({ payload, position }) => JSON.stringify({ ...JSON.parse(payload as string), position }),
     },
   };
@@ -90,10 +91,10 @@ export class Chat extends Endpoint<Env, string, "/chat/{room}"> {
 
   override async onOpen(session: Session<"/chat/{room}">): Promise<string> {
     const name = session.userPrincipal as string;
-    // A client that comes back says what it has seen: that of the page in its handshake, any other by `?since=`.
+    // The page's client says in its handshake what it has seen. Any other client uses `?since=`.
     const since = session.requestParameterMap.get("since") ?? "client";
     const { recovered, position } = await session.subscribe(LINES, { since, last: GIVEN });
-    // The session is not open yet: the members are the others, and they alone get the broadcast.
+    // This session is not open yet, so `openSessions` and the broadcast cover only the others.
     const others = [...this.openSessions()].map(({ sessionObject }) => sessionObject);
     const members = [...others, name].toSorted();
     void session.asyncRemote.sendText(json({ type: "welcome", name, members, recovered, position: position! }));
@@ -101,24 +102,30 @@ export class Chat extends Endpoint<Env, string, "/chat/{room}"> {
     return name;
   }
 
-  override async onText(name: string, text: string, session: Session): Promise<void> {
+  // #region chat
+  override async onText(name: string, text: string, session: Session) {
     const message = said(text);
-    if (!message) return session.close(1003, "A room takes JSON: a message or typing");
-    if (message.type === "typing") this.broadcast(json({ type: "typing", name }), { except: session });
-    else await session.publish(LINES, json({ ...message, name, at: Date.now() }));
+    if (!message) return session.close(1003, "A room takes JSON");
+    if (message.type === "typing") {
+      this.broadcast(json({ type: "typing", name }), { except: session });
+    } else {
+      const line: Line = { ...message, name, at: Date.now() };
+      await session.publish(LINES, json(line));
+    }
   }
 
-  override onClose(name: string): void {
-    // Nobody came whose onOpen failed.
+  override onClose(name: string) {
+    // There is no name if onOpen failed.
     if (name) this.broadcast(json({ type: "left", name }));
   }
+  // #endregion
 
-  /** A client that exceeds a limit is closed by Socle; the log need not have it. */
+  /** Socle closes a client that exceeds a limit. That need not be logged. */
   override onError(_name: string, session: Session, error: Error): void {
     if (error.name !== "LimitExceededError") console.error(`${session.requestURI.pathname}:`, error);
   }
 
-  /** By RPC, for the page's panel. To ask wakes the object. */
+  /** Called by RPC, for `/facts/{room}`. The call wakes the object. */
   async facts(): Promise<RoomFacts> {
     const { length: messages } = await this.publications(LINES);
     return { sessions: this.openSessionCount(), messages, wakes: this.#wakes, awakeSince: this.#awakeSince };

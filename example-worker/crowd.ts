@@ -1,5 +1,5 @@
-// A hall whose listeners are divided over shards: `/crowd/{hall}#0` and on, of which the object `/crowd/{hall}` is the root. The
-// shards are small, so that one sees more come into use.
+// A hall whose listeners are divided over shards: the objects `/crowd/{hall}#0`, `#1` and so on. The object `/crowd/{hall}` is their
+// root. The shards are small, so that you see more of them come into use.
 import { Endpoint, type EndpointOptions, type Session } from "socle";
 
 import type { Env } from "./env.ts";
@@ -7,9 +7,9 @@ import { sameOrigin } from "./origin.ts";
 
 /** What a hall sends, as JSON. */
 export type CrowdMessage =
-  /** At first: in which shard the listener is. */
+  /** The first message: the shard of the listener. */
   | { type: "welcome"; shard: number }
-  /** A publication. `number` is one more than the last cheer's of the hall; `shard` is that of the listener who cheers. */
+  /** A publication. `number` counts the cheers of the hall. `shard` is the shard of the listener who cheers. */
   | { type: "cheer"; number: number; shard: number; round: string }
   /** A broadcast from the root. */
   | { type: "announcement"; id: string; text: string };
@@ -17,7 +17,7 @@ export type CrowdMessage =
 /** The topic of the cheers. */
 const CHEERS = "cheers";
 
-/** Between two announcements, in milliseconds. */
+/** The least time between two announcements, in milliseconds. */
 const PAUSE = 1000;
 
 /** How long an announcement may be, in bytes. */
@@ -27,43 +27,47 @@ const isHall = (name: string | undefined): boolean => /^[a-z0-9-]{1,40}$/.test(n
 const json = (message: CrowdMessage): string => JSON.stringify(message);
 const refuse = (status: number, text: string): Response => new Response(text, { status });
 
+// #region crowd
 export class Crowd extends Endpoint<Env, undefined, "/crowd/{hall}"> {
   static override options: EndpointOptions = {
     shards: { max: 8, sessions: 25 },
+    // #endregion
     topics: { history: { messages: 1000 } },
     allowedOrigins: sameOrigin,
     onHandshake: (_request, { pathParameters: { hall } }) =>
       isHall(hall) ? undefined : refuse(400, "A hall has a name of at most 40 small letters, digits and hyphens"),
     maxTextMessageBufferSize: 64,
     rateLimit: { messages: 60, perMs: 10_000 },
-    // A page that has gone to sleep doesn't answer, and would keep its places.
+    // A page that is suspended would keep its places.
     clientTimeoutMs: 120_000,
   };
 
-  /** In memory: an object that has forgotten it was idle for longer. */
+  /** Kept in memory only. An object that has lost it was idle for longer than the pause. */
   #announcedAt = 0;
 
-  /** In a shard, which is full of its own sessions and knows no others. */
+  /** Runs in a shard, which knows only its own sessions. */
   override async onOpen(session: Session): Promise<undefined> {
-    // A client that comes back says what it has seen, and is given what it missed: perhaps by another shard.
+    // A client that reconnects gets what it missed, perhaps from another shard.
     await session.subscribe(CHEERS, { since: "client" });
     void session.asyncRemote.sendText(json({ type: "welcome", shard: this.shard! }));
   }
 
-  /** In a shard. The number is one that all shards share: the root counts. */
-  override async onText(_: undefined, round: string): Promise<void> {
-    await this.root.cheer(this.shard!, round);
+  // #region crowd
+  override async onText(_: undefined, round: string) {
+    await this.root.cheer(this.shard!, round); // in a shard
   }
 
-  /** In the root, by RPC. It counts and publishes at once, so that the numbers are in the topic's order. */
-  async cheer(shard: number, round: string): Promise<void> {
+  async cheer(shard: number, round: string) {
+    // In the root, by RPC: one count for all shards.
     const { kv } = this.ctx.storage;
     const number = (kv.get<number>("cheers") ?? 0) + 1;
     kv.put("cheers", number);
-    await this.publish(CHEERS, json({ type: "cheer", number, shard, round }));
+    const cheer: CrowdMessage = { type: "cheer", number, shard, round };
+    await this.publish(CHEERS, json(cheer));
   }
+  // #endregion
 
-  /** In the root, for what is no WebSocket. Nothing was checked before. */
+  /** Runs in the root, for requests that are not WebSocket handshakes. Socle has checked nothing before. */
   override async onRequest(request: Request): Promise<Response> {
     const { headers, method, url } = request;
     if (method !== "POST") return new Response("POST an announcement", { status: 405, headers: { Allow: "POST" } });
@@ -79,7 +83,7 @@ export class Crowd extends Endpoint<Env, undefined, "/crowd/{hall}"> {
     return new Response(null, { status: 204 });
   }
 
-  /** A client that exceeds a limit is closed by Socle; the log need not have it. */
+  /** Socle closes a client that exceeds a limit. That need not be logged. */
   override onError(_: undefined, session: Session, error: Error): void {
     if (error.name !== "LimitExceededError") console.error(`${session.requestURI.pathname}:`, error);
   }

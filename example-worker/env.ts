@@ -5,4 +5,8 @@ export interface Env {
   Chat: DurableObjectNamespace;
   Ticker: DurableObjectNamespace;
   Crowd: DurableObjectNamespace;
+  Order: DurableObjectNamespace;
+  BareOrder: DurableObjectNamespace;
+  Sleeper: DurableObjectNamespace;
+  Relay: DurableObjectNamespace;
 }

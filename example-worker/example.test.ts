@@ -1,4 +1,4 @@
-// How one's own endpoints are tested: in workerd, through the Worker, with `socle/testing`.
+// How you test your own endpoints: in workerd, through the Worker, with `socle/testing`.
 import { runDurableObjectAlarm } from "cloudflare:test";
 import { env as bindings, exports } from "cloudflare:workers";
 import { connect, drop, hibernate, type Client } from "socle/testing";
@@ -8,6 +8,7 @@ import type { Chat, ChatMessage } from "./chat.ts";
 import type { Crowd, CrowdMessage } from "./crowd.ts";
 import type { Env } from "./env.ts";
 import { container } from "./index.ts";
+import type { Memory, Sleeper } from "./sleeper.ts";
 import type { Price, Ticker } from "./ticker.ts";
 
 const env = bindings as unknown as Env;
@@ -45,7 +46,7 @@ describe("a room", () => {
 
     await hibernate(room);
 
-    /** Whom the room gives these lines, and then the welcome. */
+    /** Joins, and expects these lines and then the welcome. */
     const back = async (since: string, texts: string[], recovered: boolean) => {
       const bob = await connect(exports.default, `/chat/annals?name=Bob&since=${since}`);
       for (const text of texts) expect(parse(await bob.next())).toMatchObject({ type: "message", text });
@@ -88,7 +89,7 @@ describe("a ticker", () => {
     const client = await connect(exports.default, "/ticker/SLOW", { protocols: "socle.v1" });
     const number = async () => (JSON.parse((await client.next()) as string) as Price).number;
     const take = (count: number) => client.send(new Uint8Array([2, count]));
-    // The settings, of which the first is one price at a time.
+    // The settings. The first one is the window: one price at a time.
     const settings = new Uint8Array((await client.next()) as ArrayBuffer);
     expect([...settings.subarray(0, 2)]).toEqual([3, 1]);
     expect(await number()).toBe(1);
@@ -99,10 +100,49 @@ describe("a ticker", () => {
   });
 });
 
+describe("what a page shows to its visitor", () => {
+  it("R11: is a slow handler that answers in order", async () => {
+    const client = await connect(exports.default, "/order/visitor1");
+    const messages = ["1", "2", "3", "4", "5"];
+    for (const message of messages) client.send(message);
+    for (const message of messages) expect(await client.next()).toBe(message);
+    await client.close(1000);
+  });
+
+  it("R20: is an object that forgets its fields as it sleeps, and neither the session object nor the history", async () => {
+    const sleeper = container.stub<Sleeper>(env, "/sleeper/visitor1");
+    const client = await connect(exports.default, "/sleeper/visitor1");
+    const ask = async () => JSON.parse((await client.ask("note")) as string) as Memory;
+    expect(await ask()).toEqual({ field: 1, session: 1, history: 1 });
+    expect(await ask()).toEqual({ field: 2, session: 2, history: 2 });
+    await hibernate(sleeper);
+    expect(await ask()).toEqual({ field: 1, session: 3, history: 3 });
+    await client.close(1000);
+  });
+
+  it("T7: is a topic that gives who comes back what was missed", async () => {
+    const relay = container.stub(env, "/relay/visitor1");
+    const publisher = await connect(exports.default, "/relay/visitor1");
+    expect(await publisher.ask("one")).toBe("one");
+    const { position } = await relay.topic("numbers");
+    for (const number of ["two", "three"]) expect(await publisher.ask(number)).toBe(number);
+    const seen = btoa(JSON.stringify({ numbers: position })).replaceAll("=", "");
+    const protocols = ["socle.v1", `socle.topics.${seen}`];
+    const client = await connect(exports.default, "/relay/visitor1", { protocols });
+    const texts: string[] = [];
+    while (!texts.at(-1)?.includes("three")) {
+      const message = await client.next();
+      texts.push(typeof message === "string" ? message : new TextDecoder().decode(message));
+    }
+    expect(texts.join().match(/one|two|three/g)).toEqual(["two", "three"]);
+    await Promise.all([publisher.close(1000), client.close(1000)]);
+  });
+});
+
 describe("a crowd", () => {
   const heard = async (client: Client) => JSON.parse((await client.next()) as string) as CrowdMessage;
 
-  /** So many listeners of a hall, each with the shard that it was told. */
+  /** Connects listeners to a hall. Each knows its shard. */
   const gather = (hall: string, count: number) =>
     Promise.all(
       Array.from({ length: count }, async () => {
@@ -123,7 +163,7 @@ describe("a crowd", () => {
     expect(Math.max(...Object.values(places))).toBeLessThanOrEqual(25);
     expect(await container.stub<Crowd>(env, "/crowd/arena").openSessionCount()).toBe(60);
 
-    // Of listeners of all shards at once.
+    // Listeners in all shards cheer at once.
     for (const { client } of listeners) client.send("round");
     const all = await Promise.all(
       listeners.map(async ({ client }) => {

@@ -1,5 +1,5 @@
-// A made-up price that an alarm pushes: subscribers start the alarm, and the last one to go stops it. One that is slow to
-// take prices is not given all of them, but the newest.
+// An alarm pushes made-up prices. The first subscriber starts it, and the last one to leave stops it. A slow subscriber skips prices
+// and gets the newest.
 import {
   Endpoint,
   slidingBuffer,
@@ -15,59 +15,55 @@ import { sameOrigin } from "./origin.ts";
 /** What a ticker sends, as JSON. */
 export interface Price {
   symbol: string;
-  /** One more than the last price's, so that a subscriber knows how many it was not given. */
+  /** Counts the prices, so that a subscriber knows how many it skipped. */
   number: number;
   price: number;
   /** In milliseconds since 1970. */
   at: number;
 }
 
-/** Between two prices, in milliseconds. */
+/** The time between two prices, in milliseconds. */
 const PERIOD = 250;
 
-/** Asks for the result, which nobody reads: that a price was skipped is not for the log. */
+/** Uses `send`, and ignores its result: `put` would log each price that is skipped. */
 const give = (send: SendChannel, price: Price): void => void send.send(JSON.stringify(price));
 
-/** The session object is the channel to the subscriber. */
-export class Ticker extends Endpoint<Env, SendChannel, "/ticker/{symbol}"> {
+/** The session object is the subscriber's channel. */
+// #region ticker
+export class Ticker extends Endpoint<Env, SendChannel> {
   static override options: EndpointOptions = {
+    flowControl: { window: 1 }, // one price at a time is under way
+    // #endregion
     allowedOrigins: sameOrigin,
     onHandshake: (_request, { pathParameters: { symbol = "" } }) =>
       /^[A-Z]{1,5}$/.test(symbol)
         ? undefined
         : new Response("A symbol has one to five capital letters", { status: 400 }),
-    // It listens to nobody.
+    // Subscribers have nothing to send.
     maxTextMessageBufferSize: 1,
-    // Whatever its size, one price at a time is under way to a subscriber.
-    flowControl: { window: 1 },
   };
 
-  override async onOpen(session: Session<"/ticker/{symbol}">): Promise<SendChannel> {
-    const { kv } = this.ctx.storage;
-    kv.put("symbol", session.pathParameters.symbol);
-    // What the subscriber has not taken when the next price comes is out of date.
-    const send = startWsConnection(session, { sendBufferOrN: slidingBuffer(1) });
-    give(send, this.#price);
+  // #region ticker
+  override async onOpen(session: Session) {
+    const sendBufferOrN = slidingBuffer(1); // the newest price
+    const send = startWsConnection(session, { sendBufferOrN });
+    give(send, this.#price(session.pathParameters.symbol));
     if (!(await this.isTicking())) await this.#tick();
     return send;
   }
 
-  override async onAlarm(): Promise<void> {
-    const { kv } = this.ctx.storage;
-    const { number, price } = this.#price;
-    kv.put("number", number + 1);
-    // A random walk, in cents.
-    kv.put("price", Math.max(1, Math.round(price * 100 * (1 + (Math.random() - 0.5) / 50))) / 100);
-    const newest = this.#price;
-    for (const { sessionObject } of this.openSessions()) give(sessionObject, newest);
+  override async onAlarm() {
+    const price = this.#next();
+    for (const one of this.openSessions()) give(one.sessionObject, price);
     if (this.openSessionCount() > 0) await this.#tick();
   }
+  // #endregion
 
   override async onClose(): Promise<void> {
     if (this.openSessionCount() === 0) await this.ctx.storage.deleteAlarm();
   }
 
-  /** By RPC: whether the alarm is set. */
+  /** Called by RPC: whether the alarm is set. */
   async isTicking(): Promise<boolean> {
     return (await this.ctx.storage.getAlarm()) !== null;
   }
@@ -76,13 +72,19 @@ export class Ticker extends Endpoint<Env, SendChannel, "/ticker/{symbol}"> {
     return this.ctx.storage.setAlarm(Date.now() + PERIOD);
   }
 
-  get #price(): Price {
+  /** The newest price. It stores the symbol, which the alarm needs. */
+  #price(symbol = ""): Price {
     const { kv } = this.ctx.storage;
-    return {
-      symbol: kv.get<string>("symbol") ?? "",
-      number: kv.get<number>("number") ?? 1,
-      price: kv.get<number>("price") ?? 100,
-      at: Date.now(),
-    };
+    kv.put("symbol", symbol);
+    return { symbol, number: kv.get<number>("number") ?? 1, price: kv.get<number>("price") ?? 100, at: Date.now() };
+  }
+
+  #next(): Price {
+    const { kv } = this.ctx.storage;
+    const { number, price } = this.#price(kv.get("symbol"));
+    kv.put("number", number + 1);
+    // A random walk, in cents.
+    kv.put("price", Math.max(1, Math.round(price * 100 * (1 + (Math.random() - 0.5) / 50))) / 100);
+    return this.#price(kv.get("symbol"));
   }
 }

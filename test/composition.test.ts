@@ -293,7 +293,7 @@ it("docs/composition.md and docs/frameworks.md show the code that these tests ru
   const blocks = [...text.matchAll(/^```ts\n(.*?)^```$/gms)].map(([, block]) => block!);
   expect(blocks.length).toBeGreaterThan(6);
   // Here imports are at the top, a module has one default export, and the parts of a block may be in two files.
-  const bare = (code: string) => code.replace(/^(import|export default) .*\n+/gm, "").replace(/^export /gm, "");
+  const bare = (block: string) => block.replace(/^(import|export default) .*\n+/gm, "").replace(/^export /gm, "");
   const run = bare(code.join("\n"));
   for (const part of blocks.flatMap((block) => bare(block).trim().split("\n\n"))) expect(run).toContain(part);
 });

@@ -1,4 +1,4 @@
-// What is announced to a hall, and how many listeners have heard it.
+// Announcements to a hall, and how many listeners have heard the newest.
 import { painted, say } from "./painted.js";
 
 export function startAnnouncement(section, hall) {
@@ -22,7 +22,7 @@ export function startAnnouncement(section, hall) {
     const response = await fetch(hall.path, { method: "POST", body }).catch(() => undefined);
     if (!response) say(status, "The hall can't be reached");
     else if (!response.ok) say(status, await response.text());
-    else if (hall.listeners.length === 0) say(status, "It is announced, and no listener of this page was there");
+    else if (hall.listeners.length === 0) say(status, "Announced. No listener of this page was there.");
   }
 
   form.addEventListener("submit", (event) => {

@@ -1,34 +1,35 @@
-// Chat: several rooms at once, one of them shown. Each has its client, which comes back by itself.
+// The chat: several rooms at once, one of them shown. Each has its client, which reconnects by itself.
 import { connect } from "./client.js";
 import { appendLine } from "./log.js";
+import { Typing, TYPING } from "./typing.js";
 
-/** How long somebody is said to be typing, and how often one says it, in milliseconds. */
-const TYPING = 3000;
-
-/** Said by a room that was away for too long. */
+/** Shown where the history no longer has all that was missed. */
 const GAP = "Some lines are missing here: the room keeps only the newest.";
 
 const title = document.title;
 
 class Room {
   name;
+  member;
   status = "";
   members = [];
-  /** What its log shows: texts and kinds. */
+  /** The lines of its log, each with its parts and its kind. */
   lines = [];
   unread = 0;
-  /** Who is typing, and until when. */
+  /** Until when each member is shown as typing. */
   typing = new Map();
-  #said = 0;
+  #typing = new Typing();
   #client;
   #changed;
 
   constructor(name, member, changed) {
     this.name = name;
+    this.member = member;
     this.#changed = changed;
     this.#client = connect(`/chat/${encodeURIComponent(name)}?name=${encodeURIComponent(member)}`, (text) => {
       this.status = text;
-      changed(this);
+      // The first status comes while the client is constructed.
+      if (this.#client) changed(this);
     });
     this.#client.addEventListener("message", ({ data, topic }) => {
       if (!topic) this.#take(JSON.parse(data));
@@ -36,28 +37,30 @@ class Room {
     const said = this.#client.topic("lines");
     said.addEventListener("message", ({ data }) => this.#show(JSON.parse(data)));
     said.addEventListener("recovery", ({ recovered }) => {
-      // Who was never here has missed nothing.
+      // On a first visit nothing is missing.
       if (!recovered && this.members.length > 0) this.#add(GAP);
     });
   }
 
-  /** What can't be sent now waits. */
+  /** Whether the connection has ended for good. The client doesn't reconnect then. */
+  get isClosed() {
+    return this.#client.status === "closed";
+  }
+
+  /** Without a connection the client queues the line. */
   say(text) {
-    this.#said = 0;
     this.#client.send(JSON.stringify({ type: "message", text }));
   }
 
   type() {
-    if (this.#client.status !== "open" || Date.now() - this.#said < TYPING / 2) return;
-    this.#said = Date.now();
-    this.#client.send(JSON.stringify({ type: "typing" }));
+    if (this.#client.status === "open" && this.#typing.isDue()) this.#client.send(JSON.stringify({ type: "typing" }));
   }
 
   leave() {
     this.#client.close();
   }
 
-  /** Takes a message of this moment. */
+  /** Handles a message that is not a line. */
   #take({ type, name, members }) {
     switch (type) {
       case "welcome":
@@ -78,11 +81,12 @@ class Room {
 
   #show({ name, text, at }) {
     this.typing.delete(name);
-    this.#add(`${new Date(at).toLocaleTimeString()} ${name}: ${text}`, "message");
+    const time = new Date(at).toLocaleTimeString([], { timeStyle: "short" });
+    this.#add([`${time} `, `${name}: `, text], "message");
   }
 
-  #add(text, kind = "note") {
-    const line = { text, kind };
+  #add(parts, kind = "note") {
+    const line = { parts: [parts].flat(), kind };
     this.lines.push(line);
     this.#changed(this, line);
   }
@@ -90,7 +94,7 @@ class Room {
 
 export function startChat(section) {
   const find = (selector) => section.querySelector(selector);
-  const [join, tabs, view, say] = [find("#join"), find("#rooms"), find("#room"), find("#say")];
+  const [join, tabs, view, say, rejoin] = ["#join", "#rooms", "#room", "#say", "#rejoin"].map(find);
   const lines = find(".log");
   const rooms = new Map();
   let shown;
@@ -122,6 +126,12 @@ export function startChat(section) {
   function showState() {
     find(".status").textContent = shown.status;
     find("#members").textContent = shown.members.join(", ");
+    find("#members").parentElement.hidden = shown.members.length === 0;
+    // A closed client can send nothing.
+    const hadFocus = shown.isClosed && say.contains(document.activeElement);
+    say.hidden = shown.isClosed;
+    rejoin.hidden = !shown.isClosed;
+    if (hadFocus) rejoin.focus();
     showTyping();
   }
 
@@ -131,7 +141,7 @@ export function startChat(section) {
     if (room) {
       room.unread = 0;
       lines.replaceChildren();
-      for (const { text, kind } of room.lines) appendLine(lines, text, kind);
+      for (const { parts, kind } of room.lines) appendLine(lines, parts, kind);
       lines.scrollTop = lines.scrollHeight;
       history.replaceState(undefined, "", `/rooms/${encodeURIComponent(room.name)}`);
       showState();
@@ -140,30 +150,36 @@ export function startChat(section) {
     showTabs();
   }
 
-  /** Something has come, or the connection is another. */
+  /** Called for each new line, and when the state of a room changes. */
   function changed(room, line) {
     if (line?.kind === "message" && !isSeen(room)) room.unread++;
     if (room === shown) {
-      if (line) appendLine(lines, line.text, line.kind);
+      if (line) appendLine(lines, line.parts, line.kind);
       showState();
     }
     showTabs();
   }
 
+  function enter(key, name) {
+    // A room whose connection has ended for good is joined anew. It sends its newest lines again.
+    if (!rooms.has(key) || rooms.get(key).isClosed) rooms.set(key, new Room(key, name, changed));
+    show(rooms.get(key));
+  }
+
   join.addEventListener("submit", (event) => {
     event.preventDefault();
-    const { room: field, name } = join.elements;
-    const key = field.value.trim();
-    if (!key || !name.value.trim()) return;
-    localStorage.setItem("name", name.value);
-    if (!rooms.has(key)) rooms.set(key, new Room(key, name.value.trim(), changed));
-    show(rooms.get(key));
+    const [key, name] = [join.elements.room, join.elements.name].map(({ value }) => value.trim());
+    if (!key || !name) return;
+    localStorage.setItem("name", name);
+    enter(key, name);
   });
+  rejoin.addEventListener("click", () => enter(shown.name, shown.member));
 
   say.addEventListener("submit", (event) => {
     event.preventDefault();
     const { text } = say.elements;
-    shown.say(text.value);
+    // The server closes a session that sends a blank line.
+    if (text.value.trim()) shown.say(text.value);
     text.value = "";
     text.focus();
   });

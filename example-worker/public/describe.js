@@ -1,4 +1,4 @@
-// Fills a description list with terms and their details, which are only ever inserted as text.
+// Fills a description list. Terms and details are inserted as text, never as HTML.
 export function describe(list, shown) {
   list.replaceChildren(
     ...Object.entries(shown).flatMap(([name, value]) => {

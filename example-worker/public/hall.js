@@ -1,10 +1,10 @@
-// A hall's simulated listeners: each has a client of its own, which comes back by itself.
+// The simulated listeners of a hall. Each has its own client, which reconnects by itself.
 import { connect } from "./client.js";
 
-/** Its events are `change`, when a listener comes or goes, and those of a listener: `cheer`, `announcement` and `leave`. */
+/** Events: `change` when a listener joins or leaves, and for each listener `cheer`, `announcement` and `leave`. */
 export class Hall extends EventTarget {
   name;
-  /** Each has its client, its shard and whether it was told it, and how its connection is in words. */
+  /** Each has its client, its shard, whether the hall has welcomed it, and its status in words. */
   listeners = [];
 
   constructor(name) {
@@ -16,12 +16,12 @@ export class Hall extends EventTarget {
     return `/crowd/${encodeURIComponent(this.name)}`;
   }
 
-  /** Those that the hall has welcomed. */
+  /** The listeners that the hall has welcomed. */
   get welcomed() {
     return this.listeners.filter(({ isWelcome }) => isWelcome);
   }
 
-  /** Opens listeners, or closes the last ones, until there are so many. */
+  /** Opens listeners, or closes the last ones, until there are `count`. */
   gather(count) {
     while (this.listeners.length < count) this.#open();
     for (const listener of this.listeners.splice(count)) {
@@ -31,7 +31,7 @@ export class Hall extends EventTarget {
     this.#tell("change");
   }
 
-  /** The listeners of another hall, as many. */
+  /** Moves all listeners to another hall. */
   move(name) {
     const count = this.listeners.length;
     this.gather(0);
@@ -43,7 +43,7 @@ export class Hall extends EventTarget {
     const listener = { isWelcome: false, words: "" };
     listener.client = connect(this.path, (words, isOpen) => {
       listener.words = words;
-      // Once it is open it is welcomed.
+      // Each new connection is welcomed anew.
       if (!isOpen) listener.isWelcome = false;
       this.#tell("change");
     });

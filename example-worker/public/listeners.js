@@ -1,23 +1,22 @@
-// The slider of simulated listeners, and a bar for each shard.
+// The slider of simulated listeners, and a block of seats for each shard.
 import { Hall } from "./hall.js";
 import { painted, say } from "./painted.js";
 
-/** As crowd.ts has them. */
+/** The same numbers as in crowd.ts. */
 const SHARDS = 8;
 const FULL = 25;
 
-function addBar(list, shard) {
-  const tags = ["li", "span", "span", "span", "span"];
-  const [item, name, bar, fill, number] = tags.map((tag) => document.createElement(tag));
+function addShard(list, shard) {
+  const [item, name, seats, number] = ["li", "span", "span", "span"].map((tag) => document.createElement(tag));
   name.textContent = `Shard ${shard}`;
-  bar.className = "bar";
-  bar.append(fill);
-  item.append(name, bar, number);
+  seats.className = "seats";
+  seats.append(...Array.from({ length: FULL }, () => document.createElement("i")));
+  item.append(name, seats, number);
   list.append(item);
   return (sessions) => {
-    // Where all are full they share what comes.
-    fill.style.inlineSize = `${Math.min(100, (100 * sessions) / FULL)}%`;
-    number.textContent = sessions || "none";
+    // If all shards are full, each takes more than it has seats.
+    for (const [index, seat] of [...seats.children].entries()) seat.className = index < sessions ? "taken" : "";
+    number.textContent = sessions;
   };
 }
 
@@ -30,26 +29,31 @@ function words(hall, shards) {
   return `${listeners.length} listeners in ${shards} ${shards === 1 ? "shard" : "shards"}`;
 }
 
-/** @returns the hall */
-export function startListeners(section) {
+/**
+ * @param name the hall's name, if the section has no form for it
+ * @param count how many listeners join at once
+ * @returns the hall
+ */
+export function startListeners(section, name, count = 0) {
   const find = (selector) => section.querySelector(selector);
   const [form, slider, wanted, status] = ["form", "[type=range]", ".wanted", ".status"].map(find);
-  const bars = Array.from({ length: SHARDS }, (_, shard) => addBar(find("ol"), shard));
-  const hall = new Hall(form.elements.hall.value);
+  const shards = Array.from({ length: SHARDS }, (_, shard) => addShard(find("ol"), shard));
+  const hall = new Hall(form?.elements.hall.value ?? name);
 
   const show = painted(() => {
-    const sessions = bars.map((_, number) => hall.welcomed.filter(({ shard }) => shard === number).length);
-    for (const [shard, bar] of bars.entries()) bar(sessions[shard]);
+    const sessions = shards.map((_, number) => hall.welcomed.filter(({ shard }) => shard === number).length);
+    for (const [shard, fill] of shards.entries()) fill(sessions[shard]);
     say(status, words(hall, sessions.filter(Boolean).length));
   });
-  show();
   hall.addEventListener("change", show);
 
   slider.addEventListener("input", () => (wanted.textContent = slider.value));
-  // Not on the way there: each listener is a connection.
+  // `change`, not `input`: each listener is a connection.
   slider.addEventListener("change", () => hall.gather(Number(slider.value)));
+  wanted.textContent = slider.value = count;
+  hall.gather(count);
 
-  form.addEventListener("submit", (event) => {
+  form?.addEventListener("submit", (event) => {
     event.preventDefault();
     if (form.elements.hall.value !== hall.name) hall.move(form.elements.hall.value);
     slider.focus();

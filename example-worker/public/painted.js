@@ -1,4 +1,4 @@
-/** Shows something when the page is painted next, however often it has changed until then. */
+/** Calls `show` once before the next paint, however often it is asked to. */
 export function painted(show) {
   let isDue = false;
   return () => {
@@ -11,7 +11,7 @@ export function painted(show) {
   };
 }
 
-/** Says something, in a region that is read aloud: what is said already is not said again. */
+/** Sets the text of a live region. The same text is not set again, so that it isn't read aloud twice. */
 export function say(status, text) {
   if (status.textContent !== text) status.textContent = text;
 }

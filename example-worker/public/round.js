@@ -1,17 +1,17 @@
-// A round of cheers: who has heard how many of them, and in which order.
+// A round of cheers: how many of them each listener has heard, and in which order.
 
-/** A checksum of cheers in their order: of each its number, and the shard it came from (FNV-1a). */
+/** A checksum (FNV-1a) of the cheers in their order: the number and the shard of each. */
 const START = 0x811c9dc5;
 const add = (sum, { number, shard }) =>
   [number, shard].reduce((one, part) => Math.imul(one ^ part, 0x01000193) >>> 0, sum);
 
 export class Round {
-  /** By which the cheers are known. */
+  /** Each cheer carries it. */
   id = Math.random().toString(36).slice(2, 12);
   cheers;
-  /** How many listeners have heard all. */
+  /** How many listeners have heard all cheers. */
   complete = 0;
-  /** From the first cheer to the last one's arrival, in milliseconds. */
+  /** The time from the first cheer sent to the last one received, in milliseconds. */
   time = 0;
   #began = performance.now();
   #listeners;
@@ -23,7 +23,7 @@ export class Round {
 
   take(listener, cheer) {
     const one = this.#listeners.get(listener);
-    // Who has come later.
+    // A listener that joined later.
     if (!one) return;
     one.heard++;
     one.sum = add(one.sum, cheer);
@@ -31,7 +31,7 @@ export class Round {
     this.time = performance.now() - this.#began;
   }
 
-  /** Nothing more is expected of it. */
+  /** The round no longer counts this listener. */
   leave(listener) {
     if (this.#listeners.get(listener)?.heard >= this.cheers) this.complete--;
     this.#listeners.delete(listener);
@@ -41,12 +41,12 @@ export class Round {
     return this.#listeners.size;
   }
 
-  /** By all listeners together. */
+  /** How many cheers all listeners together have heard. */
   get heard() {
     return [...this.#listeners.values()].reduce((sum, { heard }) => sum + heard, 0);
   }
 
-  /** The checksums: one, if all have heard the same in the same order. */
+  /** The checksums. There is one if all listeners have heard the same cheers in the same order. */
   get orders() {
     return [...new Set([...this.#listeners.values()].map(({ sum }) => sum.toString(16).padStart(8, "0")))];
   }

@@ -1,4 +1,4 @@
-// The server's source, which is asked for when it is to be shown.
+// The server's source, which is fetched when somebody opens it.
 export function startSource(section) {
   const code = section.querySelector("pre");
   section.querySelector("details").addEventListener("toggle", async () => {

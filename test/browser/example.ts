@@ -12,7 +12,8 @@ import { launch } from "./chromium.ts";
 const RESULTS = join(import.meta.dirname, "../../test-results");
 
 /** How a page is opened. */
-interface Look {
+export interface Look {
+  reducedMotion?: "reduce";
   colorScheme?: "light" | "dark";
   viewport?: { width: number; height: number };
   isOffline?: boolean;
@@ -91,3 +92,36 @@ export async function violations(page: Page): Promise<string[]> {
   const { violations: found } = await page.evaluate<AxeResults>("axe.run()");
   return found.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join()}`);
 }
+
+/** Elements that are shown without content: lists, lines of a plot, texts, a progress bar at 0. */
+export const emptyBoxes = (page: Page): Promise<string[]> =>
+  page.evaluate<string[]>(`
+    [...document.querySelectorAll("h1, h2, h3, p, ol, ul, li, dl, dt, dd, pre, output, figcaption, figure, form, [role=log], polyline, progress")]
+      .filter((element) => element.checkVisibility() && (element.getClientRects()[0]?.height ?? 0) > 0)
+      .filter((element) => {
+        if (element.localName === "progress") return element.value === 0;
+        if (element.localName === "polyline") return !element.getAttribute("points");
+        return !element.textContent.trim() && !element.querySelector("svg, input");
+      })
+      .map(({ outerHTML }) => outerHTML.slice(0, 200));
+  `);
+
+/** Texts that take more than two lines. */
+export const longSentences = (page: Page): Promise<string[]> =>
+  page.evaluate<string[]>(`
+    [...document.querySelectorAll("h1, h2, h3, p, li, dt, dd, label, figcaption, summary, a, button")]
+      .filter((element) => element.checkVisibility())
+      .filter((element) => {
+        const range = document.createRange();
+        range.selectNodeContents(element);
+        let [lines, bottom] = [0, -Infinity];
+        const texts = element.matches("li") && element.querySelector(".seats") ? [] : [...range.getClientRects()];
+        for (const rect of texts.toSorted((a, b) => a.top - b.top)) {
+          if (rect.top < bottom - 2) continue;
+          lines++;
+          bottom = rect.bottom;
+        }
+        return lines > 2;
+      })
+      .map(({ textContent }) => textContent.trim());
+  `);

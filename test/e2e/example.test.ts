@@ -151,7 +151,8 @@ describe("chat", () => {
       expect(statusCode, query).toBe(400);
     }
     const headers = { "Sec-WebSocket-Version": "13", Origin: "https://elsewhere.example" };
-    for (const path of ["/chat/lobby?name=Ann", "/echo", "/ticker/ABC"]) {
+    const visitors = ["order", "bare-order", "sleeper", "relay"].map((name) => `/${name}/abcd1234`);
+    for (const path of ["/chat/lobby?name=Ann", "/echo", "/ticker/ABC", "/crowd/main", ...visitors]) {
       expect((await example.upgrade(path, headers)).statusCode, path).toBe(403);
     }
     const own = await example.connect("/chat/origins?name=Ann", { Origin: `http://${example.host}` });
@@ -167,13 +168,24 @@ describe("chat", () => {
     }
   });
 
-  it("R19: closes with 1009 on a message over 4,096 bytes, and with 1008 on more than 30 in 10 s", async () => {
+  it("R19: closes with 1009 on a message over 4,096 bytes, and with 1008 on more than 40 in 10 s", async () => {
     const long = await join("limits", "Ann");
     long.send("x".repeat(4097));
     expect((await long.closed).code).toBe(1009);
     const fast = await join("limits", "Bob");
-    fast.send(...Array.from({ length: 60 }, () => JSON.stringify({ type: "typing" })));
+    fast.send(...Array.from({ length: 80 }, () => JSON.stringify({ type: "typing" })));
     expect((await fast.closed).code).toBe(1008);
+  });
+
+  it("R19: takes 36 messages in 10 s beside as many notices of typing as the page sends", async () => {
+    const ann = await join("typists", "Ann");
+    const lines = Array.from({ length: 36 }, (_, index) => `${index}`);
+    for (const [index, line] of lines.entries()) {
+      if (index % 9 === 0) ann.send(JSON.stringify({ type: "typing" }));
+      say(ann, line);
+    }
+    expect((await ann.take(36)).map((text) => (JSON.parse(text as string) as { text: string }).text)).toEqual(lines);
+    expect(await ann.close(1000)).toMatchObject({ code: 1000 });
   });
 
   it("tells what the object behind a room knows, and answers nothing where there is no room", async () => {
@@ -265,6 +277,31 @@ describe("ticker", () => {
       const { statusCode } = await example.upgrade(`/ticker/${symbol}`, { "Sec-WebSocket-Version": "13" });
       expect(statusCode, symbol).toBe(400);
     }
+  });
+});
+
+describe("what is shown to a visitor", () => {
+  const messages = ["1", "2", "3", "4", "5"];
+
+  it("R11: is a slow handler's answers, in order with Socle, and in any without", async () => {
+    const [socle, bare] = await Promise.all(
+      ["order", "bare-order"].map((name) => example.connect(`/${name}/abcd1234`)),
+    );
+    for (const client of [socle!, bare!]) client.send(...messages);
+    expect(await socle!.take(5)).toEqual(messages);
+    expect(new Set(await bare!.take(5))).toEqual(new Set(messages));
+    await Promise.all([socle!.close(), bare!.close()]);
+  });
+
+  it("R4, R6: is refused where a visitor's name is none, and where no WebSocket is asked for", async () => {
+    const statuses = async (path: string) => [
+      (await example.upgrade(path, { "Sec-WebSocket-Version": "13" })).statusCode,
+      (await example.fetch(path)).status,
+    ];
+    for (const path of ["/order/No", "/sleeper/No", "/relay/No"])
+      expect(await statuses(path), path).toEqual([400, 426]);
+    expect(await statuses("/bare-order/No")).toEqual([404, 404]);
+    expect((await example.fetch("/bare-order/abcd1234")).status).toBe(426);
   });
 });
 

@@ -1,25 +1,23 @@
-// The example's page in a real browser, as its users meet it.
-import { setTimeout as pause } from "node:timers/promises";
-
+// The chat of the example's page in a real browser, as its users meet it.
 import type { Locator, Page } from "playwright-core";
 import { describe, expect, it } from "vitest";
 
 import type { ChatMessage } from "../../example-worker/chat.ts";
-import { expectText, picture, serveExample, violations } from "./example.ts";
+import { expectText, serveExample } from "./example.ts";
 
 const example = serveExample();
 const { open } = example;
 
 let count = 0;
 const freshRoom = () => `room-${++count}`;
-const chat = (page: Page) => page.getByRole("region", { name: "Chat" });
+const chat = (page: Page) => page.locator("#chat");
 const messages = (page: Page): Locator => page.getByRole("log", { name: "Messages" });
 const status = (page: Page): Locator => chat(page).getByRole("status");
 
 async function joinRoom(page: Page, room: string, name: string): Promise<void> {
   await chat(page).getByLabel("Room", { exact: true }).fill(room);
   await chat(page).getByLabel("Your name").fill(name);
-  await chat(page).getByRole("button", { name: "Join" }).click();
+  await chat(page).getByRole("button", { name: "Join", exact: true }).click();
   await expectText(status(page), "Connected");
 }
 
@@ -48,17 +46,17 @@ const FORGOTTEN = `
   };
 `;
 
-/** Keeps each price that is shown, with the newest that a socket without flow control has brought by then. */
-const WATCH = `
-  globalThis.shown = [];
-  let newest = 0;
-  new WebSocket(new URL("/ticker/SLOW", location.origin.replace("http", "ws"))).addEventListener("message", ({ data }) => (newest = JSON.parse(data).number));
-  new MutationObserver((records) => {
-    for (const { addedNodes: [text] } of records) {
-      const [, number, skipped] = /price (\\d+), (\\d+) skipped/.exec(text.data).map(Number);
-      shown.push({ number, skipped, newest });
+/** Adds a function `kick`, which ends the newest connection with a close code that is final for the client. */
+const KICK = `
+  globalThis.WebSocket = class extends WebSocket {
+    constructor(...given) {
+      super(...given);
+      globalThis.kick = () => {
+        this.dispatchEvent(new CloseEvent("close", { code: 4001, reason: "You were removed", wasClean: true }));
+        this.close();
+      };
     }
-  }).observe(document.querySelector("#ticker output"), { childList: true });
+  };
 `;
 
 describe("the chat", () => {
@@ -86,23 +84,6 @@ describe("the chat", () => {
     await bob.close();
     await expectText(messages(ann), "Bob has left");
     await expect.poll(() => chat(ann).locator("#members").textContent()).toBe("Ann");
-  });
-
-  it("R20, R24: goes on after the room's object has hibernated", async () => {
-    const room = freshRoom();
-    const [ann, bob] = await Promise.all([open(), open()]);
-    await joinRoom(ann, room, "Ann");
-    await joinRoom(bob, room, "Bob");
-    await say(ann, "before");
-    await expectText(messages(bob), "Ann: before");
-    // An object hibernates about 10 s after its last event, and to ask it would wake it.
-    await pause(13_000);
-    await say(bob, "after");
-    await expectText(messages(ann), "Bob: after");
-    const panel = ann.getByRole("region", { name: "The object behind a room" });
-    await panel.getByLabel("Room", { exact: true }).fill(room);
-    await panel.getByRole("button", { name: "Ask the object" }).click();
-    await expectText(panel.locator("dl"), /open sessions2messages kept2times it woke2/);
   });
 
   it("C1, C4, C5: says that it is offline, comes back by itself, shows what was missed, and sends what was said meanwhile", async () => {
@@ -188,105 +169,62 @@ describe("the chat", () => {
     await page.keyboard.type("Ann");
     await page.keyboard.press("Enter");
     await expectText(status(page), "Connected");
+    // The server would close the session for a blank line.
+    await page.keyboard.type(" ");
+    await page.keyboard.press("Enter");
     await page.keyboard.type("without a mouse");
     await page.keyboard.press("Enter");
     await expectText(messages(page), "Ann: without a mouse");
-  });
-});
-
-describe("the echo", () => {
-  it("draws the round trips, and says them in words", async () => {
-    const page = await open();
-    const echo = page.getByRole("region", { name: "Echo" });
-    await echo.getByRole("button", { name: "Connect" }).click();
-    await expectText(echo.getByRole("status"), "Connected");
-    await echo.getByRole("button", { name: "Measure round trips" }).click();
-    await expectText(echo.locator("figcaption"), /^[3-9] round trips: [\d.]+ ms now/);
-    const points = (await echo.locator("polyline").getAttribute("points"))!.split(" ");
-    expect(points.length).toBeGreaterThan(2);
-    expect(points.every((point) => /^\d+\.\d,\d+\.\d$/.test(point))).toBe(true);
+    expect(await said(page)).toEqual(["Ann: without a mouse"]);
+    expect(await status(page).textContent()).toBe("Connected");
   });
 
-  it("sends text and bytes", async () => {
-    const page = await open();
-    const echo = page.getByRole("region", { name: "Echo" });
-    await echo.getByRole("button", { name: "Connect" }).click();
-    await expectText(echo.getByRole("status"), "Connected");
-    await echo.getByLabel("Text").fill("hello");
-    await page.keyboard.press("Enter");
-    await expectText(echo.getByRole("log"), "echo: hello");
-    await echo.getByLabel("Text").fill("AB");
-    await echo.getByLabel("as bytes").check();
-    await echo.getByRole("button", { name: "Send" }).click();
-    await expectText(echo.getByRole("log"), "2 bytes: 65 66");
-  });
-});
-
-describe("the ticker", () => {
-  it("shows prices while one subscribes, and none after", async () => {
-    const page = await open();
-    const ticker = page.getByRole("region", { name: "Ticker" });
-    await ticker.getByLabel("Symbol").fill("ABC");
-    await ticker.getByRole("button", { name: "Subscribe" }).click();
-    const price = ticker.locator("output");
-    await expectText(price, /^ABC \d+\.\d\d at /);
-    const first = await price.textContent();
-    await expect.poll(() => price.textContent()).not.toBe(first);
-    await ticker.getByRole("button", { name: "Unsubscribe ABC" }).click();
-    await expect.poll(() => price.count()).toBe(0);
-  });
-});
-
-describe("the ticker's switch", () => {
-  it("F4, F9: has the page skip prices and not fall behind, until it is off again", async () => {
-    const page = await open();
-    const ticker = page.getByRole("region", { name: "Ticker" });
-    await ticker.getByLabel("Symbol").fill("SLOW");
-    await ticker.getByRole("button", { name: "Subscribe" }).click();
-    await expectText(ticker.locator("output"), /^SLOW \d/);
-    await page.evaluate(WATCH);
-    const shown = () => page.evaluate<{ number: number; skipped: number; newest: number }[]>("shown");
-    /** How many were skipped before each of the last ones. */
-    const skips = async (last: number) => (await shown()).slice(-last).map(({ skipped }) => skipped);
-    await expect.poll(() => skips(3)).toEqual([0, 0, 0]);
-
-    await ticker.getByLabel("Symbol").focus();
-    await page.keyboard.press("Tab");
-    await page.keyboard.press("Tab");
-    await page.keyboard.press("Space");
-    expect(await ticker.getByRole("switch", { name: "Slow me down" }).isChecked()).toBe(true);
-    const before = (await shown()).length;
-    const skipping = async () => (await shown()).slice(before).filter(({ skipped }) => skipped > 0);
-    await expect.poll(async () => (await skipping()).length).toBeGreaterThan(2);
-
-    await page.keyboard.press("Space");
-    await expect.poll(() => skips(3)).toEqual([0, 0, 0]);
-    const all = await shown();
-    for (const [index, { number, skipped }] of all.slice(1).entries()) {
-      expect(number).toBe(all[index]!.number + skipped + 1);
-    }
-    // When a price is taken, the next may be there already: the one after that is as new as the newest was.
-    for (const [index, { number }] of all.slice(2).entries()) expect(number).toBeGreaterThanOrEqual(all[index]!.newest);
-  });
-});
-
-describe("accessibility", () => {
-  it.each(["light", "dark"] as const)("has nothing that axe finds, in %s colours", async (colorScheme) => {
+  it("C1: joins again after the server has closed it for good, by either button, and knows what was said", async () => {
     const room = freshRoom();
-    const page = await open("/", { colorScheme });
+    const page = await open();
+    await page.evaluate(KICK);
     await joinRoom(page, room, "Ann");
-    await say(page, "hello");
-    await expectText(messages(page), "Ann: hello");
-    const echo = page.getByRole("region", { name: "Echo" });
-    await echo.getByRole("button", { name: "Connect" }).click();
-    await expectText(echo.getByRole("status"), "Connected");
-    await echo.getByRole("button", { name: "Measure round trips" }).click();
-    await expectText(echo.locator("figcaption"), /^[2-9] round trips/);
-    const ticker = page.getByRole("region", { name: "Ticker" });
-    await ticker.getByRole("switch", { name: "Slow me down" }).check();
-    await ticker.getByRole("button", { name: "Subscribe" }).click();
-    await expectText(ticker.locator("output"), /^SOCLE \d+\.\d\d at /);
-    await picture(page, `page-${colorScheme}`);
-    expect(await violations(page)).toEqual([]);
+    await say(page, "one");
+    await expectText(messages(page), "Ann: one");
+    const send = chat(page).getByRole("button", { name: "Send" });
+    for (const [name, line] of [
+      ["Join", "two"],
+      ["Join again", "three"],
+    ] as const) {
+      await page.evaluate("kick()");
+      await expectText(status(page), "The server has closed the connection: You were removed");
+      // The field is gone, and the focus is on the button.
+      expect(await send.isVisible()).toBe(false);
+      await expect.poll(() => page.evaluate<string>("document.activeElement.id")).toBe("rejoin");
+      await chat(page).getByRole("button", { name, exact: true }).click();
+      await expect.poll(() => status(page).textContent()).toBe("Connected");
+      await say(page, line);
+      await expectText(messages(page), `Ann: ${line}`);
+    }
+    expect(await said(page)).toEqual(["Ann: one", "Ann: two", "Ann: three"]);
+  });
+
+  it("R19: has who types and sends a lot never reach the limit of messages", async () => {
+    const room = freshRoom();
+    const [ann, bob] = await Promise.all([open(), open()]);
+    await joinRoom(ann, room, "Ann");
+    await joinRoom(bob, room, "Bob");
+    const lines = Array.from({ length: 25 }, (_, index) => `line ${index}`);
+    for (const line of lines) await say(ann, line);
+    await expectText(messages(bob), "Ann: line 24");
+    expect(await said(bob)).toEqual(lines.map((line) => `Ann: ${line}`));
+    // The connection was never closed.
+    expect(await status(ann).textContent()).toBe("Connected");
+    expect(await messages(bob).textContent()).not.toMatch("Ann has left");
+  });
+
+  it("says at most once in three seconds that somebody types, whatever is sent in between", async () => {
+    const page = await open();
+    const due = await page.evaluate<boolean[]>(`(async () => {
+      const { Typing } = await import("/typing.js");
+      const typing = new Typing();
+      return [0, 1, 2999, 3000, 4000, 6000].map((now) => typing.isDue(now));
+    })()`);
+    expect(due).toEqual([true, false, false, true, false, true]);
   });
 });
