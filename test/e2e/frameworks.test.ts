@@ -28,7 +28,7 @@ async function during(starting: Promise<Server>): Promise<Server> {
 }
 
 /** A client of a topic, and what it got of it. */
-function subscriber(url: string): { client: SocleClient; texts: unknown[]; recovered: boolean[] } {
+function subscriber(url: () => string): { client: SocleClient; texts: unknown[]; recovered: boolean[] } {
   const client = new SocleClient(url, { WebSocket, minDelayMs: 20, maxDelayMs: 200 });
   const texts: unknown[] = [];
   const recovered: boolean[] = [];
@@ -48,7 +48,13 @@ describe("Vite", () => {
     const server = await during(recipe.serve(VITE, ["dev", ...PORT], "vite-dev", LOCAL));
     expect(await server.text("/")).toContain("<title>Chat</title>");
     const ada = await server.connect("/chat/lobby?name=ada");
-    const bob = subscriber(`ws://${server.host}/chat/lobby?name=bob`);
+    // A server that starts again may find its port taken, and then says which other it has.
+    const host = () =>
+      server
+        .output()
+        .match(/127\.0\.0\.1:\d+/g)!
+        .at(-1)!;
+    const bob = subscriber(() => `ws://${host()}/chat/lobby?name=bob`);
     await bob.client.ready;
     ada.send("one");
     expect(await ada.next()).toBe("ada: one");
