@@ -15,7 +15,7 @@ import { casesOf } from "./cases.ts";
 import { Contender, entriesFor } from "./contender.ts";
 import { evaluation } from "./evaluation.ts";
 import { ownPart } from "./own-part.ts";
-import { draw } from "./plots.ts";
+import { draw, drawBroadcast } from "./plots.ts";
 import { Result, said, type Results } from "./results.ts";
 import type { Outcome } from "./sample.ts";
 
@@ -119,6 +119,7 @@ for (const one of wanted) {
   await record();
 }
 if (!options.quick && !options.case) await draw(results, folder);
+if (!options.quick) await drawBroadcast(results, folder);
 console.log(`\n${Math.round((Date.now() - begun) / 1000)} s. The figures are in ${file}.`);
 const missed = results.cases.flatMap(({ name, rows }) =>
   rows.flatMap(({ contender, bounds = [] }) =>

@@ -134,3 +134,25 @@ export async function draw({ cases }: Results, folder: string): Promise<void> {
     },
   } as never);
 }
+
+/** How long another client waits during a broadcast, for the README. */
+export async function drawBroadcast({ cases }: Results, folder: string): Promise<void> {
+  const rows = cases.find(({ name }) => name === "broadcast-10000")?.rows ?? [];
+  const names: Record<string, string> = { [FLOOR]: "by hand", "Socle, class": "Socle", PartyServer: "PartyServer" };
+  const waits = rows.flatMap(({ contender, figures }) =>
+    figures && names[contender] ? [{ contender: names[contender], ms: Math.round(figures["longest echo ms"]!) }] : [],
+  );
+  if (waits.length === 0) return;
+  const y = { field: "contender", type: "nominal", sort: null, title: null } as const;
+  const x = { field: "ms", type: "quantitative", title: "milliseconds" } as const;
+  await plot(join(folder, "broadcast.svg"), {
+    title: "How long another client waits while an object broadcasts to 9,500",
+    data: { values: waits },
+    width: 520,
+    height: { step: 34 },
+    layer: [
+      { mark: { type: "bar", height: 20, color: "#3f9be8" }, encoding: { y, x } },
+      { mark: { type: "text", align: "left", dx: 6 }, encoding: { y, x, text: { field: "ms" } } },
+    ],
+  } as never);
+}

@@ -30,7 +30,7 @@ export function startOrder(section) {
 
   function next() {
     clearTimeout(timer);
-    if (isPlaying && !document.hidden) timer = setTimeout(round, PAUSE);
+    if (isPlaying && !document.hidden) timer = setTimeout(() => void round(), PAUSE);
   }
 
   const show = () => (pause.textContent = isPlaying ? "Pause" : "Play");

@@ -1,5 +1,5 @@
 // The package as a new user has it: packed, installed into a folder elsewhere with the template, checked, built.
-import { access, cp, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { access, cp, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
@@ -47,14 +47,16 @@ afterAll(() => rm(folder, { recursive: true, force: true }));
 describe("the package", () => {
   it("has only what users need", () => {
     const paths = packed.files.map(({ path }) => path);
-    const others = paths.filter((path) => !/^((dist|src)\/.*\.(ts|js|map)|docs\/[\w-]+\.(md|svg))$/.test(path));
+    const others = paths.filter(
+      (path) => !/^((dist|src)\/.*\.(ts|js|map)|docs\/[\w-]+\.md|docs\/images\/[\w-]+\.(svg|png|webp))$/.test(path),
+    );
     expect(others.toSorted()).toEqual([
       "AGENTS.md",
       "CHANGELOG.md",
       "LICENSE",
       "README.md",
       "SECURITY.md",
-      ...["memory", "ratios", "scale", "wake"].map((name) => `bench/results/${name}.svg`),
+      ...["broadcast", "memory", "ratios", "scale", "wake"].map((name) => `bench/results/${name}.svg`),
       "llms.txt",
       "package.json",
     ]);
@@ -117,6 +119,32 @@ describe("the package", () => {
   it("brings no other package with it", async () => {
     const { dependencies } = JSON.parse(await file("node_modules/socle/package.json")) as { dependencies?: object };
     expect(dependencies).toBeUndefined();
+  });
+});
+
+describe("the README", () => {
+  it("has a first Worker, a configuration and a test that work as they are", async () => {
+    const readme = await readFile(join(root, "README.md"), "utf8");
+    const block = (before: RegExp) =>
+      new RegExp(`${before.source}[^]*?\n\`\`\`\\w+\n([^]*?)^\`\`\``, "m").exec(readme)![1]!;
+    await mkdir(join(folder, "readme/src"), { recursive: true });
+    for (const name of ["src/index.ts", "wrangler.jsonc", "vitest.config.mts"]) {
+      await writeFile(join(folder, "readme", name), block(new RegExp(`^\`${name.replaceAll(".", "\\.")}\`:\n`)));
+    }
+    await writeFile(join(folder, "readme/index.test.ts"), block(/^## A test$/));
+    const vitest = join(folder, "node_modules/vitest/vitest.mjs");
+    const { stdout } = await commandIn(process.execPath, [vitest, "run"], join(folder, "readme"));
+    expect(stdout).toMatch(/1 passed/);
+    const server = await wranglerDev("readme/wrangler.jsonc", folder);
+    try {
+      expect((await server.fetch("/chat/lobby")).status).toBe(426);
+      const ada = await server.connect("/chat/lobby?name=ada");
+      ada.send("hello");
+      expect(await ada.next()).toBe("ada (1): hello");
+      await ada.close(1000);
+    } finally {
+      await server.stop();
+    }
   });
 });
 
