@@ -26,6 +26,7 @@ export class PricePlot {
     }
     const prices = Object.values(this.#lines).flatMap((taken) => taken.map(({ price }) => price));
     if (prices.length === 0) return;
+    this.#svg.parentElement.hidden = false;
     const [least, most] = [Math.min(...prices), Math.max(...prices)];
     const y = (price) => (BOTTOM - ((price - least) / (most - least || 1)) * (BOTTOM - TOP)).toFixed(1);
     const x = (at) => Math.max(0, END - ((now - at) / SHOWN) * WIDTH).toFixed(1);

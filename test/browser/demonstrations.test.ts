@@ -213,6 +213,12 @@ describe("the code", () => {
 });
 
 describe("the page", () => {
+  it("has no empty box before its demonstrations start", async () => {
+    const page = await open();
+    await expectText(verdict(page, "/order/"), "In order");
+    expect(await emptyBoxes(page)).toEqual([]);
+  });
+
   it("is used with the keyboard alone", async () => {
     const page = await open();
     await page.keyboard.press("Tab");
