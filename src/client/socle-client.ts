@@ -12,10 +12,7 @@ import { SocleWebSocket, type Link } from "./web-socket.ts";
 
 type Sendable = string | ArrayBuffer | ArrayBufferView;
 
-/**
- * The message was not queued, because it would exceed `maxOutboxMessages` or `maxOutboxBytes`. The queued messages
- * stay.
- */
+/** The message was not queued, because it would exceed `maxOutboxMessages` or `maxOutboxBytes`. The queued messages stay. */
 export class OutboxFullError extends Error {
   override readonly name = "OutboxFullError";
 }
@@ -103,9 +100,7 @@ export class SocleClient
     return this.#ready;
   }
 
-  /**
-   * The position of each topic's newest message, the newest first. Pass it as the option `positions` of another client.
-   */
+  /** The position of each topic's newest message, the newest first. Pass it as the option `positions` of another client. */
   get positions(): Map<string, string> {
     return new Map(this.#positions);
   }
@@ -191,16 +186,11 @@ export class SocleClient
     let isAwaited = false;
     let sentAt: number;
     let receivedAt: number;
-    /**
-     * How many messages the connection was given, how many of them have arrived, and how many the next answer confirms.
-     */
+    /** How many messages the connection was given, how many of them have arrived, and how many the next answer confirms. */
     let sent = 0;
     let arrived = 0;
     let arriving: number | undefined;
-    /**
-     * How many messages may be queued at the server, how many may be sent to it at once, and after how many
-     * milliseconds one more.
-     */
+    /** How many messages may be queued at the server, how many may be sent to it at once, and after how many milliseconds one more. */
     let most = Infinity;
     let burst: number;
     let each: number;
@@ -230,8 +220,7 @@ export class SocleClient
         arriving = sent;
         socket.send(request);
       }
-      // In two halves: after a sleep, or a script that blocks, messages that arrived meanwhile are read before the
-      // second half is over.
+      // In two halves: after a sleep, or a script that blocks, messages that arrived meanwhile are read before the second half is over.
       this.#wait(heartbeatTimeoutMs / 2, () => this.#wait(heartbeatTimeoutMs / 2, this.#silent));
     };
     const heard = () => {
@@ -335,10 +324,7 @@ export class SocleClient
       this.#outboxBytes -= this.#outbox.shift()!.length;
   }
 
-  /**
-   * A server that closes drops arrived messages that wait for a callback, at most `most`; after an exceeded limit it
-   * may drop all.
-   */
+  /** A server that closes drops arrived messages that wait for a callback, at most `most`; after an exceeded limit it may drop all. */
   #move(topic: string | undefined, position: string | undefined): void {
     if (!topic) return;
     const others = this.#positions.filter(([one]) => one !== topic);

@@ -65,15 +65,13 @@ export class Endpoint<Env = Cloudflare.Env, T = unknown, Path extends string = s
    * static override options: EndpointOptions = { idleTimeoutMs: 60_000 };
    * ```
    *
-   * Options of a superclass apply too, unless the class sets them itself. An option that is undefined counts as not
-   * set.
+   * Options of a superclass apply too, unless the class sets them itself. An undefined option counts as not set.
    */
   static options?: EndpointOptions<unknown>;
 
   /**
-   * Set it to true in a class that has its own `fetch`, `alarm`, `webSocketMessage`, `webSocketClose` or
-   * `webSocketError` and calls `super` in it. Otherwise Socle refuses such a class, because its callbacks would never
-   * run.
+   * Set it to true in a class that has its own `fetch`, `alarm`, `webSocketMessage`, `webSocketClose` or `webSocketError` and
+   * calls `super` in it. Otherwise Socle refuses such a class, because its callbacks would never run.
    */
   static overrides?: boolean;
 
@@ -104,8 +102,7 @@ export class Endpoint<Env = Cloudflare.Env, T = unknown, Path extends string = s
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
-    // A registered class was checked at registration, and this class may be a wrapper that calls it. A wrong `fetch`
-    // shows with the first client.
+    // A registered class was checked at registration, and this class may be a wrapper that calls it. A wrong `fetch` shows with the first client.
     if (!this.#class[ENDPOINTS] || this.#class[SERVES_MAPS]) checkMethods(this.#class, Endpoint, "fetch");
     this.#tell({ type: "wake", id: ctx.id }, env);
     if (!hasLostSessions(ctx)) return;
@@ -182,9 +179,8 @@ export class Endpoint<Env = Cloudflare.Env, T = unknown, Path extends string = s
    * Sends to every open session of this object, outside the send channels. If a send fails, Socle logs the error and
    * sends to the other sessions. Also by RPC, where the payload is a text or bytes, and `except` takes ids.
    *
-   * To more than 250 sessions it sends in slices, between which the object handles other events. Receivers and bytes
-   * are those of the call. A later message to a session arrives later. A payload that sends itself makes its bytes when
-   * it is its turn.
+   * To more than 250 sessions it sends in slices, between which the object handles other events. Receivers and bytes are those
+   * of the call. A later message to a session arrives later. A payload that sends itself makes its bytes in its turn.
    *
    * Under `shards` it sends to every session of the path, through the root, in one order with publications. The payload
    * is then a text or bytes, and Socle logs a broadcast that is lost on the way to the root.
@@ -195,8 +191,7 @@ export class Endpoint<Env = Cloudflare.Env, T = unknown, Path extends string = s
    * ```
    *
    * @returns the number of receivers; under `shards` the number of this object's own, by RPC of all
-   * @throws {@link PayloadError} for anything but a payload; {@link OverloadedError} under `shards`, if too much is
-   * queued
+   * @throws {@link PayloadError} for anything but a payload; {@link OverloadedError} under `shards`, if too much is queued
    */
   broadcast(payload: Payload, options: BroadcastOptions = {}): number {
     return this.#sessions.part.broadcast(payload, options);
@@ -265,9 +260,7 @@ export class Endpoint<Env = Cloudflare.Env, T = unknown, Path extends string = s
     return this.#sessions.part.told(told, form);
   }
 
-  /**
-   * Opens a session, or answers a request that opens none. The container's router calls it, and your own routing may.
-   */
+  /** Opens a session, or answers a request that opens none. The container's router calls it, and your own routing may. */
   override async fetch(request: Request): Promise<Response> {
     if (this.#recovery) await this.#recovery;
     this.#sessions.rearm();

@@ -1,5 +1,4 @@
-// The publications of one topic: appended, read from an offset on, and trimmed. Callers use offsets, storage has
-// blocks.
+// The publications of one topic: appended, read from an offset on, and trimmed. Callers use offsets, storage has blocks.
 import { wrote, type Written } from "../hibernation/rollback.ts";
 import type { History as Settings } from "../options/topics.ts";
 import { attempt } from "../reporting/log.ts";
@@ -14,10 +13,7 @@ import { newEpoch, type Block, type Known, type Tables } from "./tables.ts";
 /** The maximum size of a block, in bytes, for the publications of one turn. One publication may be larger. */
 const BLOCK = 16_384;
 
-/**
- * The size up to which a block grows over several turns, in bytes: with the rest of its row it fits a page of the
- * database. Writing a second page costs as much again.
- */
+/** The size up to which a block grows over several turns, in bytes: with its row it fits a page. A second page costs as much again. */
 const GROWN = 3900;
 
 /** A publication to keep. */
