@@ -1,4 +1,4 @@
-// A Worker that tells who is here, who has come and who has left: docs/guide.md shows it.
+// A Worker with a list of the members who are present, and its changes: docs/guide.md shows it.
 import { addEndpoint, Endpoint, ServerContainer, type Session } from "socle";
 
 interface Env {
