@@ -23,7 +23,7 @@ const resolve = {
   ],
 };
 
-// No condition of any test: bounds for the waiting, on a machine that is busy with something else.
+// Limits for waiting on a busy machine. No test depends on them.
 const patience = (timeout: number, ...setupFiles: string[]) => ({
   testTimeout: timeout,
   hookTimeout: timeout,
@@ -37,7 +37,7 @@ export default defineConfig({
     maxWorkers: 4,
     coverage: { provider: "istanbul", include: ["src/**/*.ts"], reporter: ["text"] },
     globalSetup: "./test/support/runtime-log.ts",
-    // That test has the console itself take whatever can be thrown, and looks at what it is given.
+    // That test passes any thrown value to the console itself, and checks the output.
     onConsoleLog: (_text, _type, entity) =>
       !(entity && "name" in entity && entity.name === "P24: the log takes everything"),
     projects: [

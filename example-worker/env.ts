@@ -1,4 +1,4 @@
-/** The bindings of wrangler.jsonc. Of which class a namespace is says who asks for a stub, so that no class imports itself from here. */
+/** The bindings of wrangler.jsonc. The code that asks for a stub names its class, so that no class imports itself from here. */
 export interface Env {
   ASSETS: Fetcher;
   Endpoints: DurableObjectNamespace;

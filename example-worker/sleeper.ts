@@ -1,4 +1,4 @@
-// An object that tells what it remembers. When it wakes from hibernation, a field starts again.
+// An object that reports what it remembers. When it wakes from hibernation, a field starts again.
 import { Endpoint, type EndpointOptions, type Session } from "socle";
 
 import type { Env } from "./env.ts";

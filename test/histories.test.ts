@@ -226,7 +226,7 @@ describe("what is kept", () => {
     expect(await runDurableObjectAlarm(served.stub)).toBe(true);
     expect(await tables()).toEqual([]);
     expect(await within(served, (_, { ctx }) => [...ctx.storage.kv.list()])).toEqual([]);
-    // The topic begins anew.
+    // The topic starts again, with a new epoch.
     const [again] = await publish(served, "2");
     expect(again).toMatch(/\.1$/);
     expect(again!.split(".")[0]).not.toBe(first!.split(".")[0]);

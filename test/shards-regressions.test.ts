@@ -213,7 +213,7 @@ it("T2: who is excepted gets nothing while another of its shard subscribes behin
   await stub.publish("a", "1", { except });
   const subscribing = inside(async (all) => {
     const subscription = all["0,ben"]!.subscribe("a", { since: "0123456789ab.5" });
-    // Asked behind it, and answered.
+    // The shard asks this after the first question, and gets an answer.
     await all["0,ben"]!.subscribe("c");
     release();
     return subscription;

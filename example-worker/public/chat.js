@@ -161,7 +161,7 @@ export function startChat(section) {
   }
 
   function enter(key, name) {
-    // A room whose connection has ended for good is joined anew. It sends its newest lines again.
+    // Joins a room again if its connection has ended for good. The room sends its newest lines again.
     if (!rooms.has(key) || rooms.get(key).isClosed) rooms.set(key, new Room(key, name, changed));
     show(rooms.get(key));
   }

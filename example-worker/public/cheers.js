@@ -23,7 +23,7 @@ export function startCheers(section, hall) {
     if (list) {
       describe(list, {
         "heard all": `${complete} of ${size} listeners`,
-        "messages that came": `${inWords(heard)} of ${inWords(cheers * size)}`,
+        "messages received": `${inWords(heard)} of ${inWords(cheers * size)}`,
         order: isOver ? order : "…",
         "until the last one": isOver ? `${time.toFixed(0)} ms` : "…",
         "counted by the root": counted ? `${inWords(counted)} in this hall so far` : "…",

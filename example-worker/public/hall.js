@@ -43,7 +43,7 @@ export class Hall extends EventTarget {
     const listener = { isWelcome: false, words: "" };
     listener.client = connect(this.path, (words, isOpen) => {
       listener.words = words;
-      // Each new connection is welcomed anew.
+      // Each new connection gets a new welcome.
       if (!isOpen) listener.isWelcome = false;
       this.#tell("change");
     });

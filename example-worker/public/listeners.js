@@ -25,7 +25,7 @@ function words(hall, shards) {
   const troubled = listeners.find(({ client }) => client.status === "waiting" || client.status === "closed");
   if (listeners.length === 0) return "Nobody listens yet";
   if (troubled) return `${welcomed.length} of ${listeners.length} listeners. ${troubled.words}`;
-  if (welcomed.length < listeners.length) return `${listeners.length} listeners are coming`;
+  if (welcomed.length < listeners.length) return `${listeners.length} listeners are connecting`;
   return `${listeners.length} listeners in ${shards} ${shards === 1 ? "shard" : "shards"}`;
 }
 

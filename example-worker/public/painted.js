@@ -1,4 +1,4 @@
-/** Calls `show` once before the next paint, however often it is asked to. */
+/** Returns a function that calls `show` once before the next paint, however often you call it. */
 export function painted(show) {
   let isDue = false;
   return () => {

@@ -75,7 +75,7 @@ export function startReconnect(section) {
     }
     const isWhole = all.every(({ numbers }) => numbers.length >= published);
     // The status is a live region: it changes when the network is cut, and when all numbers have arrived.
-    if (network.isCut) say(status, "The network is cut, and the numbers go on.");
+    if (network.isCut) say(status, "The network is cut, and the numbers continue.");
     else if (isWhole && !isBusy) say(status, words());
   });
 

@@ -4,13 +4,13 @@ import { connect } from "./client.js";
 import { painted, say } from "./painted.js";
 import { visitor } from "./visitor.js";
 
-/** After how many milliseconds the page takes it to be asleep. The platform lets go of an idle object after about ten seconds. */
+/** After how many milliseconds the page assumes that it is asleep. The platform evicts an idle object after about ten seconds. */
 const SLEEPS_AFTER = 12_000;
 
 const WORDS = {
-  new: "The object has heard its first message.",
-  awake: "The object was awake, so its field counts on.",
-  woke: "The object woke: its field began again, and the rest was there.",
+  new: "The object has received its first message.",
+  awake: "The object was awake, so its field kept counting.",
+  woke: "The object woke: its field started again, and the rest was kept.",
   asleep: "The object should be asleep now. Your next message wakes it.",
 };
 

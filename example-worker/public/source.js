@@ -4,6 +4,6 @@ export function startSource(section) {
   section.querySelector("details").addEventListener("toggle", async () => {
     if (code.textContent) return;
     const response = await fetch("/crowd-source.txt");
-    code.textContent = response.ok ? await response.text() : "It can't be read";
+    code.textContent = response.ok ? await response.text() : "The source can't be read";
   });
 }

@@ -9,8 +9,8 @@ export interface HandshakeResult {
   /** Becomes the `userPrincipal` of the {@link Session}: a JSON value. */
   userPrincipal?: unknown;
   /**
-   * The negotiated subprotocol, whatever the endpoint's own list says. It must be one that the client offered, such as
-   * a token that the hook has checked.
+   * The negotiated subprotocol, in place of one from the endpoint's own list. It must be one that the client offered,
+   * such as a token that the hook has checked.
    */
   subprotocol?: string | undefined;
 }

@@ -34,5 +34,5 @@ export interface RemoteEndpointAsync {
   readonly bufferedAmount: number;
 }
 
-/** The result of a send: `"success"`, or the error because of which the message was not sent. */
+/** The result of a send: `"success"`, or the error that prevented it. */
 export type SendResult = "success" | Error;

@@ -1,6 +1,6 @@
 // The public types of topics: arguments and results of `subscribe` and `publish`, and the option `topics`.
 
-/** A session, of which only the id is read. */
+/** A session. Only its id is read. */
 interface Identified {
   readonly id: string;
 }

@@ -1,5 +1,5 @@
-// The opening handshake, shared by the Worker and the object: what is refused, what is agreed on, and what the Worker
-// tells the object.
+// The opening handshake, shared by the Worker and the object: refusals, the subprotocol, and the data that the Worker
+// passes to the object.
 import { DeploymentError } from "../api/errors.ts";
 import type { Handshake } from "../hibernation/facts.ts";
 import { formed, type Formed } from "../hibernation/form.ts";

@@ -3,8 +3,8 @@
 /** How many paths are remembered: the most recently used ones. */
 const MOST_PATHS = 1000;
 /**
- * The maximum length of a remembered key, since clients may choose what is in a path. A longer one is guessed anew each
- * time.
+ * The maximum length of a remembered key, since clients may choose what is in a path. A longer one is guessed again
+ * each time.
  */
 const LONGEST = 1000;
 /** How long a guess lasts without a full shard, in milliseconds. */

@@ -1,5 +1,5 @@
-// What a session keeps while its object hibernates: in the socket's attachment, and in rows what is too large for it or
-// has to survive a crash. The socket's part is in attached.ts. Neither file knows anything of callbacks.
+// The data that a session keeps while its object hibernates: in the socket's attachment, or in rows if it is too large
+// or has to survive a crash. The socket's part is in attached.ts. Neither file knows anything of callbacks.
 import type { EndpointConfig } from "../api/endpoint-options.ts";
 import { SessionObjectError } from "../api/errors.ts";
 import { attempt, type Place } from "../reporting/log.ts";

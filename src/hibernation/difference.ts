@@ -107,7 +107,7 @@ function compare(
   if (decided !== undefined) return decided ? undefined : ["", live];
   const prototype: unknown = Object.getPrototypeOf(live);
   if (prototype !== Object.getPrototypeOf(copy)) return ["", live];
-  // One object that occurs twice must not come back as two, nor two objects as one.
+  // One object that occurs twice must not become two, and two objects must not become one.
   if (seen?.has(live) || seen?.has(copy)) {
     return seen.get(live) === copy && seen.get(copy) === live ? undefined : ["", live];
   }

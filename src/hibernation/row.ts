@@ -1,4 +1,4 @@
-// A session's row in the object's storage: what is too large for the attachment, or has to survive a crash.
+// A session's row in the object's storage: data that is too large for the attachment, or has to survive a crash.
 import { SessionObjectError } from "../api/errors.ts";
 import { attempt, placeOf, report, type Place } from "../reporting/log.ts";
 import { toError } from "../reporting/thrown.ts";

@@ -124,7 +124,7 @@ export class SessionSendChannel extends Queue<SendValue> implements SendChannel 
     if (!this.#busy) this.#link.close();
   }
 
-  /** The session has ended: nothing more is sent, and all who wait get a result. */
+  /** The session has ended: nothing more is sent, and each waiting put gets a result. */
   end(): void {
     const unsent = this.abandon();
     this.#settle?.(new SessionClosedError());

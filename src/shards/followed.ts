@@ -19,7 +19,7 @@ export interface Owner extends Sender {
   readonly place: Place;
   /** How many bytes of its history may be in memory. */
   readonly share: number;
-  /** Finds the subscribed sessions of which the shard has heard nothing since it woke. */
+  /** Finds the subscribed sessions that the shard has not seen since it woke. */
   complete(): void;
   /** Forgets the topic, if nobody is subscribed. */
   release(topic: string): boolean;
@@ -43,7 +43,7 @@ export class Followed {
    * on its way.
    */
   #awaited = 0;
-  /** The epoch that was to come with them. */
+  /** The epoch that should come with them. */
   #expected = "";
   /** The number of the last question with which the shard published on the topic. */
   published = 0;

@@ -1,5 +1,5 @@
-// A connection from one object of a path to another. Things arrive in order and once; those that are put during a call
-// go together in the next one.
+// A connection from one object of a path to another. Its things, requests or deliveries, arrive in order and once. Those
+// that are put during a call go together in the next one.
 import { OverloadedError, UnreachableError } from "../api/errors.ts";
 import { quiet } from "../channel/waiting.ts";
 
@@ -71,7 +71,7 @@ export class Link<Thing, Result> {
     return !this.#isBusy && this.#waiting.length === 0;
   }
 
-  /** The things that have not arrived, or of which it is unknown. */
+  /** The things that have not arrived, or may not have. */
   get pending(): Thing[] {
     return [...this.#sending, ...this.#waiting].map(({ thing }) => thing);
   }

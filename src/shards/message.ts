@@ -81,7 +81,7 @@ export type Delivery =
       tag: string | undefined,
       origin: Origin | undefined,
     ]
-  /** The newest position of a topic, of which the shard may have missed something. */
+  /** The newest position of a topic in which the shard may have missed publications. */
   | readonly [kind: "newest", topic: string, epoch: string, newest: number]
   /** The topic's history starts a new epoch. */
   | readonly [kind: "cleared", topic: string, epoch: string]

@@ -22,9 +22,9 @@ interface Down {
   readonly link: Link<Delivery, number | undefined>;
   /** All its deliveries have arrived. */
   isSure: boolean;
-  /** How often that was not so. */
+  /** How often a delivery may not have arrived. */
   faults: number;
-  /** The topics of which it has missed something. */
+  /** The topics in which it has missed publications. */
   readonly behind: Set<string>;
 }
 
@@ -66,7 +66,7 @@ export class RootLinks {
     return this.#to(shard).link.last;
   }
 
-  /** The deliveries that have not arrived, or of which it is unknown. */
+  /** The deliveries that have not arrived, or may not have. */
   pending(shard: number): readonly Delivery[] {
     return this.#to(shard).link.pending;
   }

@@ -13,7 +13,7 @@ CREATE TABLE IF NOT EXISTS socle_wants (
 ) WITHOUT ROWID;
 `;
 
-/** The question with which a shard said something: an earlier statement doesn't take it back. */
+/** The question in which a shard reported something: an earlier report doesn't undo it. */
 interface Said {
   readonly life: string;
   readonly number: number;

@@ -1,4 +1,4 @@
-// A shard of a path towards the root: what it asks and what it is told, each once and in order.
+// A shard's side of the link to the root: its questions and the root's deliveries, each once and in order.
 import { DeploymentError, OverloadedError, PayloadError, TopicError, TopicLimitError } from "../api/errors.ts";
 import { placeOf, report } from "../reporting/log.ts";
 import type { Data } from "../sending/data.ts";

@@ -115,12 +115,12 @@ export class Window implements Past, Reach {
     return isReplayed || ((epoch !== this.epoch || from > this.newest + 1) && this.newest + 1 - last >= start);
   }
 
-  /** Whether a client with this position may have it from another shard, which is further. */
+  /** Whether a client with this position may have it from another shard, which is further ahead. */
   isBehind([epoch, from]: Range): boolean {
     return epoch !== "" && (epoch !== this.epoch || from > this.newest + 1);
   }
 
-  /** As in a history, with the part of it that decides. */
+  /** As in a history, computed from the part of it that decides. */
   startOf(since: string | undefined, last: number, now: number): Start {
     return startIn(this, since, last, now, this.settings.replayBytes);
   }

@@ -31,7 +31,7 @@ export function blockOf(records: readonly Bytes[], isNew: boolean): Bytes {
   return block;
 }
 
-/** The publications of a block, the first of which has that offset. */
+/** The publications of a block. The first one has that offset. */
 export function* recordsIn(block: ArrayBuffer, first: number): Generator<Recorded, void, undefined> {
   const reader = new FrameReader(block);
   let start = 1;

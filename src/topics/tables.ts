@@ -196,7 +196,7 @@ export class Tables {
   }
 
   /**
-   * Deletes old publications, and topics of which nothing is left.
+   * Deletes old publications, and topics without publications and subscribers.
    *
    * @param isHeld whether a topic has to stay unchanged for now
    * @param isAlive whether a topic has subscribers

@@ -30,7 +30,7 @@ export const positionOf = (epoch: string, offset: number): string | undefined =>
 const named = ({ topic, epoch }: Place): Item[] =>
   [topic, epoch].map((text) => ({ bytes: encode(text), isBinary: false }));
 
-/** The frame of consecutive publications of one topic, the first of which has that place. */
+/** The frame of consecutive publications of one topic. The first one has that place. */
 export const publicationsFrame = (first: Place, payloads: readonly Item[]): Bytes =>
   frameOf(PUBLICATIONS, [first.offset], [...named(first), ...payloads]);
 

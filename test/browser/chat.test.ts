@@ -26,17 +26,17 @@ async function say(page: Page, text: string): Promise<void> {
   await page.keyboard.press("Enter");
 }
 
-/** Until the page has given its connection up: Chromium holds what comes and goes of one, and closes none. */
+/** Waits until the page has given up its connection: offline, Chromium holds back the frames and closes nothing. */
 async function goOffline(page: Page): Promise<void> {
   await page.context().setOffline(true);
   await expectText(status(page), "You are offline");
 }
 
-/** What was said, without the times. */
+/** The lines, without the times. */
 const said = async (page: Page): Promise<string[]> =>
   (await messages(page).locator(".message").allTextContents()).map((line) => line.replace(/^.*?(?=\w+: )/, ""));
 
-/** Has a page come back with the position of a history that is gone. */
+/** Makes a page reconnect with a position of a deleted history. */
 const FORGOTTEN = `
   globalThis.WebSocket = class extends WebSocket {
     constructor(url, protocols) {
@@ -117,7 +117,7 @@ describe("the chat", () => {
     const ann = await open("/", { isOffline: true });
     await joinRoom(ann, room, "Ann");
     await goOffline(ann);
-    // More than the room gives to one who is new.
+    // More lines than the room sends to a new member.
     const lines = Array.from({ length: 60 }, (_, index) => `${index}`);
     for (let start = 0; start < lines.length; start += 30) {
       const bob = await example.server.connect(`/chat/${room}?name=Bob${start}`);

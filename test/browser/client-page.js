@@ -1,4 +1,4 @@
-// What the test has the page do.
+// The functions that the test calls in the page.
 import { SocleClient } from "../../src/client/index.ts";
 
 /** Statuses, recoveries and lines, in the order in which they came. */
@@ -11,7 +11,7 @@ export function start(path, options, blockMs = 0) {
   class BlockingWebSocket extends WebSocket {
     send(data) {
       super.send(data);
-      // Behind what the client does with it now.
+      // After the client has handled it.
       if (data === "socle:ping") queueMicrotask(() => block(blockMs));
     }
   }

@@ -1,8 +1,8 @@
-// What the test has the page do.
+// The functions that the test calls in the page.
 import { SocleWebSocket } from "../../src/client/index.ts";
 import { told } from "./flow-messages.ts";
 
-/** What was taken, in its order. */
+/** The messages that were taken, in order. */
 export const taken = [];
 
 export function take(path) {
@@ -12,7 +12,7 @@ export function take(path) {
   return new Promise((resolve) => socket.addEventListener("open", () => resolve()));
 }
 
-/** Does nothing else until the answer is there: no event of a socket's comes meanwhile. */
+/** Blocks the page until the answer has arrived: no socket event runs meanwhile. */
 export function block(path) {
   const request = new XMLHttpRequest();
   request.open("GET", path, false);
@@ -20,7 +20,7 @@ export function block(path) {
   return taken.length;
 }
 
-/** What becomes of a connection on which one text is sent, if it opens. */
+/** Opens a connection, sends one text on it, and returns its events. */
 export function ends(isPlain, path, protocols) {
   const socket = isPlain ? new WebSocket(address(path), protocols) : new SocleWebSocket(address(path), protocols);
   const events = [];

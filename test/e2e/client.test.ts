@@ -1,4 +1,4 @@
-// `socle/client` over TCP: against Workers, and against servers that send what no Worker sends.
+// `socle/client` over TCP: against Workers, and against servers that send frames that no Worker sends.
 import { once } from "node:events";
 import { createServer, type IncomingMessage } from "node:http";
 import type { AddressInfo } from "node:net";

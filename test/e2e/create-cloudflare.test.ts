@@ -1,5 +1,4 @@
-// The template as `npm create cloudflare -- --template=…` makes a project of it. Only GitHub is not asked: the repository, its
-// archive too, is one of this machine.
+// `npm create cloudflare -- --template=…` with the template. A local repository and its archive replace those of GitHub.
 import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
@@ -12,7 +11,7 @@ import { wranglerDev, type Server } from "./server.ts";
 const root = join(import.meta.dirname, "../..");
 const path = "templates/minimal";
 
-/** The oldest that the README names: before it objects have no methods for the Worker to call. */
+/** The oldest compatibility date in the README: before it, a Worker can't call the methods of an object. */
 const OLDEST = "2024-04-03";
 
 let folder: string;
@@ -22,7 +21,7 @@ let output: string;
 const file = (name: string) => readFile(join(project, name), "utf8");
 const npm = async (...args: string[]) => (await run("npm", args, project)).stdout;
 
-/** Commits the template, with the package that isn't on npm yet, and keeps the commit's archive where degit looks for it. */
+/** Commits the template with the packed package, and puts the commit's archive where degit looks for it. */
 async function publish(repository: string, home: string): Promise<void> {
   const template = join(repository, path);
   await cp(join(root, path), template, { recursive: true });
@@ -42,7 +41,7 @@ async function publish(repository: string, home: string): Promise<void> {
   await git("archive", `--prefix=socle-${hash}/`, `--output=${join(archives, `${hash}.tar.gz`)}`, "HEAD");
 }
 
-/** What git is told beside its files: the repository stands for GitHub's. */
+/** Git's configuration: the local repository replaces that of GitHub. */
 function gitConfig(repository: string): Record<string, string> {
   const entries = [
     ["user.name", "Ada"],

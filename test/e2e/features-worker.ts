@@ -1,11 +1,11 @@
-// What Socle asks of the platform, in one Worker: storage, alarms, `exports`, topics, shards, flow control.
+// Uses everything that Socle needs from the platform, in one Worker: storage, alarms, `exports`, topics, shards, flow control.
 import { addEndpoints, Endpoint, onOpenStartWsConnection, ServerContainer, type Session } from "socle";
 
 const container = new ServerContainer();
 
 interface User {
   count: number;
-  /** More than an attachment takes. */
+  /** Larger than an attachment. */
   large: string;
 }
 
@@ -20,7 +20,7 @@ export class Room extends Endpoint<Cloudflare.Env, User, "/room/{room}"> {
   }
 }
 
-/** Publishes, and says where. */
+/** Publishes, and sends the position. */
 async function publish(_: unknown, text: string, session: Session) {
   const { position } = await session.publish("lines", text);
   await session.asyncRemote.sendText(`at ${position}`);

@@ -27,7 +27,7 @@ async function during(starting: Promise<Server>): Promise<Server> {
   return server;
 }
 
-/** A client of a topic, and what it got of it. */
+/** A client of a topic, and the messages that it got. */
 function subscriber(url: () => string): { client: SocleClient; texts: unknown[]; recovered: boolean[] } {
   const client = new SocleClient(url, { WebSocket, minDelayMs: 20, maxDelayMs: 200 });
   const texts: unknown[] = [];
@@ -48,7 +48,7 @@ describe("Vite", () => {
     const server = await during(recipe.serve(VITE, ["dev", ...PORT], "vite-dev", LOCAL));
     expect(await server.text("/")).toContain("<title>Chat</title>");
     const ada = await server.connect("/chat/lobby?name=ada");
-    // A server that starts again may find its port taken, and then says which other it has.
+    // A server that starts again may find its port taken. It then prints the port that it uses instead.
     const host = () =>
       server
         .output()
@@ -60,7 +60,7 @@ describe("Vite", () => {
     expect(await ada.next()).toBe("ada: one");
     await expect.poll(() => bob.texts).toEqual(["ada: one"]);
 
-    // The next event runs the new code. When the runtime has that nothing outside tells.
+    // The next event runs the new code. Nothing outside shows when the runtime has it.
     await recipe.edit("vite-dev/src/index.ts", "${name}: ${text}", "${name} says ${text}");
     await expect
       .poll(() => {
@@ -74,7 +74,7 @@ describe("Vite", () => {
     expect(ada.socket.readyState).toBe(WebSocket.OPEN);
     expect(bob.recovered).toEqual([false]);
 
-    // The sockets stay while the code doesn't compile. What comes meanwhile may be lost.
+    // The sockets stay while the code doesn't compile. Messages that come meanwhile may be lost.
     await recipe.edit("vite-dev/src/index.ts", "says ${text}", "says ${text");
     await expect.poll(() => server.output()).toContain("Failed to reload");
     await recipe.edit("vite-dev/src/index.ts", "says ${text", "still says ${text}");
@@ -86,7 +86,7 @@ describe("Vite", () => {
       .toContain("ada still says found");
     expect(ada.socket.readyState).toBe(WebSocket.OPEN);
 
-    // Another configuration is another process.
+    // A changed configuration starts another process.
     await recipe.edit(
       "vite-dev/wrangler.jsonc",
       `"name": "my-worker",`,
@@ -102,7 +102,7 @@ describe("Vite", () => {
     const folder = `vite-${minify}`;
     await recipe.copy("vite", folder);
     await recipe.edit(`${folder}/vite.config.ts`, "plugins:", `build: { minify: ${minify} }, plugins:`);
-    // What tells one instance of the object from another.
+    // Distinguishes one instance of the object from another.
     await recipe.edit(
       `${folder}/src/index.ts`,
       "  override async onOpen",
@@ -120,7 +120,7 @@ describe("Vite", () => {
       return id;
     };
     const first = await instance();
-    // An object hibernates about 10 s after its last event, and nothing outside tells when it did.
+    // An object hibernates about 10 s after its last event, and nothing outside shows when.
     do await pause(12_000);
     while ((await instance()) === first);
     await ada.close(1000);
@@ -245,13 +245,13 @@ const folderOf = (heading: string) =>
     .replaceAll(/[^\w\s-]/g, "")
     .replaceAll(/\s+/g, "-");
 
-/** The folders of the recipes: those that this file runs, and those that `npm run test:frameworks` does. */
+/** The folders of the recipes: those that this file runs, and those that `npm run test:frameworks` runs. */
 const homes = [recipes, join(import.meta.dirname, "../frameworks")];
 
 it("docs/frameworks.md shows each file of each recipe, as it is, and no other", async () => {
   const page = await readFile(join(import.meta.dirname, "../../docs/frameworks.md"), "utf8");
   const shown = new Map<string, string>();
-  /** What the page shows once for all. */
+  /** The file that the page shows once for several recipes. */
   let shared = "";
   for (const section of page.split(/^## /m).slice(1)) {
     const folder = folderOf(section.slice(0, section.indexOf("\n")));

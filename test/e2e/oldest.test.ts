@@ -16,17 +16,17 @@ const VERSIONS = {
   node: "20.0.0",
   typescript: "5.7.3",
   vitest: "4.1.0",
-  // The first whose workerd has `storage.kv`, where Socle keeps its rows.
+  // The first version whose workerd has `storage.kv`, where Socle keeps its rows.
   wrangler: "4.35.0",
 };
 
-/** Before it objects have no methods for the Worker to call. */
+/** Before this date, a Worker can't call the methods of an object. */
 const DATE = "2024-04-03";
 
-/** That of the Workers of the other tests. */
+/** The compatibility date of the other tests' Workers. */
 const NEWEST_DATE = "2026-10-01";
 
-/** Under an older one the test runner needs `nodejs_compat`, and its workerd knows no newer one than 2026-08-27. */
+/** With an older date the test runner needs `nodejs_compat`. Its workerd knows dates up to 2026-08-27. */
 const TESTS_DATE = "2026-08-04";
 
 const CONFIGURATION = {

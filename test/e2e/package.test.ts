@@ -1,4 +1,4 @@
-// The package as a new user has it: packed, installed into a folder elsewhere with the template, checked, built.
+// The package as a new user gets it: packed, installed in another folder with the template, type-checked and built.
 import { access, cp, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -74,7 +74,7 @@ describe("the package", () => {
   it("has no member of a public class or interface that the reference leaves out", async () => {
     const reference = (await readFile(join(root, "docs/api.md"), "utf8")).split(/^### /m).slice(1);
     const sections = new Map(reference.map((text) => [/^`([^`]+)`/.exec(text)?.[1], text]));
-    // What a public type is made of.
+    // The parts of public types.
     sections.set("CommonOptions", sections.get("EndpointOptions")!);
     sections.set("ClassOptions", sections.get("EndpointOptions")!);
     sections.set("WholeCodec", sections.get("SessionCodec")!);
@@ -108,7 +108,7 @@ describe("the package", () => {
 
   it.each(["typescript", "typescript-5"])("type-checks in the template with %s, libraries too", async (typescript) => {
     const tsc = join(folder, "node_modules", typescript, "bin/tsc");
-    // Without the tests, which bring the types of the test runner, and what wrangler generates, which is not free of errors.
+    // Without the tests, which need the types of the test runner, and without wrangler's generated types, which have errors.
     const compilerOptions = { skipLibCheck: false, types: ["@cloudflare/workers-types"] };
     const config = JSON.stringify({ extends: "./tsconfig.json", compilerOptions, include: ["src", "env.d.ts"] });
     await writeFile(join(folder, "tsconfig.libraries.json"), config);
@@ -148,7 +148,7 @@ describe("the README", () => {
   });
 });
 
-/** What a page has of the client. */
+/** A page's code that uses the client. */
 const PAGE = `
 import { WebSocket as PartyWebSocket } from "partysocket";
 import ReconnectingWebSocket from "reconnecting-websocket";
@@ -172,7 +172,7 @@ for await (const data of under) data satisfies ClientData;
 export const taken: string | undefined = await chan<string>().take({ signal: AbortSignal.timeout(1000) });
 `;
 
-/** What a program of Node has of it. */
+/** A Node program that uses the client. */
 const PROGRAM = `
 import { chan } from "socle/channel";
 import { SocleWebSocket } from "socle/client";
@@ -186,7 +186,7 @@ for await (const data of socket) console.log(typeof data === "string" ? data : d
 export const isPut: boolean = await chan<string>(1).put("text", { signal: AbortSignal.any([]) });
 `;
 
-/** And a Worker, beside the server's. */
+/** A Worker that uses the client, beside the server's code. */
 const WORKER = `
 import { addEndpoint, onOpenStartWsConnection, ServerContainer } from "socle";
 import { SocleWebSocket } from "socle/client";
@@ -222,7 +222,7 @@ describe("socle/channel, socle/client and flowControl", () => {
         skipLibCheck: false,
         exactOptionalPropertyTypes: true,
         typeRoots: [join(modules, "@types"), "node_modules"],
-        // These are of this repository, and of its versions.
+        // Takes these from this repository, in its versions.
         paths: Object.fromEntries(
           Object.entries({
             partysocket: "partysocket/index.d.ts",

@@ -1,4 +1,4 @@
-// The package as npm packs it, and the commands of a project elsewhere that installs it.
+// Packs the package as npm does, and runs the commands of a project in another folder that installs it.
 import { execFile } from "node:child_process";
 import { cp, mkdtemp, readFile, rm, symlink } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -14,11 +14,11 @@ const ENV = {
   WRANGLER_SEND_METRICS: "false",
   WRANGLER_WRITE_LOGS: "false",
   CLOUDFLARE_CF_FETCH_ENABLED: "false",
-  // The Node of these tests, also where the machine's own is older.
+  // The Node of these tests, even if the machine's own is older.
   PATH: `${dirname(process.execPath)}:${process.env.PATH}`,
 };
 
-/** Runs a command, and returns what it has written. */
+/** Runs a command, and returns its output. */
 export async function run(
   command: string,
   args: readonly string[],

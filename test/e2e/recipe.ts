@@ -1,4 +1,4 @@
-// A recipe of docs/frameworks.md as an application of its own: a copy of its files, with Socle as npm installs it.
+// Runs a recipe of docs/frameworks.md as an application: a copy of its files, with Socle as npm installs it.
 import { execFile } from "node:child_process";
 import { cp, mkdir, mkdtemp, readdir, open, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -10,13 +10,13 @@ import { launch, quiet, type Server } from "./server.ts";
 const root = join(import.meta.dirname, "../..");
 const modules = join(root, "node_modules");
 
-/** Puts Socle, as it is built, among the packages of a folder. */
+/** Builds Socle into the packages of a folder. */
 export async function installSocle(folder: string): Promise<void> {
   const socle = join(folder, "socle");
   await rm(socle, { recursive: true, force: true });
   await mkdir(socle, { recursive: true });
   await cp(join(root, "package.json"), join(socle, "package.json"));
-  // Not by way of `dist`, which another test may just be building.
+  // Doesn't use `dist`, which another test may be building.
   const tsc = join(modules, "typescript/bin/tsc");
   await promisify(execFile)(process.execPath, [
     tsc,
@@ -27,13 +27,13 @@ export async function installSocle(folder: string): Promise<void> {
   ]);
 }
 
-/** The folders of all recipes that run with what this repository has installed. */
+/** The folder of the recipes that need only the packages of this repository. */
 export const recipes = join(import.meta.dirname, "recipes");
 
 export class Recipe {
   private constructor(readonly folder: string) {}
 
-  /** Several recipes may share what is installed for them. */
+  /** Several recipes may share the installed packages. */
   static async install(): Promise<Recipe> {
     const folder = await mkdtemp(join(tmpdir(), "socle-recipe-"));
     await cp(recipes, folder, { recursive: true });
@@ -59,7 +59,7 @@ export class Recipe {
   async edit(file: string, from: string, to: string): Promise<void> {
     const text = await readFile(this.path(file), "utf8");
     if (!text.includes(from)) throw new Error(`${file} has no ${from}`);
-    // In one write, over what is there: who watches the file never reads an empty one.
+    // Overwrites the file in one write, so that a watcher never reads an empty file.
     const bytes = Buffer.from(text.replace(from, () => to));
     const handle = await open(this.path(file), "r+");
     await handle.write(bytes, 0, bytes.length, 0);

@@ -1,4 +1,4 @@
-// A server that keeps what is posted to it: in the place of Sentry, and of an OpenTelemetry collector.
+// A server that stores the requests that it gets, in place of Sentry and of an OpenTelemetry collector.
 import { once } from "node:events";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";

@@ -144,7 +144,7 @@ export class Server {
   }
 }
 
-/** What a tool that runs here is told: it asks nobody, tells nobody, and knows of no other Worker than its own. */
+/** The environment of a tool: it sends no requests of its own, and finds no Workers of other tools. */
 export const quiet = (state: string) => ({
   ...process.env,
   CI: "1",
@@ -163,7 +163,7 @@ export const quiet = (state: string) => ({
  * @param args of Node: the tool's script, and its options
  * @param folder in which it runs
  * @param announcement what it prints when it is ready; its first group is the host
- * @param state a folder that goes with it
+ * @param state the folder of its state
  * @param node the Node that runs it
  */
 export async function launch(
@@ -181,7 +181,7 @@ export async function launch(
     env: quiet(state),
   });
   let output = "";
-  // The port is the one that the tool took. A port that was looked for beforehand may be another process's by then.
+  // Reads the port that the tool took. Another process could take a port that was chosen beforehand.
   const ready = new Promise<string>((resolve) => {
     const read = (data: Buffer) => {
       output += data.toString();
@@ -195,7 +195,7 @@ export async function launch(
     try {
       process.kill(-child.pid!, name);
     } catch {
-      // Nothing of the group is left.
+      // The group has no processes any more.
     }
   };
   const abandon = () => signal("SIGKILL");
@@ -219,9 +219,9 @@ export async function launch(
 /**
  * Runs `wrangler dev`, and waits until it is ready.
  *
- * @param config that of the Worker to which requests go, then those of Workers beside it
+ * @param config the configuration of the Worker that gets the requests, then those of other Workers
  * @param folder the folder of wrangler, to which the path of the configuration is relative
- * @param more options of wrangler's
+ * @param more more options of wrangler
  * @param node the Node that runs it
  */
 export async function wranglerDev(
@@ -261,7 +261,7 @@ async function bundle(
 }
 
 /**
- * Runs a Worker as the only one in workerd. Nothing stands between it and its clients.
+ * Runs a Worker as the only one in workerd, without a proxy between it and its clients.
  *
  * @param minify minifies as production builds do, which renames the classes
  * @param vars texts for its `env`

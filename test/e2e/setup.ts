@@ -1,4 +1,4 @@
-// In each file of tests: what its Workers log is shown from the first test on that fails, and where a hook fails.
+// Shows the log of a test file's Workers from the first failing test on, and if a hook fails.
 import { afterAll, afterEach } from "vitest";
 
 import { keep } from "./worker-log.ts";

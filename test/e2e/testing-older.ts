@@ -1,2 +1,2 @@
-// What `cloudflare:test` had in `@cloudflare/vitest-pool-workers` before 0.16.20, as far as it matters: no `evictDurableObject`.
+// Stands for `cloudflare:test` of `@cloudflare/vitest-pool-workers` before 0.16.20, which had no `evictDurableObject`.
 export const runInDurableObject = (): void => {};

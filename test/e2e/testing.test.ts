@@ -1,4 +1,4 @@
-// `socle/testing` where no test runs, and under an older test runner: it can be imported, and what can't be done says so.
+// `socle/testing` outside of tests, and under an older test runner: it can be imported, and unsupported functions say so.
 import { join } from "node:path";
 
 import { afterAll, beforeAll, expect, it } from "vitest";

@@ -1,5 +1,5 @@
-// The recipes of docs/frameworks.md whose frameworks are installed by `npm run test:frameworks` alone: each is built as its
-// documentation says, and served; sockets open, and the framework's own page is there.
+// The recipes of docs/frameworks.md whose frameworks only `npm run test:frameworks` installs. Each test builds a recipe as its
+// documentation says, serves it, opens sockets, and requests the framework's own page.
 import { execFile } from "node:child_process";
 import { cp, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -13,7 +13,7 @@ import { launch, quiet, type Server } from "../e2e/server.ts";
 
 const here = import.meta.dirname;
 const modules = join(here, "node_modules");
-/** Copies, so that what tools write beside the files of a recipe is not among them. */
+/** Holds copies of the recipes, so that tools don't write into the recipes' folders. */
 const built = join(here, "build");
 
 const VITE = "vite/bin/vite.js";
@@ -28,7 +28,7 @@ interface Framework {
   name: string;
   build: Tool;
   serve: Tool;
-  /** Of those whose server for development runs the Worker too. */
+  /** The development server, if it runs the Worker too. */
   dev?: Tool;
 }
 

@@ -28,12 +28,12 @@ addEndpoint(container, "/ask", {
 
 export class Answers extends container.Endpoint {}
 
-/** What a client sends: a question, or that this tab's answer is to stop, or those of all tabs. */
+/** A client's message: a question, or a request to stop the answer of this tab or the answers of all tabs. */
 type Message = { ask: string } | { stop: "mine" | "all" };
 
 interface Answer {
   stop: AbortController;
-  /** Nothing more of it is sent. */
+  /** Resolves when nothing more of the answer is sent. */
   ended: Promise<void>;
 }
 
@@ -65,7 +65,7 @@ export class Assistant extends Endpoint<Env, unknown, "/assistant/{conversation}
     this.ctx.waitUntil(ended.then(forget));
   }
 
-  /** Never rejects: nobody would tell of it. */
+  /** Never rejects, because nobody would handle the rejection. */
   async #answer(question: string, session: Session, stopped: AbortSignal, former?: Promise<void>): Promise<void> {
     const signal = AbortSignal.any([session.signal, stopped]);
     const send = (message: object) => session.asyncRemote.sendText(JSON.stringify(message));
@@ -80,7 +80,7 @@ export class Assistant extends Endpoint<Env, unknown, "/assistant/{conversation}
       end = signal.aborted ? "stopped" : "failed";
       if (!signal.aborted) console.error("An answer failed:", error);
     }
-    // If the session has ended nobody is told.
+    // If the session has ended, this sends nothing.
     void send({ end });
   }
 }

@@ -1,14 +1,14 @@
-// A Worker that tells who is here, who has come and who has left: docs/guide.md shows it.
+// A Worker with a list of the members who are present, and its changes: docs/guide.md shows it.
 import { addEndpoint, Endpoint, ServerContainer, type Session } from "socle";
 
 interface Env {
   Lounge: DurableObjectNamespace<Lounge>;
 }
 
-/** Somebody who is here. Two may have the same name, such as one person's two tabs. */
+/** A member who is here. Two may have the same name, such as one person's two tabs. */
 type Member = { id: string; name: string };
 
-/** What a client gets, as JSON: first the list, then what changes in it. */
+/** The messages to a client, as JSON: first the list, then each change of it. */
 export type News = { here: Member[] } | { came: Member } | { left: Member };
 
 const container = new ServerContainer<Env>();
@@ -25,7 +25,7 @@ export class Lounge extends Endpoint<Env, Member, "/lounge/{room}"> {
     const member = { id: session.id, name: String(session.userPrincipal) };
     const { here, position } = await this.join(member);
     void session.asyncRemote.sendText(JSON.stringify({ here } satisfies News));
-    // The list is as it was at that position. All that came after it follows.
+    // The list is as it was at that position. The later changes follow.
     await session.subscribe("members", { since: position });
     return member;
   }
@@ -36,7 +36,7 @@ export class Lounge extends Endpoint<Env, Member, "/lounge/{room}"> {
 
   async join(member: Member): Promise<{ here: Member[]; position: string | undefined }> {
     this.#sql.exec("INSERT INTO members VALUES (?, ?)", member.id, member.name);
-    // Publications have the order of their calls. So nothing may be awaited between the list and this one.
+    // Publications have the order of their calls. So await nothing between reading the list and this call.
     const here = this.members();
     const { position } = await this.publish("members", JSON.stringify({ came: member } satisfies News));
     return { here, position };
@@ -60,7 +60,7 @@ addEndpoint(container, "/lounge/{room}", {
     return name ? { userPrincipal: name } : new Response("Sign in first", { status: 401 });
   },
   topics: { history: { messages: 1000 } },
-  // Who is gone without a word is noticed, and who was lost in a crash.
+  // These close the sessions of clients that vanished, and run onClose for sessions that a crash has ended.
   clientTimeoutMs: 120_000,
   autoResponse: { request: "ping", response: "pong" },
   trackSessions: true,

@@ -17,13 +17,13 @@ function placeOf(position: string | undefined): Place | undefined {
   return offset === undefined || !/^\d+$/.test(offset) ? undefined : { epoch: epoch!, offset: Number(offset) };
 }
 
-/** What a topic's history has. */
+/** The newest place in a topic's history, and the publications in it. */
 interface Kept {
   readonly place: Place | undefined;
   readonly ids: readonly (readonly [Place, string])[];
 }
 
-/** It may have been left before it had its place. */
+/** Whether the session had a place in the topic before the subscription ended. */
 const hasBegun = ({ result, ended, placed }: Subscribed): boolean =>
   result !== undefined && (ended === undefined || ended > placed!);
 
@@ -31,7 +31,7 @@ type Message = Extract<Event, { type: "message" }>;
 
 export class Check {
   readonly #path: PlayedPath;
-  /** Which publication stands where, and where each stands. */
+  /** The publication at each place, and the place of each publication. */
   readonly #at = new Map<string, string>();
   readonly #of = new Map<string, string>();
   readonly #settles: number[] = [];
@@ -40,7 +40,7 @@ export class Check {
     this.#path = path;
   }
 
-  /** Waits until all that must have come has, and looks at all that came. */
+  /** Waits until every required message has arrived, and checks all messages that arrived. */
   async settled(): Promise<void> {
     const path = this.#path;
     await path.settle();
@@ -102,7 +102,7 @@ export class Check {
     return found;
   }
 
-  /** Where a stream is after places that the session is not to get. */
+  /** The next place in a topic, without the publications from which the session is excepted. */
   #pass(session: PlayedSession, topic: TopicName, next: Place, until: number): Place {
     let { offset } = next;
     for (; offset < until; offset++) {
@@ -117,7 +117,7 @@ export class Check {
     return { ...next, offset };
   }
 
-  /** What has not come yet, of what has to. */
+  /** The required messages that have not arrived yet. */
   #missing(kept: Record<TopicName, Kept>): string[] {
     const missing: string[] = [];
     for (const session of this.#path.open) {
@@ -149,7 +149,7 @@ export class Check {
     return new Set(session.client!.events.flatMap((event) => (event.type === "message" ? [event.content] : [])));
   }
 
-  /** Of a topic without a history. */
+  /** The required messages of a topic without a history that have not arrived. */
   #bare(session: PlayedSession, { topic, placed }: Subscribed): string[] {
     const { published, lately } = this.#path;
     if (lately.root || lately.gaveUp) return [];
@@ -180,7 +180,7 @@ export class Check {
     );
   }
 
-  /** All of a client's: where each message may stand. */
+  /** Checks all messages of a client, and the place of each. */
   #look(session: PlayedSession): void {
     const { events } = session.client!;
     const once = new Set<string>();
@@ -207,7 +207,7 @@ export class Check {
     }
   }
 
-  /** It was subscribed, or about to be, between the call and what is behind the answer. */
+  /** Checks that the session was subscribed, or about to be, at some time between the call and the arrival of its answer. */
   #mayHave(session: PlayedSession, one: Published): void {
     const { isFaultless } = this.#path;
     const own = this.#path.nameOf(session.shard);
@@ -215,7 +215,7 @@ export class Check {
       ({ topic, called, ended, error }) =>
         topic === one.topic &&
         !error &&
-        // What another object has published may be on its way still, and after a fault nobody knows.
+        // Publications of other objects may still be on their way. After a fault, those of its own object may be too.
         (one.done === undefined || one.done > (isFaultless && one.by === own ? called : this.#settledBefore(called))) &&
         (ended === undefined || ended > this.#settledBefore(one.called)),
     );
@@ -226,7 +226,7 @@ export class Check {
     return this.#settles.findLast((one) => one < time) ?? 0;
   }
 
-  /** Which place a subscription begins at. */
+  /** Checks at which place a subscription begins. */
   #begins(session: PlayedSession, { topic, since, last, placed, result }: Subscribed): void {
     const { variant } = this.#path;
     const { recovered, position, replayed } = result!;
@@ -240,7 +240,7 @@ export class Check {
     const from = placeOf(since);
     const isOfIt = from !== undefined && from.epoch === epoch;
     if (isOfIt && from.offset > newest) tell("is behind what its client had");
-    // The root may have had more by then, and trimmed what is before.
+    // The root may have had more publications by then, and may have trimmed older ones.
     const ahead = Math.max(newest, ...this.#offsets(topic, epoch, placed!));
     const isSure = isOfIt && from.offset >= ahead - messages;
     const isThere = isOfIt && from.offset >= newest - messages;
@@ -250,7 +250,7 @@ export class Check {
     if (replayed > most || replayed < least) tell(`is not replayed ${least} to ${most}`);
   }
 
-  /** Of those that were published before a moment. */
+  /** The offsets of the publications that were published before a time. */
   #offsets(topic: TopicName, epoch: string, before: number): number[] {
     return this.#path.published.flatMap((one) => {
       const place = one.topic === topic && one.called < before ? this.#of.get(one.id) : undefined;
@@ -260,9 +260,9 @@ export class Check {
   }
 
   /**
-   * Follows what a client got of a topic.
+   * Follows the messages that a client got of a topic.
    *
-   * @returns what it gets next
+   * @returns the place of its next publication
    */
   #follow(session: PlayedSession, topic: TopicName): Place | undefined {
     const path = this.#path;
@@ -275,13 +275,13 @@ export class Check {
     const knowsPlaces = session.kind === "topics";
     let next: Place | undefined;
     let index = 0;
-    /** Up to which offset it is a replay, which knows no exceptions. */
+    /** The last offset of the replay, which ignores exceptions. */
     let replayed = 0;
     for (const event of session.client!.events) {
       if (event.topic !== topic) continue;
       const place = placeOf(event.position);
       if (event.type === "place") {
-        // It begins, or the client is told that something is gone.
+        // The subscription begins, or the server says that publications are missing.
         const at = { epoch: place?.epoch ?? "", offset: (place?.offset ?? 0) + 1 };
         const found = begun.findIndex(
           (one, after) => after >= index && one.next.offset === at.offset && (one.next.epoch || at.epoch) === at.epoch,
@@ -298,7 +298,7 @@ export class Check {
       if (!place) throw new Error(`${session.name} got ${id} of ${topic} without a position`);
       const fits = (from: Place | undefined): boolean => {
         if (!from) return false;
-        // After a clear all begins anew.
+        // After a clear the topic starts again.
         const isNew = from.epoch !== place.epoch && path.clears + Number(from.epoch === "") > 0;
         const start = isNew ? { epoch: place.epoch, offset: 1 } : from;
         return this.#pass(session, topic, start, place.offset).offset === place.offset && start.epoch === place.epoch;
@@ -321,28 +321,28 @@ export class Check {
         throw new Error(`${session.name} got ${id}, from which it is excepted`);
       next = { epoch: place.epoch, offset: place.offset + 1 };
     }
-    // Nothing has come of it.
+    // No message of the last subscription has arrived.
     const last = begun.at(-1)?.next;
     if (!last) return next;
     if (knowsPlaces || next === undefined) return next ?? last;
     return index < begun.length && (last.epoch !== next.epoch || last.offset > next.offset) ? last : next;
   }
 
-  /** What came next for a client was cleared before its onOpen had ended (T11). */
+  /** Whether the client's next publication was cleared before its onOpen had ended (T11). */
   #isGone({ step }: PlayedSession, topic: TopicName, next: Place | undefined): boolean {
     const isEarly = step.acts.some((act) => act.do === "subscribe" && act.topic === topic);
     return isEarly && this.#path.clears > 0 && this.#at.has(`${topic} ${next?.epoch}.${next?.offset}`);
   }
 
-  /** What has no place stands in one order for all. */
+  /** Checks that all clients get the messages without a place in one order. */
   #orders(): void {
     const { sessions, isFaultless, variant } = this.#path;
     const sequences = sessions.flatMap((session) => {
       const messages = (session.client?.events ?? []).filter((event): event is Message => event.type === "message");
       const bare = messages.filter(({ topic }) => topic === "bare" && variant.histories.bare === undefined);
       const broadcasts = messages.filter(({ topic }) => topic === undefined);
-      // Who is slow gets what a history has later; what is replayed is older than what came before.
-      // What a history has for an onOpen goes before all that came meanwhile.
+      // A slow client gets publications of a history later. A replay may be older than messages that came before it.
+      // A replay in an onOpen comes before all messages that were sent meanwhile.
       const isEarly = session.step.acts.some((act) => act.do === "subscribe");
       const isReplayed = session.subscriptions.some(({ result }) => result?.replayed);
       const isOne = isFaultless && !session.wasSlow && !isEarly && !isReplayed;
@@ -371,7 +371,7 @@ export class Check {
     for (const id of after.keys()) visit(id, []);
   }
 
-  /** What one object has published stands in the order of its calls. */
+  /** Checks that the publications of each object are in the order of its calls. */
   #publishers(): void {
     const newest = new Map<string, Place & { id: string }>();
     for (const { by, topic, position, id } of this.#path.published) {

@@ -15,7 +15,7 @@ import { TopicsClient } from "./topics-client.ts";
 import type { Kind } from "./topics-script.ts";
 import { container, type Endpoints } from "./worker.ts";
 
-/** How long what was begun may take. */
+/** How long the path may take to settle, in milliseconds. */
 const BOUND = 50_000;
 
 /** A publication or a broadcast, with the time of its call. */
@@ -33,7 +33,7 @@ export interface Published {
   error?: string;
 }
 
-/** A subscription that was asked for. */
+/** A subscription that a session requested. */
 export interface Subscribed {
   readonly topic: TopicName;
   readonly since: string | undefined;
@@ -104,9 +104,9 @@ export class PlayedPath {
   readonly published: Published[] = [];
   readonly faults: Faults;
   readonly log: string[] = [];
-  /** What died or gave up since the last time everything was settled. */
+  /** The kinds of objects that died, and whether any gave up, since everything was last settled. */
   lately = { root: false, any: false, gaveUp: false };
-  /** The objects that have hibernated: they may have taken something whose answer was lost. */
+  /** The objects that have hibernated: they may have taken a delivery whose answer was lost. */
   readonly slept = new Set<string>();
   isFaultless = true;
   clears = 0;
@@ -211,7 +211,7 @@ export class PlayedPath {
     if ("who" in step && !who) return;
     switch (step.do) {
       case "open":
-        // Wait for it: otherwise nobody knows whether it or the next step comes first.
+        // Waits for it: otherwise its order with the next step is unknown.
         return this.#begin("opening", "", this.#open(step));
       case "message": {
         const id = this.#id("m");
@@ -303,7 +303,7 @@ export class PlayedPath {
     }
   }
 
-  /** What the shards have left in storage once all sessions have ended. */
+  /** The data that the shards have left in storage once all sessions have ended. */
   async left(): Promise<string[]> {
     const left: string[] = [];
     for (const where of ["root", ...Array.from({ length: this.variant.shards }, (_, shard) => shard)] as Where[]) {

@@ -23,7 +23,7 @@ export interface ServerOptions {
   isTacit?: boolean;
   /** The server does not answer heartbeats. */
   isMute?: boolean;
-  /** What stands between tells the client the first name that it offered, whichever the server chose. */
+  /** A proxy in between answers with the first name that the client offered, whichever the server chose. */
   isFirstTold?: boolean;
 }
 
@@ -98,7 +98,7 @@ export class SimulatedServer {
     for (const peer of this.peers) peer.send(publications(topic, history, [text]));
   }
 
-  /** Starts the topic anew. */
+  /** Starts the topic again, with a new epoch. */
   clear(topic: string): void {
     this.histories.set(topic, { epoch: `e${Math.random().toString(36).slice(2)}`, texts: [], newest: 0 });
   }

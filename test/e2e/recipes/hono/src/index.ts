@@ -32,7 +32,7 @@ const app = new Hono<App>();
 app.use(contextStorage(), secureHeaders(), cors());
 
 app.use("/chat/*", async (c, next) => {
-  // Look the session of a cookie up here, or check a token.
+  // Look up the session of a cookie here, or check a token.
   const user = c.req.query("ticket");
   if (!user) return c.text("Sign in first", 401);
   c.set("user", user);

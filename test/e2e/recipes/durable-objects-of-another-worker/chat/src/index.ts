@@ -1,7 +1,7 @@
 import { Endpoint, type EndpointOptions, type Session } from "socle";
 
 export class Chat extends Endpoint {
-  // What the object itself needs to know stands here: the other Worker's options don't reach it.
+  // Put the options that the object needs here. The other Worker's options don't reach it.
   static override options: EndpointOptions = { maxTextMessageBufferSize: 10_000 };
 
   override onText(_: unknown, text: string, session: Session) {

@@ -15,7 +15,7 @@ const container = new ServerContainer<Env>();
 
 addEndpoint(container, "/chat/{room}", Chat);
 
-// What other Workers call. Nobody reaches it from the internet.
+// Other Workers call this. It can't be reached from the internet.
 export class Push extends WorkerEntrypoint<Env> {
   announce(room: string, text: string): Promise<number> {
     return container.stub(this.env, `/chat/${encodeURIComponent(room)}`).broadcast(text);

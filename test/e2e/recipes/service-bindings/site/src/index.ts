@@ -10,7 +10,7 @@ export default {
     const { pathname } = new URL(request.url);
     if (pathname.startsWith("/chat/")) return env.CHAT.fetch(request);
     if (pathname === "/announce" && request.method === "POST") {
-      // Ask here who may do that.
+      // Check here whether the caller may do that.
       return Response.json({ reached: await env.PUSH.announce("lobby", await request.text()) });
     }
     return new Response("the site");
