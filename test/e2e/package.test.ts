@@ -123,21 +123,29 @@ describe("the package", () => {
 });
 
 describe("the README", () => {
-  it("has a first Worker, a configuration and a test that work as they are", async () => {
+  it("has files of a Worker that is checked, tested and served as they are", async () => {
     const readme = await readFile(join(root, "README.md"), "utf8");
-    const block = (before: RegExp) =>
-      new RegExp(`${before.source}[^]*?\n\`\`\`\\w+\n([^]*?)^\`\`\``, "m").exec(readme)![1]!;
-    await mkdir(join(folder, "readme/src"), { recursive: true });
-    for (const name of ["src/index.ts", "wrangler.jsonc", "vitest.config.mts"]) {
-      await writeFile(join(folder, "readme", name), block(new RegExp(`^\`${name.replaceAll(".", "\\.")}\`:\n`)));
+    const project = join(folder, "readme");
+    for (const name of [
+      "src/index.ts",
+      "wrangler.jsonc",
+      "tsconfig.json",
+      "client.ts",
+      "test/chat.test.ts",
+      "vitest.config.mts",
+    ]) {
+      const [, code] = new RegExp(`\`${name}\`[^]*?\n\`\`\`\\w+\n([^]*?)^\`\`\``, "m").exec(readme)!;
+      await mkdir(join(project, name, ".."), { recursive: true });
+      await writeFile(join(project, name), code!);
     }
-    await writeFile(join(folder, "readme/index.test.ts"), block(/^## A test$/));
-    const vitest = join(folder, "node_modules/vitest/vitest.mjs");
-    const { stdout } = await commandIn(process.execPath, [vitest, "run"], join(folder, "readme"));
-    expect(stdout).toMatch(/1 passed/);
+    const node = async (...args: string[]) =>
+      (await commandIn(process.execPath, [join(folder, "node_modules", args[0]!), ...args.slice(1)], project)).stdout;
+    await node("wrangler/bin/wrangler.js", "types");
+    expect(await node("typescript/bin/tsc")).toBe("");
+    expect(await node("vitest/vitest.mjs", "run")).toMatch(/1 passed/);
     const server = await wranglerDev("readme/wrangler.jsonc", folder);
     try {
-      expect((await server.fetch("/chat/lobby")).status).toBe(426);
+      expect(await server.text("/chat/lobby")).toMatch(/^This is a WebSocket endpoint/);
       const ada = await server.connect("/chat/lobby?name=ada");
       ada.send("hello");
       expect(await ada.next()).toBe("ada (1): hello");
