@@ -79,10 +79,15 @@ describe("Vite", () => {
     await expect.poll(() => server.output()).toContain("Failed to reload");
     await recipe.edit("vite-dev/src/index.ts", "says ${text", "still says ${text}");
     await expect
-      .poll(() => {
-        ada.send("found");
-        return bob.texts;
-      })
+      .poll(
+        async () => {
+          // Vite may miss an edit that comes while it reloads.
+          await recipe.edit("vite-dev/src/index.ts", "still says", "still says");
+          ada.send("found");
+          return bob.texts;
+        },
+        { interval: 1000 },
+      )
       .toContain("ada still says found");
     expect(ada.socket.readyState).toBe(WebSocket.OPEN);
 

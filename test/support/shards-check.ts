@@ -303,6 +303,10 @@ export class Check {
         const start = isNew ? { epoch: place.epoch, offset: 1 } : from;
         return this.#pass(session, topic, start, place.offset).offset === place.offset && start.epoch === place.epoch;
       };
+      // A later subscription began where the client is already: nothing shows it.
+      const isAtNext = (one?: { next: Place }): boolean =>
+        !knowsPlaces && one !== undefined && one.next.epoch === next?.epoch && one.next.offset === next.offset;
+      while (isAtNext(begun[index])) index++;
       if (!fits(next) && !knowsPlaces) {
         while (index < begun.length && !fits(begun[index]!.next)) index++;
         if (begun[index]) {
