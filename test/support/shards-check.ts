@@ -303,10 +303,6 @@ export class Check {
         const start = isNew ? { epoch: place.epoch, offset: 1 } : from;
         return this.#pass(session, topic, start, place.offset).offset === place.offset && start.epoch === place.epoch;
       };
-      // A later subscription began where the client is already: nothing shows it.
-      const isAtNext = (one?: { next: Place }): boolean =>
-        !knowsPlaces && one !== undefined && one.next.epoch === next?.epoch && one.next.offset === next.offset;
-      while (isAtNext(begun[index])) index++;
       if (!fits(next) && !knowsPlaces) {
         while (index < begun.length && !fits(begun[index]!.next)) index++;
         if (begun[index]) {
@@ -320,6 +316,11 @@ export class Check {
           `${session.name} got ${id} at ${event.position} of ${topic} when it was at ${JSON.stringify(next)}`,
         );
       }
+      // Later subscriptions that began where the client was, without a replay: nothing shows them.
+      const at = next!;
+      const isSilent = (one?: { next: Place; newest: number }): boolean =>
+        one?.next.epoch === at.epoch && one.next.offset === at.offset && one.newest < at.offset;
+      while (isSilent(begun[index])) index++;
       const isReplay = place.offset <= replayed;
       if (this.#published(id).excepted.has(session.name) && !isReplay && path.isFaultless && begun.length === 1)
         throw new Error(`${session.name} got ${id}, from which it is excepted`);
