@@ -114,7 +114,8 @@ it.each([false, true])(
   },
 );
 
-it.each(["clearTopic", "deleteAll"])("T11: %s while a session is in onOpen leaves it subscribed", async (what) => {
+/** A room in which a session has subscribed, and stays in its `onOpen` until `go` is called. */
+async function roomInOpening(...[query, headers]: Parameters<Served["connect"]>) {
   let go!: () => void;
   const gate = new Promise<void>((resolve) => (go = resolve));
   let subscribed!: () => void;
@@ -131,8 +132,13 @@ it.each(["clearTopic", "deleteAll"])("T11: %s while a session is in onOpen leave
     },
   );
   await served.stub.publish("a", "0");
-  const connecting = served.connect("?ann");
+  const connecting = served.connect(query, headers);
   await isSubscribed;
+  return { served, go, connecting };
+}
+
+it.each(["clearTopic", "deleteAll"])("T11: %s while a session is in onOpen leaves it subscribed", async (what) => {
+  const { served, go, connecting } = await roomInOpening("?ann");
   await within(served, (_, object) =>
     what === "clearTopic" ? object.clearTopic("a") : object.ctx.storage.deleteAll(),
   );
@@ -145,24 +151,9 @@ it.each(["clearTopic", "deleteAll"])("T11: %s while a session is in onOpen leave
 });
 
 it("T11: a client whose topic was published on and cleared during its onOpen is told that something is gone", async () => {
-  let go!: () => void;
-  const gate = new Promise<void>((resolve) => (go = resolve));
-  let subscribed!: () => void;
-  const isSubscribed = new Promise<void>((resolve) => (subscribed = resolve));
-  const served = room(
-    {},
-    {},
-    {
-      onOpen: async (session: Session) => {
-        await session.subscribe("a");
-        subscribed();
-        await gate;
-      },
-    },
-  );
-  await served.stub.publish("a", "0");
-  const connecting = served.connect("?ann", { "Sec-WebSocket-Protocol": "socle.v1, socle.topics." });
-  await isSubscribed;
+  const { served, go, connecting } = await roomInOpening("?ann", {
+    "Sec-WebSocket-Protocol": "socle.v1, socle.topics.",
+  });
   await served.stub.publish("a", "1");
   await served.stub.clearTopic("a");
   go();

@@ -63,15 +63,11 @@ export const defined = <T extends object>(options: T): T =>
 /** Whether as many edits at most, each a letter more, less or another, lead from one text to the other. */
 function isNear(one: string, other: string, edits: number): boolean {
   if (one === other) return true;
-  let at = 0;
-  while (one[at] === other[at]) at++;
-  const rest = (ofOne: number, ofOther: number) => isNear(one.slice(at + ofOne), other.slice(at + ofOther), edits - 1);
-  return edits > 0 && (rest(1, 1) || rest(1, 0) || rest(0, 1));
+  const [ofOne, ofOther] = [one.slice(1), other.slice(1)];
+  if (one[0] === other[0]) return isNear(ofOne, ofOther, edits);
+  const rest = edits - 1;
+  return edits > 0 && (isNear(ofOne, ofOther, rest) || isNear(ofOne, other, rest) || isNear(one, ofOther, rest));
 }
-
-/** The name that was meant, if one is near, whatever its case. In a short name one edit is much already. */
-const meant = (name: string, names: readonly string[]): string | undefined =>
-  names.find((one) => isNear(name.toLowerCase(), one.toLowerCase(), name.length < 6 ? 1 : 2));
 
 /**
  * Checks the given options. A value that is undefined counts as absent.
@@ -83,7 +79,9 @@ export function check(owner: string, given: object, checks: Checks): void {
   const names = Object.keys(checks);
   for (const [name, value] of Object.entries(given)) {
     if (!names.includes(name)) {
-      const near = meant(name, names);
+      // In a short name one edit is much already.
+      const edits = name.length < 6 ? 1 : 2;
+      const near = names.find((one) => isNear(name.toLowerCase(), one.toLowerCase(), edits));
       const question = near ? `did you mean ${near}? Or ` : "";
       throw new DeploymentError(`${owner} has the unknown option ${name}: ${question}use ${names.join(", ")}.`);
     }

@@ -173,8 +173,8 @@ export class Followed {
 
   #locate({ epoch, newest, first, kept, isWhole, sent }: Located): void {
     const { history } = this.topic;
-    const isOther = epoch && history?.isKnown && history.epoch !== epoch && epoch !== this.#expected;
-    if (isOther && sent > this.#owner.shard.received) {
+    const isOther = history?.isKnown && history.epoch !== epoch && epoch !== this.#expected;
+    if (epoch && isOther && sent > this.#owner.shard.received) {
       // Later publications, and the clear, arrive in their order. If a former life of the shard had the clear, the shard asks again.
       this.#awaited = sent;
       this.#expected = epoch;
@@ -192,8 +192,7 @@ export class Followed {
     this.topic.history?.extend(kept, isWhole);
     this.#sent = sent;
     for (const one of this.waiting) one.sent = Math.max(one.sent, sent);
-    const fetching = this.reach(epoch, newest);
-    fetching
+    this.reach(epoch, newest)
       ?.then(() => this.serve())
       .catch((error: unknown) => report("a topic can't continue", error, this.#owner.place));
   }

@@ -68,12 +68,17 @@ export class Link<Thing, Result> {
   }
 
   get isIdle(): boolean {
-    return !this.#isBusy && this.#waiting.length === 0;
+    return this.arrived === this.last;
   }
 
   /** The things that have not arrived, or may not have. */
   get pending(): Thing[] {
     return [...this.#sending, ...this.#waiting].map(({ thing }) => thing);
+  }
+
+  /** Up to which number nothing is pending. */
+  get arrived(): number {
+    return this.last - this.#sending.length - this.#waiting.length;
   }
 
   /** Whether this many more bytes may be queued. */
@@ -122,10 +127,10 @@ export class Link<Thing, Result> {
   }
 
   async #send(batch: Waiting<Thing, Result>[]): Promise<void> {
-    const first = this.last - this.#waiting.length - batch.length + 1;
+    this.#sending = batch;
+    const first = this.arrived + 1;
     const things = batch.map(({ thing }) => thing);
     for (const { bytes } of batch) this.#bytes -= bytes;
-    this.#sending = batch;
     try {
       const results = await this.#call(first, things);
       this.#sending = [];

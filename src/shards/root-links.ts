@@ -61,14 +61,9 @@ export class RootLinks {
     if (!this.admits(shard, bytes)) throw overloaded("the shards");
   }
 
-  /** How many deliveries there were. */
-  sent(shard: number): number {
-    return this.#to(shard).link.last;
-  }
-
-  /** The deliveries that have not arrived, or may not have. */
-  pending(shard: number): readonly Delivery[] {
-    return this.#to(shard).link.pending;
+  /** Which deliveries there were, and which are on their way. */
+  link(shard: number): Pick<Link<Delivery, unknown>, "last" | "arrived" | "pending"> {
+    return this.#to(shard).link;
   }
 
   /** No delivery is on its way, and one may have been lost. */

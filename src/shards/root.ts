@@ -203,9 +203,9 @@ export class Root implements Outlet {
         return [undefined, name, message];
       }
     });
-    const all = await Promise.all(results);
-    const sent = this.#links.sent(shard);
-    return { results: all, life: this.#life, sent, arrived: sent - this.#links.pending(shard).length };
+    const link = this.#links.link(shard);
+    // The numbers are those behind the results.
+    return { results: await Promise.all(results), life: this.#life, sent: link.last, arrived: link.arrived };
   }
 
   // oxlint-disable-next-line typescript/consistent-return -- the compiler knows that these are all
@@ -237,7 +237,7 @@ export class Root implements Outlet {
   #places(shard: number, topics: readonly string[]): [epoch: string, newest: number][] {
     const under = new Map<string, [epoch: string, newest: number]>();
     // The first pending delivery of a topic tells its position.
-    for (const one of this.#links.pending(shard).toReversed()) {
+    for (const one of this.#links.link(shard).pending.toReversed()) {
       if (one[0] === "publication") under.set(one[1], [one[2], one[3] - 1]);
       // The shard fetches their publications when they arrive.
       if (one[0] === "cleared" || one[0] === "newest") under.set(one[1], ["", 0]);
@@ -250,13 +250,11 @@ export class Root implements Outlet {
 
   #locate(shard: number, topic: string, range: Range | undefined): Located {
     const place = this.#topics.place(topic, range);
-    let { newest } = place;
+    const { pending, last: sent } = this.#links.link(shard);
     // Publications on their way arrive in their order, with their exceptions.
-    for (const one of this.#links.pending(shard)) {
-      if (one[0] === "publication" && one[1] === topic && one[2] === place.epoch) newest = Math.min(newest, one[3] - 1);
-    }
-    const kept = place.kept.filter(([offset]) => offset <= newest);
-    return { ...place, newest, kept, sent: this.#links.sent(shard) };
+    const first = pending.find((one) => one[0] === "publication" && one[1] === topic && one[2] === place.epoch);
+    const newest = first ? (first[3] as number) - 1 : place.newest;
+    return { ...place, newest, kept: place.kept.filter(([offset]) => offset <= newest), sent };
   }
 
   async #publish(

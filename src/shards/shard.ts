@@ -165,7 +165,7 @@ export class Shard {
     if (answer.arrived > this.received) {
       // Deliveries to a former life of this shard are not repeated.
       this.received = answer.arrived;
-      this.topics.arrived(this.received);
+      this.topics.arrived(answer.arrived);
     }
     this.answered = first + things.length - 1;
     return answer.results;

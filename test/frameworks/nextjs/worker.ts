@@ -1,4 +1,4 @@
-// @ts-ignore `opennextjs-cloudflare build` makes it
+// @ts-ignore -- the file exists only after `opennextjs-cloudflare build`, and has no types
 import next from "./.open-next/worker.js";
 import { container, type Env } from "./chat";
 

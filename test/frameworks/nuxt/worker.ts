@@ -1,4 +1,4 @@
-// @ts-ignore `nuxt build` makes it
+// @ts-ignore -- the file exists only after `nuxt build`, and has no types
 import nuxt from "./.output/server/index.mjs";
 import { container, type Env } from "./chat";
 
