@@ -1,5 +1,5 @@
-import { CloseReason } from "../api/close-reason.ts";
 // The beginning of a session: what it keeps of its request, and the handshake's result.
+import { CloseReason } from "../api/close-reason.ts";
 import { ENDED } from "../endpoint/handshake.ts";
 import { markEnd } from "../hibernation/attached.ts";
 import type { Handshake, SessionFacts } from "../hibernation/facts.ts";
@@ -45,13 +45,6 @@ export function beginningOf(
     facts,
     { facts: json, kept, subscriptions: config.topics && offered ? beginWith(readPositions(offered)) : undefined },
   ];
-}
-
-export function upgraded(webSocket: WebSocket, protocol: string | undefined, isOpen: boolean): Response {
-  if (isOpen && !protocol) return new Response(null, { status: 101, webSocket });
-  const headers: Record<string, string> = protocol ? { [PROTOCOLS]: protocol } : {};
-  if (!isOpen) headers[ENDED] = "true";
-  return new Response(null, { status: 101, webSocket, headers });
 }
 
 /**

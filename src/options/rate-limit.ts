@@ -1,5 +1,5 @@
-import { LimitExceededError } from "../api/errors.ts";
 // `rateLimit`: how many messages a client may send in a time.
+import { LimitExceededError } from "../api/errors.ts";
 import type { RateLimit } from "../api/rate-limit.ts";
 import { SPENT_UNTIL } from "../hibernation/limits.ts";
 import type { Subject } from "../session/subject.ts";

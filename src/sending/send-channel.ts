@@ -1,6 +1,6 @@
+// The queue of one session's outgoing messages: sent one after the other, in the order of the puts.
 import { MessageDroppedError, SessionClosedError } from "../api/errors.ts";
 import type { SendResult } from "../api/remote-endpoint.ts";
-// The queue of one session's outgoing messages: sent one after the other, in the order of the puts.
 import type { ChannelBuffer } from "../channel/buffer.ts";
 import { Queue } from "../channel/queue.ts";
 import type { WaitOptions } from "../channel/waiting.ts";

@@ -1,6 +1,6 @@
+// The session object, or the user properties: in memory while the object lives, in the attachment while it hibernates.
 import type { EndpointConfig } from "../api/endpoint-options.ts";
 import { SessionObjectError, SessionVersionError } from "../api/errors.ts";
-// The session object, or the user properties: in memory while the object lives, in the attachment while it hibernates.
 import type { Attachment } from "../hibernation/attachment.ts";
 import { hasChanged, loss, MAX_DEPTH, TOO_DEEP, type Difference } from "../hibernation/difference.ts";
 import { isFlat } from "../hibernation/plain-data.ts";

@@ -1,7 +1,7 @@
+// Pedestal's simple connection: the session object is a channel to the client.
 import type { EndpointConfig } from "../api/endpoint-options.ts";
 import { PayloadError, SessionClosedError } from "../api/errors.ts";
 import type { Session } from "../api/session.ts";
-// Pedestal's simple connection: the session object is a channel to the client.
 import { toBuffer, type ChannelBuffer } from "../channel/buffer.ts";
 import { SessionSendChannel, type SendChannel } from "../sending/send-channel.ts";
 import { ServerSession } from "./session.ts";

@@ -1,6 +1,6 @@
+// The root's tables in storage: its shards, and which of them want which topic.
 import { DeploymentError } from "../api/errors.ts";
 import { FORM, unknownForm } from "../hibernation/form.ts";
-// The root's tables in storage: its shards, and which of them want which topic.
 import { wrote, type Written } from "../hibernation/rollback.ts";
 import { isWithoutSqlite } from "../hibernation/row.ts";
 
